@@ -1,0 +1,113 @@
+"""The only module that knows the wire: one connection to one control plane."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import httpx2
+from pydantic import BaseModel
+
+from amasia import errors
+from amasia.settings import client_settings
+
+_CURE_DOWN = "Is it running? `amasia up` starts one on this computer; `amasia status` shows which address is used."
+
+
+class Connection:
+    """Requests to a control plane, with models in and out and errors as their own class.
+
+    Parameters
+    ----------
+    url
+        Of the control plane, such as ``http://127.0.0.1:8642``.
+    token
+        Sent as a bearer token; empty to send none.
+    transport
+        An `httpx2` transport; tests pass one that calls the application in process.
+    """
+
+    def __init__(self, url: str, token: str = "", transport: httpx2.BaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=60, transport=transport)
+
+    def __repr__(self) -> str:
+        return f"Connection({self.url!r})"
+
+    def get[M: BaseModel](self, path: str, model: type[M], **query: Any) -> M:
+        return model.model_validate_json(self.send("GET", path, query=query).content)
+
+    def post[M: BaseModel](self, path: str, body: BaseModel | None, model: type[M]) -> M:
+        return model.model_validate_json(self.send("POST", path, body).content)
+
+    def put[M: BaseModel](self, path: str, body: BaseModel | None, model: type[M]) -> M:
+        return model.model_validate_json(self.send("PUT", path, body).content)
+
+    def patch[M: BaseModel](self, path: str, body: BaseModel | None, model: type[M]) -> M:
+        return model.model_validate_json(self.send("PATCH", path, body).content)
+
+    def delete(self, path: str) -> None:
+        self.send("DELETE", path)
+
+    def upload(self, path: str, content: bytes) -> None:
+        self.send("PUT", path, content=content)
+
+    def download(self, path: str) -> bytes:
+        return self.send("GET", path).content
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: BaseModel | None = None,
+        *,
+        content: bytes | None = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> httpx2.Response:
+        """One request; every failure is raised as an `errors.AmasiaError`."""
+        headers = {}
+        if body is not None:
+            content = body.model_dump_json().encode()
+            headers["Content-Type"] = "application/json"
+        params = {key: value for key, value in (query or {}).items() if value is not None}
+        try:
+            response = self._http.request(method, path, content=content, params=params, headers=headers)
+        except httpx2.TransportError as error:
+            raise errors.ControlPlaneDown(
+                f"The control plane at {self.url} did not answer ({type(error).__name__}: {error}).", cure=_CURE_DOWN
+            ) from error
+        if response.is_success:
+            return response
+        raise _error(response, self.url)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def connect() -> Connection:
+    """The connection that settings describe; one per url and token in a process."""
+    settings = client_settings()
+    if not settings.url:
+        raise errors.NotSignedIn(
+            "No control plane is known here.",
+            cure="Run `amasia up` to start one on this computer, or `amasia login URL` to sign in to another.",
+        )
+    return _connection(settings.url, settings.token.get_secret_value())
+
+
+@cache
+def _connection(url: str, token: str) -> Connection:
+    return Connection(url, token)
+
+
+def _error(response: httpx2.Response, url: str) -> errors.AmasiaError:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and "kind" in body:
+        return errors.from_wire(body)
+    return errors.Unavailable(
+        f"{url} answered {response.status_code} and no Amasia error.",
+        cure="Is that the address of a control plane, or of something in front of it?",
+    )

@@ -1,0 +1,200 @@
+"""One VM, host slot or Slurm task: owner, type, price per hour, lease, reason of death."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from amasia.models.base import Model, Name, Time
+from amasia.models.environments import Environment
+
+
+class MachineRole(StrEnum):
+    scheduler = "scheduler"
+    worker = "worker"
+
+
+class MachineStatus(StrEnum):
+    requested = "requested"
+    """A wish and a reservation; no provider was asked yet."""
+    starting = "starting"
+    """The provider is being asked, or was asked and the answer was lost."""
+    booting = "booting"
+    """The provider has it; its agent has not joined yet."""
+    preparing = "preparing"
+    """The agent joined and builds the environment."""
+    running = "running"
+    """Its process is up."""
+    stopping = "stopping"
+    """The provider was asked to end it."""
+    stopped = "stopped"
+    """The provider no longer has it and its charges are settled. Final."""
+
+
+class MachineTarget(StrEnum):
+    running = "running"
+    stopped = "stopped"
+
+
+ALIVE = (MachineStatus.starting, MachineStatus.booting, MachineStatus.preparing, MachineStatus.running,
+         MachineStatus.stopping)  # fmt: skip
+"""A provider may have it: it is looked for, and it costs."""
+
+
+class Stages(Model):
+    """When each stage was reached."""
+
+    requested: Time
+    accepted: Time | None = None
+    joined: Time | None = None
+    environment_ready: Time | None = None
+    process_up: Time | None = None
+
+
+class Metrics(Model):
+    """What the agent saw last."""
+
+    memory: int = 0
+    """Bytes used by the machine's processes."""
+    memory_limit: int = 0
+    cpu: float = 0.0
+    """Cores busy."""
+
+
+class Machine(Model):
+    id: str
+    workspace: Name
+    location: Name
+    cluster_id: str
+    cluster: Name
+    owner: Name
+    role: MachineRole
+    index: int
+    status: MachineStatus
+    target: MachineTarget
+    machine_type: Name
+    cpus: float
+    memory: int
+    price: int
+    """Micro-units per hour at which every second of it is charged."""
+    handle: dict[str, Any] = {}
+    """What the provider needs to find it again."""
+    lease_until: Time | None = None
+    """The machine ends itself at this time unless the lease is renewed. Paid for in advance."""
+    started_at: Time | None = None
+    stopped_at: Time | None = None
+    last_heartbeat_at: Time | None = None
+    address: str = ""
+    """Of its Dask process."""
+    reason: str = ""
+    """Why it ended, in words a user understands."""
+    stages: Stages
+    metrics: Metrics = Metrics()
+
+
+class Boot(Model):
+    """All that a machine is told at its start. Everything else it asks for when it has joined."""
+
+    machine_id: str
+    control_plane: str
+    """URL of the control plane as the machine sees it."""
+    join_token: str = Field(repr=False)
+    """Works once, for this machine only."""
+    lease_until: Time
+    cpus: float
+    memory: int
+
+
+class Found(Model):
+    """A machine as its provider sees it."""
+
+    machine_id: str
+    alive: bool
+    started_at: Time | None = None
+    stopped_at: Time | None = None
+    """Best known moment of its end; None while alive or where the provider cannot tell."""
+    reason: str = ""
+
+
+class Join(Model):
+    machine_id: str
+    join_token: str = Field(repr=False)
+    agent_version: str
+    started_at: Time
+    hostname: str = ""
+
+
+class Assignment(Model):
+    """The answer to a join: what this machine is for."""
+
+    machine: Machine
+    token: str = Field(repr=False)
+    """The machine's own token, for everything it asks from now on."""
+    environment_hash: str
+    environment: Environment
+    spec: dict[str, Any] = {}
+    """The cluster's spec."""
+    tls_ca: str
+    tls_certificate: str
+    tls_key: str = Field(repr=False)
+    owner_token: str = Field(repr=False, default="")
+    """Lets tasks open repositories as the cluster's owner; ends with the cluster."""
+    scheduler_address: str = ""
+    """Empty for the scheduler itself, and for workers until it is known."""
+    heartbeat_seconds: float = 2.0
+
+
+class ProcessReport(Model):
+    """What the agent knows of the Dask process of its machine."""
+
+    status: str = "preparing"
+    """preparing, running, failed or exited."""
+    address: str = ""
+    dashboard_address: str = ""
+    reason: str = ""
+
+
+class SchedulerReport(Model):
+    """What the scheduler says of itself, from beside it."""
+
+    idle_seconds: float = 0.0
+    """Since the last task ended or client asked for something; 0 while busy."""
+    wanted_workers: int | None = None
+    """How many workers adaptive scaling asks for; None where it is off."""
+    retire: tuple[str, ...] = ()
+    """Machine ids of workers that were drained and may stop."""
+    tasks: int = 0
+    workers: int = 0
+    clients: int = 0
+
+
+class Death(Model):
+    """One end of a Dask process on a machine, in words."""
+
+    at: Time
+    reason: str
+
+
+class Heartbeat(Model):
+    at: Time
+    metrics: Metrics = Metrics()
+    stages: dict[str, Time] = {}
+    """Stages reached since the join: environment_ready, process_up."""
+    process: ProcessReport = ProcessReport()
+    scheduler: SchedulerReport | None = None
+    deaths: tuple[Death, ...] = ()
+    """Since the last heartbeat that was answered."""
+    log: str = ""
+    """Lines since the last heartbeat that was answered."""
+
+
+class Wishes(Model):
+    """The answer to a heartbeat."""
+
+    target: MachineTarget
+    lease_until: Time
+    scheduler_address: str = ""
+    scale: dict[str, Any] = {}
+    """For the scheduler: {"n_workers": 4} or {"minimum": 0, "maximum": 8}, and "idle_timeout" in seconds."""
+    notices: tuple[str, ...] = ()
+    """For the scheduler: sentences to show to the clients (deaths of workers, budget warnings)."""

@@ -1,0 +1,1 @@
+"""Machines: `base` is the contract; each other module is one provider."""

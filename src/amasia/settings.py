@@ -1,0 +1,105 @@
+"""Every setting, and the only place that reads the environment.
+
+Each class reads variables with the prefix ``AMASIA_`` (``AMASIA_PORT=9000``); `ClientSettings` also reads the
+profile that ``amasia up`` and ``amasia login`` write.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_home() -> Path:
+    return Path(platformdirs.user_data_dir("amasia"))
+
+
+def default_profile() -> Path:
+    return Path(platformdirs.user_config_dir("amasia")) / "profile.json"
+
+
+class ServerSettings(BaseSettings):
+    """Of the control plane."""
+
+    model_config = SettingsConfigDict(env_prefix="AMASIA_", extra="ignore")
+
+    home: Path = Field(default_factory=default_home)
+    """Directory of the database, the embedded object store, machines of the local provider, keys and logs."""
+    host: str = "127.0.0.1"
+    port: int = 8642
+    """Of the API and the console."""
+    public_url: str = ""
+    """How machines and people reach the control plane; empty for http://host:port."""
+    database_url: str = ""
+    """SQLAlchemy URL; empty for SQLite in the home directory."""
+    store_port: int = 8643
+    """Of the embedded object store."""
+    lease_seconds: int = 120
+    """Time that a machine is paid for in advance. It outlives the control plane for as long, and no longer."""
+    heartbeat_seconds: float = 2.0
+    join_seconds: int = 60
+    """A machine that did not join within this time is ended."""
+    first_user: str = ""
+    """Name of the first user; empty for the operating system's."""
+    first_workspace: str = "demo"
+    first_budget: str = "10.00"
+    """Of the first workspace, in its currency."""
+    currency: str = "EUR"
+    local_price_per_cpu: str = "0.04"
+    """Per core and hour on the local provider: nominal, so that a bill can be read."""
+    local_price_per_gib: str = "0.005"
+    """Per GiB of memory and hour on the local provider."""
+
+    @property
+    def url(self) -> str:
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'amasia.db'}"
+
+
+class ClientSettings(BaseSettings):
+    """Of whoever talks to a control plane: scripts, the command line, tasks on machines."""
+
+    model_config = SettingsConfigDict(env_prefix="AMASIA_", extra="ignore")
+
+    url: str = ""
+    token: SecretStr = SecretStr("")
+    workspace: str = ""
+    """The workspace that names without one belong to."""
+    cluster: str = ""
+    """Id of the cluster that this process is a part of; set on machines."""
+    profile: Path = Field(default_factory=default_profile)
+    """File with url, token and workspace, mode 0600; variables win over it."""
+    home: Path = Field(default_factory=default_home)
+    """Where ``amasia up`` keeps the control plane of this computer."""
+    cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("amasia")))
+    """Locks and wheels of captured environments."""
+
+
+def client_settings() -> ClientSettings:
+    """Variables first, then the profile file, then defaults."""
+    settings = ClientSettings()
+    if not settings.profile.exists():
+        return settings
+    saved = json.loads(settings.profile.read_text())
+    changes = {key: saved[key] for key in ("url", "workspace") if key in saved and not getattr(settings, key)}
+    if saved.get("token") and not settings.token.get_secret_value():
+        changes["token"] = SecretStr(saved["token"])
+    return settings.model_copy(update=changes)
+
+
+def save_profile(path: Path, *, url: str, token: str, workspace: str) -> None:
+    """Write the profile file so that only its owner can read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"url": url, "token": token, "workspace": workspace}, indent=2)
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    fresh.replace(path)
