@@ -198,3 +198,10 @@ class Wishes(Model):
     """For the scheduler: {"n_workers": 4} or {"minimum": 0, "maximum": 8}, and "idle_timeout" in seconds."""
     notices: tuple[str, ...] = ()
     """For the scheduler: sentences to show to the clients (deaths of workers, budget warnings)."""
+
+
+class LogLine(Model):
+    id: int
+    at: Time
+    machine_id: str
+    text: str
