@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, or_, select
 
 from amasia.database.rows import add, change, every, mapping, one
-from amasia.database.tables import clusters, logs, machines, notices
+from amasia.database.tables import clusters, logs, notices
 from amasia.models.base import now
 from amasia.models.clusters import Cluster, Security
 from amasia.models.machines import LogLine
@@ -75,15 +75,9 @@ def wish_stop(tx: Connection, cluster_id: str, reason: str) -> bool:
     )
 
 
-def rate(tx: Connection, cluster_id: str) -> int:
-    query = select(func.coalesce(func.sum(machines.c.price), 0)).where(
-        machines.c.cluster_id == cluster_id, machines.c.status.not_in(["requested", "stopped"])
-    )
-    return int(tx.execute(query).scalar_one())
-
-
-def add_notice(tx: Connection, cluster_id: str, text: str) -> None:
-    add(tx, notices, cluster_id=cluster_id, at=now(), text=text, told=False)
+def add_notice(tx: Connection, cluster_id: str, text: str, *, told: bool = False) -> None:
+    """``told``: the scheduler knows it already; it is kept for people who look later."""
+    add(tx, notices, cluster_id=cluster_id, at=now(), text=text, told=told)
 
 
 def take_notices(tx: Connection, cluster_id: str) -> list[str]:

@@ -1,5 +1,7 @@
 """One database, SQLite or PostgreSQL, and the two ways into it: `read` and `write`."""
 
+import hashlib
+import hmac
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ class Database:
 
     def __init__(self, url: str, key: bytes) -> None:
         self.engine = _engine(url)
+        self._key = key
         self._fernet = Fernet(key)
 
     @property
@@ -38,16 +41,18 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with self.engine.connect() as connection:
-            connection = connection.execution_options(amasia_write=True)
-            with connection.begin():
-                yield connection
+        with self.engine.connect().execution_options(amasia_write=True) as connection, connection.begin():
+            yield connection
 
     def seal(self, secret: str) -> str:
         return self._fernet.encrypt(secret.encode()).decode()
 
     def unseal(self, sealed: str) -> str:
         return self._fernet.decrypt(sealed.encode()).decode()
+
+    def derive(self, purpose: str, name: str) -> str:
+        """A secret that is the same each time it is asked for, and is kept nowhere. 64 hex digits."""
+        return hmac.new(self._key, f"{purpose}:{name}".encode(), hashlib.sha256).hexdigest()
 
     def migrate(self) -> None:
         """Bring the tables to this version's; repeatable."""

@@ -48,7 +48,7 @@ def of_clusters(tx: Connection, cluster_ids: Iterable[str]) -> list[Machine]:
     return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
 
 
-def alive(tx: Connection, locations: set[tuple[str, str]] | None = None) -> list[Machine]:
+def alive(tx: Connection) -> list[Machine]:
     """Every machine that a provider may have."""
     return every(tx, _MACHINE.where(machines.c.status.in_(ALIVE)), Machine)
 
@@ -74,13 +74,25 @@ def claim(tx: Connection, at: datetime, until: datetime, limit: int) -> list[Mac
     return every(tx, _MACHINE.where(machines.c.id.in_(ids)), Machine)
 
 
-def update(tx: Connection, machine_id: str, *where: Any, **columns: Any) -> int:
-    return change(tx, machines, machines.c.id == machine_id, *where, **columns)
+def update(tx: Connection, machine_id: str, **columns: Any) -> int:
+    return change(tx, machines, machines.c.id == machine_id, **columns)
 
 
-def update_if(tx: Connection, machine_id: str, status: str, **columns: Any) -> bool:
-    """Change it only if its status is still the one that the decision was made on."""
-    return bool(change(tx, machines, machines.c.id == machine_id, machines.c.status == status, **columns))
+def begin(tx: Connection, machine_id: str, **columns: Any) -> bool:
+    """A provider is about to be asked, again perhaps; False if that is no longer wished."""
+    waiting = machines.c.status.in_(["requested", "starting"])
+    where = (machines.c.id == machine_id, waiting, machines.c.target == "running")
+    return bool(change(tx, machines, *where, status="starting", **columns))
+
+
+def advance(tx: Connection, machine_id: str, before: str, after: str) -> bool:
+    """Change its status only if it is still the one that the decision was made on."""
+    return bool(change(tx, machines, machines.c.id == machine_id, machines.c.status == before, status=after))
+
+
+def set_started(tx: Connection, machine_id: str, at: datetime) -> None:
+    """Since when it runs; the first word on this stays."""
+    change(tx, machines, machines.c.id == machine_id, machines.c.started_at.is_(None), started_at=at)
 
 
 def wish_stop(tx: Connection, machine_ids: Iterable[str], reason: str) -> None:

@@ -1,5 +1,6 @@
 """How a row becomes a model and a change becomes named columns."""
 
+from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,7 +25,7 @@ def mapping(tx: Connection, query: Select[Any]) -> RowMapping | None:
 def add(tx: Connection, table: Table, record: Model | None = None, **columns: Any) -> None:
     """Insert the record's fields that the table has, and the columns given besides."""
     fields = {} if record is None else plain(record)
-    tx.execute(insert(table).values({key: value for key, value in fields.items() if key in table.c} | columns))
+    tx.execute(insert(table).values({key: value for key, value in fields.items() if key in table.c} | _plain(columns)))
 
 
 def change(tx: Connection, table: Table, *where: Any, **columns: Any) -> int:
@@ -44,6 +45,8 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 def _column(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, tuple | list):
         return [_column(item) for item in value]
     return value
