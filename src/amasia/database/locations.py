@@ -20,6 +20,11 @@ def list_locations(tx: Connection, workspace: str) -> list[Location]:
     return every(tx, query, Location)
 
 
+def provider_of(tx: Connection, workspace: str, name: str) -> str:
+    query = select(locations.c.provider).where(locations.c.workspace == workspace, locations.c.name == name)
+    return str(tx.execute(query).scalar_one())
+
+
 def every_location(tx: Connection) -> list[Location]:
     return every(tx, select(locations), Location)
 

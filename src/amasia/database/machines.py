@@ -106,6 +106,11 @@ def join_hash(tx: Connection, machine_id: str) -> str:
     return tx.execute(select(machines.c.join_hash).where(machines.c.id == machine_id)).scalar() or ""
 
 
+def tries(tx: Connection, machine_id: str) -> int:
+    """How often its provider said no in a row."""
+    return tx.execute(select(machines.c.tries).where(machines.c.id == machine_id)).scalar() or 0
+
+
 def count(tx: Connection, workspace: str, location: str) -> int:
     """Machines wished for or alive at a location."""
     query = select(func.count()).where(

@@ -15,6 +15,11 @@ def find(db: Database, workspace: str) -> list[Location]:
         return rows.list_locations(tx, workspace)
 
 
+def provider_of(db: Database, workspace: str, name: str) -> str:
+    with db.read() as tx:
+        return rows.provider_of(tx, workspace, name)
+
+
 def refresh(db: Database, provider: str, offers: Sequence[Offer]) -> None:
     """Bring the price lists of every location of a provider up to date."""
     with db.write() as tx:

@@ -92,22 +92,24 @@ def accepted(db: Database, machine: Machine, handle: dict[str, object]) -> None:
         machines.advance(tx, machine.id, MachineStatus.starting, MachineStatus.booting)
 
 
-def refused(db: Database, machine: Machine, error: errors.AmasiaError, *, final: bool, tries: int) -> None:
-    """The provider said no. For good: the machine ends here; for now: it is tried again, later each time."""
+def refused(db: Database, machine: Machine, error: errors.AmasiaError, *, final: bool, limit: int) -> None:
+    """The provider said no. For good, or ``limit`` times: the machine ends here; else later again, each time longer."""
     with db.write() as tx:
-        if not final:
-            wait = timedelta(seconds=min(30.0, 0.5 * 2**tries))
-            machines.update(tx, machine.id, claimed_until=now() + wait, tries=tries + 1)
+        tries = machines.tries(tx, machine.id) + 1
+        wait = timedelta(seconds=min(30.0, 0.5 * 2**tries))
+        machines.update(tx, machine.id, claimed_until=now() + wait, tries=tries)
+        if (not final and tries < limit) or machine.target is MachineTarget.stopped:
             return
-        machines.update(tx, machine.id, claimed_until=None, reason=str(error))
+        machines.update(tx, machine.id, claimed_until=None, tries=0)
         machines.wish_stop(tx, [machine.id], str(error))
         clusters.add_notice(tx, machine.cluster_id, str(error))
 
 
-def stopping(db: Database, machine: Machine, status: MachineStatus) -> None:
+def stopping(db: Database, machine: Machine) -> None:
+    """The provider was asked to end it; looked at again in a moment."""
     with db.write() as tx:
-        machines.advance(tx, machine.id, status, MachineStatus.stopping)
-        machines.update(tx, machine.id, claimed_until=now() + timedelta(seconds=0.5))
+        machines.advance(tx, machine.id, machine.status, MachineStatus.stopping)
+        machines.update(tx, machine.id, claimed_until=now() + timedelta(seconds=0.3))
 
 
 def expect_join(db: Database, machine: Machine, seconds: int) -> None:
