@@ -15,7 +15,11 @@ from amasia.services import budgets, clusters, machines
 def test_a_cluster_is_wished_with_its_machines_and_their_first_leases_at_once(world):
     made = world.cluster(n_workers=2)
     assert made.status is ClusterStatus.starting
-    assert [machine.role for machine in made.machines] == [MachineRole.scheduler, MachineRole.worker, MachineRole.worker]
+    assert [machine.role for machine in made.machines] == [
+        MachineRole.scheduler,
+        MachineRole.worker,
+        MachineRole.worker,
+    ]
     assert {machine.status for machine in made.machines} == {MachineStatus.requested}
     # 3 machines at 0.045 per hour for 60 s
     assert budgets.get(world.db, "lab").reserved == 3 * 750

@@ -91,9 +91,7 @@ def test_a_machine_that_outlived_its_lease_is_charged_no_more_than_was_reserved(
     start = joined(world, machine).machine.started_at
     reserved = budgets.get(world.db, "lab").reserved
     held = machines.alive(world.db)[0]
-    machines.gone(
-        world.db, held, Found(machine_id=machine.id, alive=False, stopped_at=start + timedelta(hours=5))
-    )
+    machines.gone(world.db, held, Found(machine_id=machine.id, alive=False, stopped_at=start + timedelta(hours=5)))
     assert budgets.get(world.db, "lab").spent == reserved
 
 
@@ -109,9 +107,7 @@ def test_settling_twice_charges_once(world):
 
 
 def test_a_member_who_was_removed_keeps_no_machine(world):
-    workspaces.set_member(
-        world.db, world.ada, Role.owner, Membership(workspace="lab", user="eve", role="owner")
-    )
+    workspaces.set_member(world.db, world.ada, Role.owner, Membership(workspace="lab", user="eve", role="owner"))
     cluster = world.cluster(n_workers=0)
     machine = cluster.machines[0]
     joined(world, machine)
