@@ -75,9 +75,9 @@ def capture(*, cache: Path, script: Path | None = None, progress: Callable[[str]
     with _timed(seconds, "inventory"):
         packages = inventory.installed(sys.path)
     with _timed(seconds, "lock"):
-        lock = locks.lock([one for one in packages if one.origin is Origin.index], cache, progress)
+        lock = locks.lock([one for one in packages if one.origin is Origin.indexed], cache, progress)
     with _timed(seconds, "wheels"):
-        local = [one for one in packages if one.origin is not Origin.index or one.name in lock.unlocked]
+        local = [one for one in packages if one.origin is not Origin.indexed or one.name in lock.unlocked]
         made = {one.name: wheels.wheel(one, cache, progress) for one in local}
     with _timed(seconds, "code"):
         code, warnings = _code(cache, script, [one for one in local if one.origin is Origin.editable], made)

@@ -64,7 +64,7 @@ def check_space(failure: OSError | Finished, path: Path) -> None:
 def _uv() -> str:
     try:
         return uv.find_uv_bin()
-    except uv.UvNotFound as error:
+    except FileNotFoundError as error:
         raise EnvironmentFailed(
             "The uv program, which locks and builds environments, is not beside this Python.",
             cure="Install it here: python -m pip install uv",

@@ -19,7 +19,7 @@ _LEFT_OUT = {"pip"}
 
 
 class Origin(StrEnum):
-    index = "index"
+    indexed = "indexed"
     """Name and version say it all: a package index has it."""
     editable = "editable"
     """Its source is worked on; a wheel is built from it."""
@@ -36,7 +36,7 @@ class Installed:
     version: str
     path: Path
     """Its metadata directory."""
-    origin: Origin = Origin.index
+    origin: Origin = Origin.indexed
     project: Path | None = None
     """Source directory of an editable one."""
 

@@ -69,7 +69,7 @@ def requirements(packages: Sequence[Installed], here: Mapping[str, str] | None =
     On Linux each is its pin. Elsewhere, a package that others need on this platform only (appnope on a Mac) gets a
     marker that says so, and one that they need on Linux only is added, in the version that suits them.
     """
-    pins = {one.name: f"{one.name}=={one.version}" for one in packages}
+    pins: dict[str, str] = {one.name: f"{one.name}=={one.version}" for one in packages}
     ours = {str(key): str(value) for key, value in (here or default_environment()).items()}
     if ours["sys_platform"] == "linux":
         return pins
@@ -84,10 +84,10 @@ def requirements(packages: Sequence[Installed], here: Mapping[str, str] | None =
             needed.setdefault(name, []).append(both)
             if name not in pins and _holds(wanted, ours | _MACHINES, [""]) and not _holds(wanted, ours, [""]):
                 added[name] = f"{name}{wanted.specifier} ; {wanted.marker}"
-    for name, pin in pins.items():
+    for name in pins:
         demands = needed.get(name, [])
         if any(local for local, _ in demands) and not any(remote for _, remote in demands):
-            pins[name] = f"{pin} ; sys_platform == '{ours['sys_platform']}'"
+            pins[name] += f" ; sys_platform == '{ours['sys_platform']}'"
     return pins | added
 
 
