@@ -69,7 +69,7 @@ def requirements(packages: Sequence[Installed], here: Mapping[str, str] | None =
     On Linux each is its pin. Elsewhere, a package that others need on this platform only (appnope on a Mac) gets a
     marker that says so, and one that they need on Linux only is added, in the version that suits them.
     """
-    pins: dict[str, str] = {one.name: f"{one.name}=={one.version}" for one in packages}
+    pins = {str(one.name): f"{one.name}=={one.version}" for one in packages}
     ours = {str(key): str(value) for key, value in (here or default_environment()).items()}
     if ours["sys_platform"] == "linux":
         return pins
@@ -79,7 +79,7 @@ def requirements(packages: Sequence[Installed], here: Mapping[str, str] | None =
         distribution = importlib.metadata.PathDistribution(one.path)
         extras = ["", *(distribution.metadata.get_all("Provides-Extra") or [])]
         for wanted in _parsed(distribution.requires or []):
-            name = canonicalize_name(wanted.name)
+            name = str(canonicalize_name(wanted.name))
             both = _holds(wanted, ours, extras), _holds(wanted, ours | _MACHINES, extras)
             needed.setdefault(name, []).append(both)
             if name not in pins and _holds(wanted, ours | _MACHINES, [""]) and not _holds(wanted, ours, [""]):

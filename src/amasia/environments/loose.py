@@ -95,11 +95,16 @@ def _within_junk(path: Path, top: Path) -> bool:
 
 
 def _modules(directory: Path) -> list[tuple[str, Path]]:
-    """(name below `directory`, path) of every module and of the modules of every package, sorted."""
+    """(name below `directory`, path) of every module there and of the modules of every package there, sorted."""
     found = [(path.name, path) for path in _own(directory)]
     for package in _packages(directory):
-        found += [(f"{package.name}/{name}", path) for name, path in _modules(package)]
+        if _own(package):
+            found += [(path.relative_to(directory).as_posix(), path) for path in _below(package)]
     return sorted(found)
+
+
+def _below(package: Path) -> list[Path]:
+    return _own(package) + [path for inner in _packages(package) for path in _below(inner)]
 
 
 def _own(directory: Path) -> list[Path]:
@@ -107,11 +112,9 @@ def _own(directory: Path) -> list[Path]:
 
 
 def _packages(directory: Path) -> list[Path]:
-    """Directories that can be imported: an identifier for a name, and modules directly in them."""
-    found = [
-        path for path in directory.iterdir() if path.name.isidentifier() and path.is_dir() and not path.is_symlink()
-    ]
-    return [path for path in found if not is_junk(path) and _own(path)]
+    """Directories that can be imported by name."""
+    found = [path for path in directory.iterdir() if path.name.isidentifier() and path.is_dir()]
+    return [path for path in found if not path.is_symlink() and not is_junk(path)]
 
 
 def _imported(path: Path) -> bool:

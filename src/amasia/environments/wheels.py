@@ -20,7 +20,7 @@ from pathlib import Path
 from amasia.environments import archives, commands, sources
 from amasia.environments.archives import File
 from amasia.environments.inventory import Installed, Origin
-from amasia.environments.versions import stamp
+from amasia.environments.versions import stamp, without_stamp
 from amasia.errors import EnvironmentFailed
 from amasia.models.environments import Artifact
 
@@ -178,25 +178,31 @@ def _tags(one: Installed) -> str:
 def _stamped(filename: str, files: dict[str, File]) -> tuple[str, bytes]:
     """The same wheel with its content hash in its version, and its bytes a function of its contents."""
     name, version, tags = filename.removesuffix(".whl").split("-", 2)
-    directory = next(path.split("/")[0] for path in files if re.fullmatch(r"[^/]+\.dist-info/METADATA", path))
-    contents = {path: data for path, data in files.items() if path not in {f"{directory}/{own}" for own in _OWN}}
+    metadata = next(path for path in files if re.fullmatch(r"[^/]+\.dist-info/METADATA", path))
+    stem = metadata.removesuffix(".dist-info/METADATA")
+    plain = _renamed(files, stem, name, without_stamp(version))
     total = hashlib.sha256()
-    for path in sorted(contents):
-        total.update(path.encode() + b"\0" + hashlib.sha256(contents[path].data).digest())
-    new = stamp(version, total.hexdigest())
-    metadata = f"{directory}/METADATA"
-    contents[metadata] = File(
-        re.sub(rb"(?m)^Version:[^\n]*", f"Version: {new}".encode(), contents[metadata].data, count=1)
-    )
-    old_stem = directory.removesuffix(".dist-info")
-    new_stem = f"{name}-{new}"
-    renamed = {
-        re.sub(rf"\A{re.escape(old_stem)}(?=\.(dist-info|data)/)", new_stem, path): data
-        for path, data in contents.items()
-    }
-    record = f"{new_stem}.dist-info/RECORD"
-    renamed[record] = File(_record(renamed, record))
-    return f"{new_stem}-{tags}.whl", archives.pack(renamed)
+    for path in sorted(plain):
+        total.update(path.encode() + b"\0" + hashlib.sha256(plain[path].data).digest())
+    final = stamp(without_stamp(version), total.hexdigest())
+    stamped = _renamed(plain, f"{name}-{without_stamp(version)}", name, final)
+    record = f"{name}-{final}.dist-info/RECORD"
+    stamped[record] = File(_record(stamped, record))
+    return f"{name}-{final}-{tags}.whl", archives.pack(stamped)
+
+
+def _renamed(files: dict[str, File], stem: str, name: str, version: str) -> dict[str, File]:
+    """The files of a wheel under another version, without what an installer wrote."""
+    renamed = {}
+    for path, file in files.items():
+        first, _, rest = path.partition("/")
+        if first == f"{stem}.dist-info" and rest in _OWN:
+            continue
+        versioned = first in {f"{stem}.dist-info", f"{stem}.data"}
+        renamed[f"{name}-{version}{first.removeprefix(stem)}/{rest}" if versioned else path] = file
+    metadata = f"{name}-{version}.dist-info/METADATA"
+    text = re.sub(rb"(?m)^Version:[^\r\n]*", f"Version: {version}".encode(), renamed[metadata].data, count=1)
+    return renamed | {metadata: File(text)}
 
 
 def _record(files: dict[str, File], own: str) -> bytes:
