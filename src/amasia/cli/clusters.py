@@ -61,7 +61,7 @@ def show(cluster: ClusterName, workspace: Workspace = None, as_json: Json = Fals
         return
     currency = budgets.get(found.workspace).currency
     spec = found.spec
-    size = f"{found.wanted_workers} × {spec.worker_cpu:g} cores, {format_bytes(spec.worker_memory)}"
+    size = f"{found.wanted_workers} with {spec.worker_cpu:g} cores and {format_bytes(spec.worker_memory)}"
     load = "" if spec.minimum is None else f", {spec.minimum} to {spec.maximum} by load"
     fields = {
         "cluster": f"{found.name} ({found.id})",
@@ -157,10 +157,11 @@ def until_gone(
     cluster: Cluster, stages: Stages, stage: str = "machines", *, timeout: float = 120, link: Connection | None = None
 ) -> Cluster:
     """Follow a cluster that was asked to stop until none of its machines is left."""
-    for cluster in clusters.follow(cluster, timeout=timeout, connection=link):  # noqa: B020  # the newest is the one to return
-        stages.begin(stage, f"{sum(machine.status in ALIVE for machine in cluster.machines)} left")
-    stages.finish(stage, "all gone")
-    return cluster
+    newest = cluster
+    for newest in clusters.follow(cluster, timeout=timeout, connection=link):
+        stages.begin(stage, f"{sum(machine.status in ALIVE for machine in newest.machines)} machines left")
+    stages.finish(stage, "all machines are gone")
+    return newest
 
 
 @app.command(epilog=examples("amasia cluster logs demo", "amasia cluster logs demo --follow"))

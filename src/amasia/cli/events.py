@@ -13,12 +13,12 @@ app = noun("Who did what.")
 
 @app.command(epilog=examples("amasia audit", "amasia audit --last 200 --json"))
 def audit(
-    last: Annotated[int, typer.Option(min=1, help="How many, from the newest.")] = 50,
+    last: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Who did what, denials too. For admins and owners."""
-    found = events.find(workspace)[-last:]
+    found = events.find(workspace, last=last)
     if as_json:
         show_json(found)
         return

@@ -25,19 +25,19 @@ def show_json(value: Any) -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
     """Columns that start with ``>`` are right-aligned. Tab-separated and without colour where nobody looks."""
-    rows = [[str(cell) for cell in row] for row in rows]
-    if not rows and empty:
+    texts = [[str(cell) for cell in row] for row in rows]
+    if not texts and empty:
         say(empty)
         return
     names = [name.removeprefix(">") for name in columns]
     if not sys.stdout.isatty():
-        for row in [names, *rows]:
+        for row in [names, *texts]:
             print("\t".join(row))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, column in zip(names, columns, strict=True):
         table.add_column(name, justify="right" if column.startswith(">") else "left", overflow="fold")
-    for row in rows:
+    for row in texts:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
 

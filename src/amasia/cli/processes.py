@@ -28,7 +28,7 @@ ERROR_FILE = "server-error.json"
 class FirstUser(Model):
     """What the control plane writes at its first start, for its owner's eyes only."""
 
-    name: str
+    user: str
     password: str
     token: str
     url: str

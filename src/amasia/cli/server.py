@@ -108,7 +108,7 @@ def console(home: Home = None, as_json: Json = False) -> None:
     user = processes.first_user(_settings(home).home)
     if user is None:
         raise NotFound("No control plane was ever started here.", cure="Start one: amasia up")
-    fields = {"console": user.url, "user": user.name, "password": user.password}
+    fields = {"console": user.url, "user": user.user, "password": user.password}
     show_json(fields) if as_json else show_fields(dict(fields))
 
 
@@ -178,7 +178,7 @@ def _works(url: str, token: str) -> bool:
 
 def _show_console(settings: ServerSettings, as_json: bool, *, started: bool) -> None:
     user, url = processes.first_user(settings.home), _running_url(settings)
-    fields: dict[str, Any] = {"console": url, "user": user.name if user else ""}
+    fields: dict[str, Any] = {"console": url, "user": user.user if user else ""}
     if as_json:
         show_json({**fields, "started": started, "home": str(settings.home)})
         return

@@ -22,8 +22,8 @@ def find(workspace: str | None = None, *, stopped: bool = False, connection: Con
     stopped
         Include those that ended.
     """
-    found = (connection or connect()).items(f"{path(workspace)}/clusters", Cluster)
-    return [cluster for cluster in found if stopped or cluster.status != ClusterStatus.stopped]
+    found = (connection or connect()).items(f"{path(workspace)}/clusters", Cluster, live=not stopped)
+    return list(found)
 
 
 def get(name: str, workspace: str | None = None, *, connection: Connection | None = None) -> Cluster:

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """`Cluster`: a Dask cluster on machines that the control plane started."""
 
 import sys
@@ -6,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from distributed.core import Status, rpc
-from distributed.deploy import Cluster as DaskCluster
+from distributed.deploy.cluster import Cluster as DaskCluster
 from distributed.security import Security
 from distributed.utils import Log, Logs
 
@@ -43,7 +44,7 @@ class Cost(Model):
         )
 
 
-class Cluster(DaskCluster):  # type: ignore[misc]
+class Cluster(DaskCluster):
     """A Dask scheduler and workers with your Python environment, until they are no longer used.
 
     Scaling by load and the stop when idle happen beside the scheduler: closing the laptop changes nothing. Leaving a
@@ -123,7 +124,8 @@ class Cluster(DaskCluster):  # type: ignore[misc]
             shared=shared,
         )
         self._link = connect()
-        self._wait, self._security = wait, None
+        self._wait: Wait = wait
+        self._security: Security | None = None
         title = f"Cluster {name}" if name else "Cluster"
         with Stages(title, starting.STAGES, quiet=quiet) as stages:
             self._found_or_started(spec, name, current(workspace), environment, stages)
@@ -165,9 +167,10 @@ class Cluster(DaskCluster):  # type: ignore[misc]
         return self
 
     @property
-    def security(self) -> Security:
+    def security(self) -> Security | None:
         """Keys for TLS, as a Dask client takes them. Waits until there is something to connect to."""
-        return self.wait()._security
+        self.wait()
+        return self._security
 
     def _connect(self, stages: Stages) -> None:
         self._record = starting.wait_for(self._record, self._wait or True, self._link, stages)
@@ -260,7 +263,7 @@ class Cluster(DaskCluster):  # type: ignore[misc]
         """Wish for a fixed number of workers. Returns at once; see `wait_for_workers`."""
         self._record = clusters.scale(self.id, n, self._record.workspace, connection=self._link)
 
-    def adapt(self, *, minimum: int = 0, maximum: int) -> models.ScaleRequest:
+    def adapt(self, *, minimum: int = 0, maximum: int) -> models.ScaleRequest:  # type: ignore[override]
         """Let the load decide how many workers there are, between two numbers.
 
         It is decided beside the scheduler, so it goes on when this process ends.

@@ -9,7 +9,7 @@ from amasia.client.sizes import format_bytes
 from amasia.client.transport import Connection
 from amasia.errors import AmasiaError, EnvironmentFailed, MachineLost
 from amasia.models import money
-from amasia.models.clusters import Cluster, ClusterSpec, ClusterTarget
+from amasia.models.clusters import Cluster, ClusterSpec, ClusterStatus, ClusterTarget
 from amasia.models.machines import Machine, MachineRole, MachineTarget
 
 Wait = bool | Literal["all"]
@@ -32,8 +32,7 @@ def start(
     """Capture the environment, unless the hash of one is given, and ask for the cluster; says what it will cost."""
     stages.begin("environment")
     if environment is None:
-        captured = environments.capture_here(progress=lambda text: stages.begin("environment", text))
-        environment = environments.ensure(link, workspace, captured)
+        environment = _send_environment(workspace, link, stages)
     stages.finish("environment", environment[:12])
     stages.begin("requested")
     cluster = clusters.create(spec, environment, name, workspace, connection=link)
@@ -41,6 +40,16 @@ def start(
     currency = budgets.get(workspace, connection=link).currency
     stages.note(price(cluster, currency))
     return cluster
+
+
+def _send_environment(workspace: str, link: Connection, stages: Stages) -> str:
+    def progress(text: str) -> None:
+        stages.begin("environment", text)
+
+    captured = environments.capture_here(progress=progress)
+    for warning in captured.warnings:
+        stages.note(warning)
+    return environments.ensure(link, workspace, captured, progress)
 
 
 def wait_for(cluster: Cluster, wait: Wait, link: Connection, stages: Stages) -> Cluster:
@@ -52,19 +61,20 @@ def wait_for(cluster: Cluster, wait: Wait, link: Connection, stages: Stages) -> 
         It stopped before that; says why, with the end of its machine's log.
     """
     said = set(cluster.notices)
+    newest = cluster
     try:
-        for cluster in clusters.follow(cluster, connection=link):  # noqa: B020  # the newest is the one to report
-            for notice in [text for text in cluster.notices if text not in said]:
+        for newest in clusters.follow(cluster, connection=link):
+            for notice in [text for text in newest.notices if text not in said]:
                 said.add(notice)
                 stages.note(notice)
-            if cluster.target == ClusterTarget.stopped:
-                raise _failure(cluster, link)
-            if _show(cluster, wait, stages) and cluster.scheduler_address:
-                return cluster
+            if newest.target == ClusterTarget.stopped:
+                break
+            if _show(newest, wait, stages) and newest.status == ClusterStatus.running:
+                return newest
     except KeyboardInterrupt:
-        stages.note(still_running(cluster))
+        stages.note(still_running(newest))
         raise
-    raise _failure(cluster, link)
+    raise _failure(newest, link)
 
 
 def price(cluster: Cluster, currency: str) -> str:
@@ -135,13 +145,13 @@ def _reached(cluster: Cluster, field: str, wait: Wait) -> datetime | None:
     """When the scheduler and as many workers as are waited for had all reached a stage."""
     needed = cluster.wanted_workers if wait == "all" else min(1, cluster.wanted_workers)
     machines = _wanted(cluster)
-    times = [
-        sorted(time for machine in machines if machine.role == role and (time := getattr(machine.stages, field)))
-        for role in (MachineRole.scheduler, MachineRole.worker)
-    ]
-    if not times[0] or len(times[1]) < needed:
+    times: dict[MachineRole, list[datetime]] = {MachineRole.scheduler: [], MachineRole.worker: []}
+    for machine in machines:
+        if time := getattr(machine.stages, field):
+            times[machine.role].append(time)
+    if not times[MachineRole.scheduler] or len(times[MachineRole.worker]) < needed:
         return None
-    return max(times[0] + times[1][:needed])
+    return max(times[MachineRole.scheduler] + sorted(times[MachineRole.worker])[:needed])
 
 
 def _failure(cluster: Cluster, link: Connection) -> AmasiaError:
