@@ -1,0 +1,48 @@
+"""Repositories: make those that were wished for, and keep the index of their history true."""
+
+from datetime import timedelta
+
+import structlog
+
+from amasia import errors
+from amasia.database.engine import Database
+from amasia.models.base import now
+from amasia.models.repositories import Repository
+from amasia.services import repositories
+from amasia.stores import credentials
+from amasia.stores import repositories as stores
+
+log = structlog.get_logger()
+
+SETTLE = timedelta(seconds=1)
+"""A commit that was begun this recently is most likely being made; its history is read after it."""
+
+
+def create(db: Database) -> None:
+    """Make every repository that was asked for; repeatable, also after a crash half-way."""
+    for repository in repositories.requested(db):
+        try:
+            stores.create(_source(db, repository))
+        except errors.Unavailable as error:
+            log.warning("repository waits for its store", repository=repository.full_name, error=str(error))
+        except errors.AmasiaError as error:
+            repositories.made(db, repository, reason=str(error))
+        else:
+            repositories.made(db, repository)
+
+
+def index(db: Database) -> None:
+    """Read the history of repositories that changed, and bring the index up to date."""
+    for repository in repositories.stale(db, now() - SETTLE):
+        read_at = now()
+        try:
+            history = stores.history(stores.open(_source(db, repository)))
+        except errors.Unavailable as error:
+            log.warning("history could not be read", repository=repository.full_name, error=str(error))
+            continue
+        repositories.index(db, repository, [item._asdict() for item in history], read_at)
+
+
+def _source(db: Database, repository: Repository) -> credentials.Administration:
+    place = repositories.place(db, repository)
+    return credentials.Administration(place.bucket, place.access_key, place.secret_key, repository)
