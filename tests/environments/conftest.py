@@ -1,6 +1,7 @@
 """A laptop: a real virtual environment with a script, a module beside it and an editable package."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,8 +115,11 @@ def package() -> Callable[[Path, str, str], None]:
 
 
 @pytest.fixture
-def laptop(tmp_path: Path) -> Laptop:
-    return Laptop(tmp_path / "laptop")
+def laptop(tmp_path: Path, captured: Answer) -> Laptop:
+    """One of the test's own. It knows the lock and the wheels already, which saves building this checkout again."""
+    one = Laptop(tmp_path / "laptop")
+    shutil.copytree(captured.files[captured.environment.code.sha256].parents[2], one.cache)
+    return one
 
 
 @pytest.fixture(scope="session")
