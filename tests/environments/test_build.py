@@ -218,3 +218,15 @@ def test_uv_that_is_missing_is_said(monkeypatch):
     monkeypatch.setattr(commands.uv, "find_uv_bin", missing)
     with pytest.raises(EnvironmentFailed, match="pip install uv"):
         commands.run("--version")
+
+
+def test_a_machine_that_captures_its_own_environment_gets_the_same_wheels(captured, tmp_path, uv_cache):
+    built = build(captured.environment, captured.fetch, tmp_path / "machine", uv_cache=uv_cache)
+    code = (
+        "import pathlib, amasia.environments.capture as c\n"
+        f"made = c.capture(cache=pathlib.Path({str(tmp_path / 'cache')!r}))\n"
+        "print(made.environment.model_dump_json())"
+    )
+    again = Environment.model_validate_json(run(built, code))
+    assert again.pylock == captured.environment.pylock
+    assert again.wheels == captured.environment.wheels
