@@ -81,9 +81,12 @@ def test_a_second_build_starts_no_process_and_fetches_nothing(captured, tmp_path
         raise AssertionError("something was started or fetched")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    start = time.perf_counter()
-    second = build(captured.environment, refuse, tmp_path, uv_cache=uv_cache)
-    assert time.perf_counter() - start < 0.02
+    taken = []
+    for _ in range(5):
+        start = time.perf_counter()
+        second = build(captured.environment, refuse, tmp_path, uv_cache=uv_cache)
+        taken.append(time.perf_counter() - start)
+    assert min(taken) < 0.02
     assert (second.python, second.code, second.fresh) == (first.python, first.code, False)
 
 
@@ -182,12 +185,13 @@ def test_a_python_that_cannot_be_had_is_refused_with_a_cure(captured, tmp_path, 
         build(environment, captured.fetch, tmp_path, uv_cache=uv_cache)
 
 
-def test_a_package_whose_bytes_changed_on_the_index_is_refused(captured, tmp_path):
+def test_a_package_whose_bytes_are_not_those_of_the_lock_is_refused(captured, tmp_path, uv_cache):
     pylock = captured.environment.pylock
     digest = pylock.partition('name = "six"')[2].partition("wheels")[2].partition('sha256 = "')[2][:64]
     environment = captured.environment.model_copy(update={"pylock": pylock.replace(digest, "0" * 64)})
-    with pytest.raises(EnvironmentFailed, match="uv could not build the environment"):
-        build(environment, captured.fetch, tmp_path)
+    with pytest.raises(EnvironmentFailed, match=r"(?s)uv could not build the environment.*six.*[Hh]ash mismatch"):
+        build(environment, captured.fetch, tmp_path, uv_cache=uv_cache)
+    assert not list(tmp_path.glob("*/*/ready.json"))
 
 
 def test_a_full_disk_is_named(captured, tmp_path, uv_cache):

