@@ -36,6 +36,8 @@ from amasia.models.machines import (
 )
 from amasia.providers.local import LocalProvider
 
+CODE = Path(__file__).with_name("code")
+sys.path.append(str(CODE))
 AGENT = """#!{python}
 import sys
 from pathlib import Path
@@ -44,7 +46,7 @@ from amasia.agent.__main__ import run
 
 _, dash_m, module, home, dash_cache, cache = sys.argv
 assert (dash_m, module, dash_cache) == ("-m", "amasia.agent", "--cache")
-sys.exit(run(Path(home), Path(cache), lambda *_: SimpleNamespace(python=Path(sys.executable), code=None)))
+sys.exit(run(Path(home), Path(cache), lambda *_: SimpleNamespace(python=Path(sys.executable), code=Path({code!r}))))
 """
 """The agent, in the environment of the tests instead of one that it builds: tests/environments has those."""
 MIB = 1 << 20
@@ -79,7 +81,7 @@ class ControlPlane:
     def __init__(self, home: Path) -> None:
         home.mkdir()
         python = home / "agent"
-        python.write_text(AGENT.format(python=sys.executable))
+        python.write_text(AGENT.format(python=sys.executable, code=str(CODE)))
         python.chmod(0o755)
         self.provider = LocalProvider(home, 40_000, 5_000, python=str(python))
         self.lease_seconds = 30.0
@@ -167,6 +169,12 @@ class ControlPlane:
         ids = [self.start("worker", memory) for _ in range(workers)]
         wait(lambda: all(self.status(machine_id) == "running" for machine_id in [scheduler, *ids]), 30)
         return scheduler, ids
+
+    def wait(self, condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+        return wait(condition, seconds)
+
+    def processes(self, machine_id: str) -> list[psutil.Process]:
+        return processes_of(self.home(machine_id))
 
     def client(self) -> Any:
         from distributed import Client, Security

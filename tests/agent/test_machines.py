@@ -26,5 +26,5 @@ def test_scheduler_and_worker_come_up_and_compute(plane):
         assert client.get_versions(check=True)
     assert set(plane.last(worker).stages) == {"environment_ready", "process_up"}
     assert plane.last(worker).metrics.memory > 10 * MIB
-    assert plane.last(scheduler).scheduler.workers == 1
+    plane.wait(lambda: plane.last(scheduler).scheduler.workers == 1)
     assert "Starting worker compute stream" in "".join(beat.log for beat in plane.heard[scheduler])
