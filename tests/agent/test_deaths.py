@@ -15,7 +15,6 @@ from amasia.agent.dask.deaths import WorkerDied
 from amasia.errors import MachineLost
 
 
-
 def said(caught):
     return [str(one.message) for one in caught]
 
