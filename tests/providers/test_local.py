@@ -89,7 +89,7 @@ def test_starts_of_several_processes_make_one_machine(provider, tmp_path):
 def test_a_second_agent_ends_at_once(provider):
     machine = make_machine()
     home = Path(provider.start(machine, make_boot(machine))["directory"])
-    wait(lambda: (home / homes.ALIVE).exists())
+    wait((home / homes.ALIVE).exists)
     second = [sys.executable, "-m", "amasia.agent", str(home), "--cache", str(provider.cache)]
     assert subprocess.run(second, timeout=10, check=False).returncode == 0
     assert provider.find([machine])[machine.id].alive
@@ -119,7 +119,7 @@ def test_an_agent_that_cannot_answer_is_killed_after_the_grace(provider, monkeyp
     monkeypatch.setattr("amasia.providers.local.GRACE", 0.3)
     machine = make_machine()
     provider.start(machine, make_boot(machine))
-    wait(lambda: (provider.machines / machine.id / homes.ALIVE).exists())
+    wait((provider.machines / machine.id / homes.ALIVE).exists)
     os.kill(identity(provider, machine.id).pid, signal.SIGSTOP)
     provider.stop(machine.id)
     wait(lambda: not provider.find([machine])[machine.id].alive, 5)
@@ -131,7 +131,7 @@ def test_a_reused_process_number_is_not_taken_for_the_machine(provider):
     machine = make_machine()
     provider.start(machine, make_boot(machine))
     home = provider.machines / machine.id
-    wait(lambda: (home / homes.ALIVE).exists())
+    wait((home / homes.ALIVE).exists)
     os.kill(identity(provider, machine.id).pid, signal.SIGKILL)
     with subprocess.Popen(["sleep", "30"], start_new_session=True) as stranger:
         older = Identity(pid=stranger.pid, created=psutil.Process(stranger.pid).create_time() - 60)
@@ -180,7 +180,7 @@ def test_secrets_are_for_the_owner_only(provider):
 def test_the_end_of_a_machine_is_known_within_a_second_when_nobody_watched(provider):
     machine = make_machine()
     home = Path(provider.start(machine, make_boot(machine))["directory"])
-    wait(lambda: (home / homes.ALIVE).exists())
+    wait((home / homes.ALIVE).exists)
     time.sleep(1)
     killed = now()
     os.kill(identity(provider, machine.id).pid, signal.SIGKILL)

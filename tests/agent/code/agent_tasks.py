@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 MIB = 1 << 20
@@ -25,3 +27,13 @@ def suicide():
 
 def leave():
     os._exit(3)
+
+
+def sleeper():
+    return subprocess.Popen(["sleep", "60"], start_new_session=True).pid
+
+
+def hoarder(megabytes):
+    """Memory that only children hold, so that the worker itself has nothing to notice."""
+    code = f"import time; kept = bytearray(b'x') * ({megabytes} << 20); time.sleep(60)"
+    subprocess.run([sys.executable, "-c", code], check=False)

@@ -120,7 +120,7 @@ async def _join(worker: Worker, address: str, setup: dict[str, Any]) -> None:
     """Tell first why the process before this one died: its name is free only when the scheduler has understood."""
     async with asyncio.timeout(DEATH_TIMEOUT):
         if setup["death"].get("address"):
-            async with rpc(address, connection_args=worker.connection_args) as scheduler:
+            async with rpc(address, connection_args=worker.connection_args) as scheduler:  # type: ignore[no-untyped-call]
                 await scheduler.log_event(topic=deaths.TOPIC, msg=setup["death"] | {"label": setup["label"]})
         await worker
 
