@@ -1,5 +1,6 @@
 """The control plane, put together: database, object store, providers, reconcilers, API. ``python -m amasia.server``."""
 
+import getpass
 import json
 import os
 import secrets
@@ -131,9 +132,8 @@ def bootstrap(db: Database, settings: ServerSettings, provider: LocalProvider) -
 
 def first_name() -> str:
     """The operating system's name of the user, made a name of ours."""
-    import_name = os.environ.get("USER") or os.environ.get("USERNAME") or "me"
-    plain = "".join(letter if letter.isalnum() else "-" for letter in import_name.lower()).strip("-")
-    return plain or "me"
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in getpass.getuser().lower())
+    return plain.strip("-") or "me"
 
 
 def key(home: Path) -> bytes:

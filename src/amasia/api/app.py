@@ -33,7 +33,7 @@ def create(
         title="Amasia",
         version=__version__,
         summary="The control plane: who may do what, what should be running, what it costs, which data exists.",
-        docs_url="/v1/docs",
+        docs_url=None,
         openapi_url="/v1/openapi.json",
         redoc_url=None,
     )

@@ -25,12 +25,16 @@ class Connection:
         Sent as a bearer token; empty to send none.
     transport
         An `httpx2` transport; tests pass one that calls the application in process.
+    timeout
+        Seconds to wait for an answer.
     """
 
-    def __init__(self, url: str, token: str = "", transport: httpx2.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, token: str = "", transport: httpx2.BaseTransport | None = None, timeout: float = 60
+    ) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=60, transport=transport)
+        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=timeout, transport=transport)
 
     def __repr__(self) -> str:
         return f"Connection({self.url!r})"
