@@ -328,7 +328,7 @@ def _live(name: str | None, workspace: str, link: Any) -> models.Cluster | None:
 
 def _versions(packages: dict[str, str | None]) -> dict[str, str]:
     """A Dask process's versions, as `versions.here` would give them there."""
-    found = {name: versions.without_stamp(packages[name]) for name in versions.NAMES if packages.get(name)}
+    found = {name: versions.without_stamp(text) for name in versions.NAMES if (text := packages.get(name))}
     python = (packages.get("python") or "").split(".")
     return {"python": ".".join(python[:3]), **found}
 
