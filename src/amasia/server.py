@@ -15,6 +15,7 @@ from types import FrameType
 import structlog
 import uvicorn
 from cryptography.fernet import Fernet
+from fastapi import FastAPI
 from filelock import FileLock, Timeout
 
 from amasia import errors
@@ -62,7 +63,7 @@ def run(settings: ServerSettings) -> None:
         db = Database(settings.sqlalchemy_url, key(settings.home))
         stack.callback(db.close)
         db.migrate()
-        store = EmbeddedStore(settings.home, settings.store_port)
+        store = EmbeddedStore(settings.home / "store", settings.store_port)
         store.start()
         provider = LocalProvider(
             settings.home, parse(settings.local_price_per_cpu), parse(settings.local_price_per_gib)
@@ -72,10 +73,11 @@ def run(settings: ServerSettings) -> None:
         machines.refresh_offers(db, providers)
         repository_verbs.refresh_embedded(
             db,
-            bucket=store.bucket,
+            uri=f"s3://{store.bucket}",
             endpoint=store.endpoint,
-            access_key=store.access_key,
-            secret_key=store.secret_key,
+            access_key=store.keys.access_key,
+            secret_key=store.keys.secret_key,
+            role=store.keys.role,
         )
         loops = reconcilers(db, settings, providers)
 
@@ -104,9 +106,9 @@ def reconcilers(db: Database, settings: ServerSettings, providers: machines.Prov
 
 
 def lend(place: repository_verbs.Place, mode: Mode, principal: str) -> Lease:
-    return credentials.lend(
-        place.bucket, place.access_key, place.secret_key, place.repository, mode=mode, principal=principal
-    )
+    repository = place.repository
+    keys = credentials.Keys(place.access_key, place.secret_key, place.role or credentials.ROLE)
+    return credentials.lend(place.bucket, keys, repository.id, repository.name, repository.workspace, mode, principal)
 
 
 def bootstrap(db: Database, settings: ServerSettings, provider: LocalProvider) -> None:
@@ -197,7 +199,7 @@ def announced(settings: ServerSettings) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def serve(app: api.FastAPI, listener: socket.socket) -> None:
+def serve(app: FastAPI, listener: socket.socket) -> None:
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
 

@@ -104,7 +104,9 @@ def _saved(profile: Path) -> dict[str, Any]:
             f"The profile {profile} cannot be read ({error}).", cure=f"Remove it and sign in again: rm {profile}"
         ) from None
     if not isinstance(saved, dict):
-        raise InvalidRequest(f"The profile {profile} is no JSON object.", cure=f"Remove it and sign in again: rm {profile}")
+        raise InvalidRequest(
+            f"The profile {profile} is no JSON object.", cure=f"Remove it and sign in again: rm {profile}"
+        )
     return saved
 
 

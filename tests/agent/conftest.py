@@ -172,9 +172,7 @@ class ControlPlane:
         from distributed import Client, Security
 
         ca, certificate, key = self.tls
-        security = Security(
-            tls_ca_file=ca, tls_client_cert=certificate, tls_client_key=key, require_encryption=True
-        )
+        security = Security(tls_ca_file=ca, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
         return Client(self.scheduler_address(), security=security, timeout=15)
 
 

@@ -1,18 +1,6 @@
 """Machines that live and end, with a real agent and real Dask processes."""
 
 import os
-import signal
-import time
-from datetime import timedelta
-
-import psutil
-import pytest
-
-from amasia import errors
-from amasia.models import homes
-from amasia.models.base import now
-from amasia.models.homes import Exit, Identity
-from amasia.models.machines import MachineTarget
 
 MIB = 1 << 20
 

@@ -1,6 +1,8 @@
 """Repositories: make those that were wished for, and keep the index of their history true."""
 
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -11,6 +13,7 @@ from amasia.models.repositories import Repository
 from amasia.services import repositories
 from amasia.stores import credentials
 from amasia.stores import repositories as stores
+from amasia.stores.leases import Source
 
 log = structlog.get_logger()
 
@@ -40,9 +43,21 @@ def index(db: Database) -> None:
         except errors.Unavailable as error:
             log.warning("history could not be read", repository=repository.full_name, error=str(error))
             continue
-        repositories.index(db, repository, [item._asdict() for item in history], read_at)
+        repositories.index(db, repository, [_plain(item) for item in history], read_at)
 
 
-def _source(db: Database, repository: Repository) -> credentials.Administration:
+def _plain(snapshot: stores.Snapshot) -> dict[str, Any]:
+    return {
+        "snapshot": snapshot.id,
+        "parent": snapshot.parent,
+        "message": snapshot.message,
+        "at": snapshot.at,
+        "metadata": dict(snapshot.metadata),
+    }
+
+
+def _source(db: Database, repository: Repository) -> Source:
+    """Administrator's rights on the repository's prefix, asked for anew each time."""
     place = repositories.place(db, repository)
-    return credentials.Administration(place.bucket, place.access_key, place.secret_key, repository)
+    keys = credentials.Keys(place.access_key, place.secret_key, place.role or credentials.ROLE)
+    return partial(credentials.administer, place.bucket, keys, repository.id, repository.name, repository.workspace)

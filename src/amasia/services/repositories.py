@@ -1,5 +1,6 @@
 """Repositories: asked for, lent, committed to; and the index of their history."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,6 +39,7 @@ class Place(Model):
     bucket: Bucket
     access_key: str = ""
     secret_key: str = ""
+    role: str = ""
 
     def __repr__(self) -> str:
         return f"Place({self.repository.full_name!r} in {self.bucket.uri!r})"
@@ -48,12 +50,11 @@ def create_bucket(db: Database, who: Principal, workspace: str, request: BucketR
         raise errors.InvalidRequest(
             "Every workspace has the embedded bucket already.", cure="Register a bucket of kind s3 or directory."
         )
-    bucket = Bucket(workspace=workspace, **request.model_dump(exclude={"access_key", "secret_key"}))
+    bucket = Bucket(workspace=workspace, **request.model_dump(exclude={"access_key", "secret_key", "role"}))
     with db.write() as tx:
         if locations.find_bucket(tx, workspace, bucket.name):
             raise errors.Conflict(f"There is a bucket {bucket.name!r} already.", cure="Choose another name.")
-        keys = f"{request.access_key}:{request.secret_key}" if request.access_key else ""
-        locations.add_bucket(tx, bucket, db.seal(keys))
+        locations.add_bucket(tx, bucket, _seal(db, request.access_key, request.secret_key, request.role))
         events.append(tx, actor=who.actor, verb="bucket.create", target=bucket.name, workspace=workspace,
                       source=who.source, uri=bucket.uri)  # fmt: skip
     return bucket
@@ -64,12 +65,12 @@ def find_buckets(db: Database, workspace: str) -> list[Bucket]:
         return locations.list_buckets(tx, workspace)
 
 
-def refresh_embedded(db: Database, *, bucket: str, endpoint: str, access_key: str, secret_key: str) -> None:
+def refresh_embedded(db: Database, *, uri: str, endpoint: str, access_key: str, secret_key: str, role: str) -> None:
     """Tell every workspace's embedded bucket where the store is and with which keys, at each start."""
     with db.write() as tx:
         for found in locations.embedded_buckets(tx):
-            fresh = found.model_copy(update={"endpoint": endpoint, "uri": f"s3://{bucket}/{found.workspace}"})
-            locations.change_bucket(tx, fresh, db.seal(f"{access_key}:{secret_key}"))
+            fresh = found.model_copy(update={"endpoint": endpoint, "uri": uri})
+            locations.change_bucket(tx, fresh, _seal(db, access_key, secret_key, role))
 
 
 def create(db: Database, who: Principal, workspace: str, request: RepositoryRequest) -> Repository:
@@ -274,9 +275,12 @@ def _known(tx: Connection, workspace: str, name: str) -> Repository:
     return found
 
 
+def _seal(db: Database, access_key: str, secret_key: str, role: str) -> str:
+    return db.seal(json.dumps({"access_key": access_key, "secret_key": secret_key, "role": role}))
+
+
 def _place(tx: Connection, db: Database, repository: Repository) -> Place:
     row = locations.bucket_row(tx, repository.workspace, repository.bucket)
     assert row is not None
-    access_key, _, secret_key = db.unseal(row["keys"]).partition(":")
-    bucket = Bucket.model_validate(dict(row))
-    return Place(repository=repository, bucket=bucket, access_key=access_key, secret_key=secret_key)
+    keys = json.loads(db.unseal(row["keys"]))
+    return Place(repository=repository, bucket=Bucket.model_validate(dict(row)), **keys)

@@ -30,10 +30,8 @@ def create(
         locations.put_location(
             tx, Location(workspace=workspace.name, name="local", provider="local", offers=tuple(offers))
         )
-        embedded = Bucket(
-            workspace=workspace.name, name=EMBEDDED_BUCKET, kind=BucketKind.embedded, uri=f"s3://amasia/{request.name}"
-        )
-        locations.add_bucket(tx, embedded, db.seal(""))
+        embedded = Bucket(workspace=workspace.name, name=EMBEDDED_BUCKET, kind=BucketKind.embedded, uri="s3://amasia")
+        locations.add_bucket(tx, embedded, db.seal("{}"))
         events.append(tx, actor=who.actor, verb="workspace.create", target=workspace.name, workspace=workspace.name,
                       source=who.source, limit=limit)  # fmt: skip
     return workspace

@@ -77,7 +77,7 @@ def open(source: Source) -> icechunk.Repository:
 def history(repository: icechunk.Repository, branch: str = "main", limit: int | None = None) -> list[Snapshot]:
     """Snapshots of a branch, the newest first; the last one is the empty repository."""
     with translated():
-        found = []
+        found: list[Snapshot] = []
         for info in repository.ancestry(branch=branch):
             if limit is not None and len(found) == limit:
                 break
