@@ -130,6 +130,25 @@ def end(process: psutil.Process) -> None:
         ) from None
 
 
+def store(home: Path) -> psutil.Process | None:
+    """The process of the embedded object store, if it runs."""
+    record = read(home / "store" / "pid.json")
+    found = _process(record["pid"], "") if record else None
+    return found if found and abs(found.create_time() - record["started"]) < 1 else None
+
+
+def kill(process: psutil.Process) -> None:
+    """End the object store. Its answered writes are on disk, so that it may be killed where it does not end soon."""
+    try:
+        process.terminate()
+        process.wait(2)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+    except psutil.NoSuchProcess:
+        return
+
+
 def left_machines(settings: ServerSettings) -> list[LeftMachine]:
     """Machines of the local provider that run although no control plane does; each ends with its lease."""
     folder = settings.home / "machines"

@@ -20,7 +20,6 @@ from amasia.errors import AlreadyRunning, AmasiaError, NotFound, NotSignedIn
 from amasia.models.clusters import Cluster
 from amasia.models.health import Health
 from amasia.settings import ServerSettings, client_settings, save_profile
-from amasia.stores import embedded
 
 app = noun("The control plane of this computer.")
 Home = Annotated[Path | None, typer.Option(help="Directory of its database, store and logs.")]
@@ -64,14 +63,18 @@ def down(home: Home = None, yes: Yes = False, as_json: Json = False) -> None:
             stages.begin("control plane")
             processes.end(running)
             stages.finish("control plane")
-        stages.begin("object store")
-        embedded.stop(settings.home)
-        stages.finish("object store")
-    left = processes.left_machines(settings)
+        left = processes.left_machines(settings)
+        store = processes.store(settings.home)
+        if store and not left:  # the control plane does this itself, unless it was killed
+            stages.begin("object store")
+            processes.kill(store)
+            stages.finish("object store")
     if as_json:
         show_json({"stopped": [one.name for one in stopped], "was_running": running is not None, "left": left})
     for machine in left:
         say(f"Machine {machine.id} still runs (process {machine.pid}); its lease ends it by {clock(machine.until)}.")
+    if left:
+        say("The object store stays up for them. When they are gone: amasia down")
     if not as_json:
         say("Amasia is down; its data stays." if running else "The control plane was not running.")
 

@@ -6,6 +6,7 @@ import weakref
 from types import TracebackType
 from typing import Any, Self
 
+from distributed.client import Client
 from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster as DaskCluster
 from distributed.security import Security
@@ -127,7 +128,7 @@ class Cluster(DaskCluster):
         self._wait: Wait = wait
         self._security: Security | None = None
         title = f"Cluster {name}" if name else "Cluster"
-        with Stages(title, starting.STAGES, quiet=quiet) as stages:
+        with Stages(title, quiet=quiet) as stages:
             self._found_or_started(spec, name, current(workspace), environment, stages)
             super().__init__(asynchronous=False, quiet=quiet, name=self._record.name)
             self._measured = stages.seconds
@@ -154,15 +155,13 @@ class Cluster(DaskCluster):
                 if not found:
                     raise
         self._record, self.created = found, False
-        for stage in ("environment", "requested"):
-            stages.finish(stage, "joined a running cluster", seconds=0.0)
         if text := starting.differs(spec, found):
             stages.note(text)
 
     def wait(self) -> Self:
         """Wait until the scheduler and one worker run, and connect; at once when that was done."""
         if self._security is None:
-            with Stages(f"Cluster {self.name}", list(starting.MACHINE_STAGES), quiet=self.quiet) as stages:
+            with Stages(f"Cluster {self.name}", quiet=self.quiet) as stages:
                 self._connect(stages)
         return self
 
@@ -173,7 +172,8 @@ class Cluster(DaskCluster):
         return self._security
 
     def _connect(self, stages: Stages) -> None:
-        self._record = starting.wait_for(self._record, self._wait or True, self._link, stages)
+        if self.created or self._record.status != models.ClusterStatus.running:
+            self._record = starting.wait_for(self._record, self._wait or True, self._link, stages)
         given = clusters.security(self._record.id, self._record.workspace, connection=self._link)
         if given.warning:
             stages.note(given.warning)
@@ -290,6 +290,9 @@ class Cluster(DaskCluster):
         if self._security is None:  # never connected
             self.status = Status.closed
             return
+        client = _current_client(self)
+        if client:
+            client.close()  # else it would warn of the end of what is ended on purpose
         super().close(timeout)
         self._loop_runner.stop()
 
@@ -316,6 +319,15 @@ class Cluster(DaskCluster):
         return str(super()._repr_html_(cluster_status=(cluster_status or "") + row))
 
 
+def _current_client(cluster: Cluster) -> Client | None:
+    """The current client, if it is one of this cluster."""
+    try:
+        client = Client.current()
+    except ValueError:
+        return None
+    return client if client.cluster is cluster else None
+
+
 def _live(name: str | None, workspace: str, link: Any) -> models.Cluster | None:
     if name is None:
         return None
@@ -328,7 +340,7 @@ def _live(name: str | None, workspace: str, link: Any) -> models.Cluster | None:
 
 def _versions(packages: dict[str, str | None]) -> dict[str, str]:
     """A Dask process's versions, as `versions.here` would give them there."""
-    found = {name: versions.without_stamp(packages[name]) for name in versions.NAMES if packages.get(name)}
+    found = {name: versions.without_stamp(text) for name in versions.NAMES if (text := packages.get(name))}
     python = (packages.get("python") or "").split(".")
     return {"python": ".".join(python[:3]), **found}
 

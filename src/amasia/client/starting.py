@@ -30,6 +30,7 @@ def start(
     spec: ClusterSpec, name: str | None, workspace: str, environment: str | None, link: Connection, stages: Stages
 ) -> Cluster:
     """Capture the environment, unless the hash of one is given, and ask for the cluster; says what it will cost."""
+    stages.expect(STAGES)
     stages.begin("environment")
     if environment is None:
         environment = _send_environment(workspace, link, stages)
