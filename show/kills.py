@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ KILLS = 50
 WORKSPACE = "/v1/workspaces/demo"
 MOMENTS = ("start-up", "any", "any", "creating", "committing", "stopping", "scaling")
 """Kinds of moments, each as likely: a time after the start, or soon after the scientist began something."""
+
+
+LINKS: dict[str, Connection] = {}
+"""By url: what asks for credentials must be picklable, and a connection is not."""
 
 
 @dataclass
@@ -61,17 +66,15 @@ class Day:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def lines(dose: float, seed: int, cache: Path | None = None) -> Iterator[Line]:
+def lines(dose: float, seed: int, base: Path, cache: Path) -> Iterator[Line]:
     """The four figures of line 4."""
     kills = max(1, round(KILLS * dose))
-    with tempfile.TemporaryDirectory(prefix="amasia-kills-") as folder:
-        base = Path(folder)
-        plane = Plane(base, {"AMASIA_LEASE_SECONDS": "60"})
-        plane.share_cache(cache or base / "cache")
-        with planes.cleared(plane):
-            day = Day(plane, random.Random(seed), Console(stderr=True, highlight=False).print)
-            live_through(day, kills, seed)
-            yield from judge(day, kills, seed)
+    plane = Plane(base, {"AMASIA_LEASE_SECONDS": "60"})
+    plane.share_cache(cache)
+    with planes.cleared(plane):
+        day = Day(plane, random.Random(seed), Console(stderr=True, highlight=False).print)
+        live_through(day, kills, seed)
+        yield from judge(day, kills, seed)
 
 
 def live_through(day: Day, kills: int, seed: int) -> None:
@@ -139,7 +142,7 @@ def evening(plane: Plane) -> None:
 def judge(day: Day, kills: int, seed: int) -> Iterator[Line]:
     """What the records say against what the kernel, the store and the diary say."""
     what = f"{kills} kills of the control plane (seed {seed}: {_counts(day.moments)})"
-    link = day.plane.link()
+    link = LINKS[day.plane.url] = day.plane.link()
     leaked = _leaked(day.plane)
     yield Line(4, f"{what}: machines leaked", str(len(leaked)), "0", not leaked, "; ".join(leaked))
     told, lost = _commits(day, link)
@@ -171,15 +174,16 @@ def _commits(day: Day, link: Connection) -> tuple[int, list[str]]:
     for name in sorted({name for name, _ in told}):
         where = f"{WORKSPACE}/repositories/{name}"
 
-        def source(where: str = where) -> Lease:
-            return link.post(f"{where}/credentials", LeaseRequest(), Lease)
-
-        history = {snapshot.id for snapshot in stores.history(stores.open(source))}
+        history = {snapshot.id for snapshot in stores.history(stores.open(partial(_lend, link.url, where)))}
         mine = {snapshot for repository, snapshot in told if repository == name}
         lost += [f"{name}@{snapshot} is not in the history" for snapshot in mine - history]
         missing = _until_indexed(link, where, mine)
         lost += [f"{name}@{snapshot} is not in the index" for snapshot in missing]
     return len(told), lost
+
+
+def _lend(url: str, where: str) -> Lease:
+    return LINKS[url].post(f"{where}/credentials", LeaseRequest(), Lease)
 
 
 def _until_indexed(link: Connection, where: str, wanted: set[str]) -> set[str]:
@@ -221,10 +225,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dose", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
+    parser.add_argument("--base", type=Path, default=Path(tempfile.gettempdir()) / "amasia-kills", help="kept")
     parser.add_argument("--cache", type=Path, default=None, help="environments that are built already")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}")
-    found = list(lines(arguments.dose, arguments.seed, arguments.cache))
+    found = list(lines(arguments.dose, arguments.seed, arguments.base, arguments.cache or arguments.base / "cache"))
     for line in found:
         print("holds" if line.holds else "FALLS SHORT", line.what, line.figure, f"(goal: {line.goal})", line.detail)
     return 0 if all(line.holds for line in found) else 1

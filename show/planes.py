@@ -24,6 +24,24 @@ ROOT = Path(__file__).parent.parent
 START_SECONDS = 90.0
 
 
+def free_pair() -> int:
+    """A port below those that the system gives out by itself, free like the one after it."""
+    for _ in range(1000):
+        port = random.randrange(12_000, 30_000, 2)
+        if _is_free(port) and _is_free(port + 1):
+            return port
+    raise RuntimeError("no two free ports between 12000 and 30000")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 @dataclass
 class Plane:
     """The home, ports and profile of one control plane, and its process while it runs."""
@@ -31,7 +49,7 @@ class Plane:
     base: Path
     settings: dict[str, str] = field(default_factory=dict)
     """More variables for it, such as ``{"AMASIA_LEASE_SECONDS": "20"}``."""
-    port: int = field(default_factory=lambda: free_pair())
+    port: int = field(default_factory=free_pair)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -164,24 +182,6 @@ def _names(process: psutil.Process, word: str) -> bool:
 def _within(text: str, word: str) -> bool:
     start = text.find(word)
     return start >= 0 and text[start + len(word) : start + len(word) + 1] in ("", "/", ":", "'", '"', " ")
-
-
-def free_pair() -> int:
-    """A port below those that the system gives out by itself, free like the one after it."""
-    for _ in range(1000):
-        port = random.randrange(12_000, 30_000, 2)
-        if _is_free(port) and _is_free(port + 1):
-            return port
-    raise RuntimeError("no two free ports between 12000 and 30000")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def show_error(done: subprocess.CompletedProcess[Any]) -> str:
