@@ -90,8 +90,12 @@ def client_settings() -> ClientSettings:
     if not settings.profile.exists():
         return settings
     saved = _saved(settings.profile)
-    changes = {key: saved[key] for key in ("url", "workspace") if key in saved and not getattr(settings, key)}
-    if saved.get("token") and not settings.token.get_secret_value():
+    changes: dict[str, Any] = {
+        key: saved[key] for key in ("url", "workspace") if key in saved and not getattr(settings, key)
+    }
+    # A profile's token goes to the profile's control plane, and to no other that a variable names.
+    elsewhere = settings.url and settings.url != saved.get("url")
+    if saved.get("token") and not settings.token.get_secret_value() and not elsewhere:
         changes["token"] = SecretStr(saved["token"])
     return settings.model_copy(update=changes)
 

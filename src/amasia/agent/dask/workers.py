@@ -10,7 +10,7 @@ from threading import Event, Thread
 from typing import Any
 
 import psutil
-from distributed import Worker
+from distributed import Worker, rpc
 from distributed.core import Status
 from distributed.diagnostics.plugin import WorkerPlugin
 
@@ -83,7 +83,7 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
         plugins=(running,),
     )
     try:
-        await _join(worker, setup)
+        await _join(worker, address, setup)
     except (OSError, TimeoutError, ValueError) as error:
         return channel.say(status="scheduler-gone", reason=str(error))
     channel.say(status="running", address=worker.address)
@@ -116,11 +116,12 @@ def watch(limit: int, last_words: Callable[[int], None]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def _join(worker: Worker, setup: dict[str, Any]) -> None:
+async def _join(worker: Worker, address: str, setup: dict[str, Any]) -> None:
     """Tell first why the process before this one died: its name is free only when the scheduler has understood."""
     async with asyncio.timeout(DEATH_TIMEOUT):
         if setup["death"].get("address"):
-            await worker.scheduler.log_event(topic=deaths.TOPIC, msg=setup["death"] | {"label": setup["label"]})
+            async with rpc(address, connection_args=worker.connection_args) as scheduler:  # type: ignore[no-untyped-call]
+                await scheduler.log_event(topic=deaths.TOPIC, msg=setup["death"] | {"label": setup["label"]})
         await worker
 
 
