@@ -14,6 +14,8 @@ import pytest
 from distributed import Client, Status
 
 import amasia
+from amasia.client import dask
+from amasia.environments import versions
 from amasia.errors import BudgetExceeded, InvalidRequest, TooLarge
 
 SMALL = "512 MiB"
@@ -139,6 +141,16 @@ def test_ctrl_c_while_waiting_says_what_goes_on(capsys: pytest.CaptureFixture[st
     assert "amasia cluster stop cut-short" in capsys.readouterr().err
     assert amasia.clusters.get("cut-short").target == "running"
     amasia.clusters.stop("cut-short")
+
+
+def test_versions_are_compared_as_the_environment_knows_them() -> None:
+    ours = versions.here()
+    packages: dict[str, str | None] = {name: version for name, version in ours.items() if name != "python"}
+    packages |= {"python": f"{ours['python']}.final.0", "lz4": None, "not-compared": "1"}
+    packages["amasia"] = versions.stamp(ours["amasia"], "0" * 64)
+    assert versions.differences(ours, dask._versions(packages)) == []
+    (sentence,) = versions.differences(ours, dask._versions(packages | {"numpy": "1.0"}), "on the scheduler")
+    assert sentence == f"numpy is {ours['numpy']} here and 1.0 on the scheduler"
 
 
 def test_what_cannot_be_starts_nothing(cluster: amasia.Cluster) -> None:

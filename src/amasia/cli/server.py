@@ -190,7 +190,8 @@ def _show_console(settings: ServerSettings, as_json: bool, *, started: bool) -> 
 
 
 def _stay(process: subprocess.Popen[bytes]) -> None:
-    """Until the control plane ends; Ctrl-C reaches it too, and it ends on its own."""
+    """Until the control plane ends. Ctrl-C, or a supervisor's SIGTERM, ends it too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         process.wait()
     except KeyboardInterrupt:
