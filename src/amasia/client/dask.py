@@ -169,7 +169,8 @@ class Cluster(DaskCluster):
     def get_client(self) -> Client:
         """A Dask client of this cluster; the current one if it is. Waits until there is something to connect to."""
         self.wait()
-        return super().get_client()
+        client: Client = super().get_client()
+        return client
 
     @property
     def security(self) -> Security | None:
