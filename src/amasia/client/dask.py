@@ -96,6 +96,9 @@ class Cluster(DaskCluster):
     ...     client.submit(sum, [1, 2, 3]).result()
     """
 
+    created: bool
+    """Whether this object created the cluster, and will stop it; False for one that was joined."""
+
     def __init__(
         self,
         n_workers: int = 2,
@@ -138,9 +141,6 @@ class Cluster(DaskCluster):
         # the text is for whoever ends the process without close(); close() detaches it
         farewell = (starting.still_running(self._record),) if self.created and not quiet else ()
         self._farewell = weakref.finalize(self, _say, *farewell)
-
-    created: bool
-    """Whether this object created the cluster, and will stop it; False for one that was joined."""
 
     def _found_or_started(
         self, spec: models.ClusterSpec, name: str | None, workspace: str, environment: str | None, stages: Stages
@@ -204,7 +204,7 @@ class Cluster(DaskCluster):
         except OSError as error:
             raise Unavailable(
                 f"The scheduler of cluster {self.name} at {given.scheduler_address} did not answer: {error}.",
-                cure=f"Can this computer reach it? What it wrote: amasia cluster logs {self.id}",
+                cure=f"Can this computer reach it? {starting.still_running(self._record)}",
             ) from error
         stages.finish("connected", given.scheduler_address)
         self._security = security
