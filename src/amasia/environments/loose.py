@@ -32,7 +32,10 @@ def home(script: Path | None) -> Path | None:
         and getattr(sys.modules["__main__"], "__spec__", None) is None
     ):
         return main.parent
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return None
     return here if any(Path(path or ".").resolve() == here for path in sys.path) else None
 
 
@@ -105,6 +108,9 @@ def _modules(directory: Path) -> list[tuple[str, Path]]:
 
 def _below(package: Path) -> list[Path]:
     inner = [path for path in _packages(package) if not path.is_symlink()]
+    if not (package / "__init__.py").exists():
+        # It may be a folder of data with a script in it: go down only where there is code.
+        inner = [path for path in inner if _own(path)]
     return _own(package) + [path for directory in inner for path in _below(directory)]
 
 
