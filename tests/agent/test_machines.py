@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import warnings
 from pathlib import Path
 
 import psutil
@@ -69,8 +70,10 @@ def test_without_a_control_plane_all_is_gone_before_the_lease_is_over(plane):
     scheduler, (worker,) = plane.cluster()
     plane.die()
     end = max(plane.last(machine).at.timestamp() for machine in (scheduler, worker)) + plane.lease_seconds
-    with plane.client() as client:
+    with plane.client() as client, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         assert client.submit(sum, [1, 2]).result(timeout=4) == 3
+        plane.wait(lambda: any("The cluster ends: its lease ended" in str(one.message) for one in caught))
     plane.wait(lambda: not plane.processes(scheduler) and not plane.processes(worker), 10)
     assert time.time() < end
     for machine in (scheduler, worker):
@@ -139,7 +142,9 @@ def test_the_memory_limit_holds_without_the_kernels_help(plane):
     plane.agents_run_first("import amasia.agent.memory as memory; memory.make_group = lambda *_: None")
     _, (worker,) = plane.cluster()
     with plane.client() as client:
-        client.submit(hoarder, 600, pure=False)
+        forgotten = client.submit(hoarder, 600, pure=False)
+        plane.wait(lambda: "hoarder-" in (plane.home(worker) / "running.json").read_text(), 5)
+        del forgotten  # which stops nothing that already runs
         plane.wait(lambda: any(beat.deaths for beat in plane.heard[worker]), 15)
     (death, *_) = [death for beat in plane.heard[worker] for death in beat.deaths]
     assert " of 256 MiB and was killed while running 'hoarder-" in death.reason

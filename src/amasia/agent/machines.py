@@ -45,6 +45,7 @@ POLITE = 3.0
 LINGER = 30.0
 """Seconds that a machine with nothing left to do waits to be told to end."""
 RESTARTS = 10
+STOPPED = "it was stopped"
 STEADY = 300.0
 """A process that lived this many seconds has its earlier deaths forgiven."""
 
@@ -120,7 +121,7 @@ class Agent:
         os.set_blocking(self._wake_in, False)
         os.set_blocking(self._wake_out, False)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.end("it was stopped"))
+            signal.signal(number, lambda *_: self.end(STOPPED))
         self.limit.group = memory.make_group(f"amasia-{self.boot.machine_id}", self.boot.memory)
         cgroup = str(self.limit.group.path) if self.limit.group else ""
         homes.write(self.home / homes.IDENTITY, Identity(pid=os.getpid(), created=self.born, cgroup=cgroup))
@@ -130,7 +131,7 @@ class Agent:
         if self.lease.ends():
             return self.end(f"its lease ended at {self.lease.until:%H:%M:%S} UTC and was not renewed")
         if (self.home / homes.STOPPED).exists():
-            return self.end("it was stopped")
+            return self.end(STOPPED)
         if self.linger_until and monotonic() > self.linger_until:
             return self.end(self.report.reason)
         self._touch()
@@ -282,7 +283,7 @@ class Agent:
         self.wishes = wishes
         self.notices += wishes.notices
         if wishes.target is MachineTarget.stopped:
-            self.end("it was stopped")
+            self.end(STOPPED)
         self._wake()
 
     def _metrics(self) -> Metrics:
@@ -304,7 +305,8 @@ class Agent:
     def _end_dask(self) -> None:
         """Politely as long as the lease allows, then by force; nothing is left."""
         if self.dask:
-            self.dask.tell(notices=[f"This machine ends: {self.ending}."])
+            if self.ending != STOPPED:
+                self.dask.tell(notices=[f"The cluster ends: {self.ending}."])
             self.dask.terminate()
             with contextlib.suppress(TimeoutError, Exception):
                 self.dask.child.wait(min(POLITE, self.lease.seconds_to_kill()))

@@ -43,18 +43,19 @@ class Running(WorkerPlugin):
     name = "amasia"
 
     def __init__(self, path: str) -> None:
-        self.keys: dict[str, None] = {}
+        self.keys: list[str] = []
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    def setup(self, worker: Worker) -> None:
+        self._state = worker.state
+
     def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
-        runs = finish in ("executing", "long-running")
-        if runs == (start in ("executing", "long-running")):
+        """Also a task that nobody wants any more runs to its end, and may take its worker with it."""
+        keys = sorted(str(task.key) for task in self._state.all_running_tasks)
+        if keys == self.keys:
             return
-        if runs:
-            self.keys[str(key)] = None
-        else:
-            self.keys.pop(str(key), None)
-        text = json.dumps(list(self.keys)[:32]).encode()
+        self.keys = keys
+        text = json.dumps(keys[:32]).encode()
         os.pwrite(self._file, text, 0)
         os.ftruncate(self._file, len(text))
 
