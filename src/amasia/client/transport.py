@@ -1,6 +1,6 @@
 """The only module that knows the wire: one connection to one control plane."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -8,6 +8,7 @@ import httpx2
 from pydantic import BaseModel
 
 from amasia import errors
+from amasia.models.base import Page
 from amasia.settings import client_settings
 
 _CURE_DOWN = "Is it running? `amasia up` starts one on this computer; `amasia status` shows which address is used."
@@ -40,6 +41,16 @@ class Connection:
 
     def get[M: BaseModel](self, path: str, model: type[M], **query: Any) -> M:
         return model.model_validate_json(self.send("GET", path, query=query).content)
+
+    def items[M: BaseModel](self, path: str, model: type[M], **query: Any) -> Iterator[M]:
+        """Every item of a list, page after page."""
+        after = query.pop("after", None)
+        while True:
+            page: Page[M] = self.get(path, Page[model], after=after, **query)  # type: ignore[valid-type]
+            yield from page.items
+            after = page.next
+            if not after:
+                return
 
     def post[M: BaseModel](self, path: str, body: BaseModel | None, model: type[M]) -> M:
         return model.model_validate_json(self.send("POST", path, body).content)

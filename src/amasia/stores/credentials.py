@@ -1,0 +1,198 @@
+"""Lending: a short-lived right to one repository's bytes, and to nothing beside them. Only the server imports this."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from amasia import errors
+from amasia.models.repositories import Bucket, BucketKind, Lease, Mode
+
+LONGEST = 3600
+"""Seconds that a lease may last."""
+SHORTEST = 900
+"""Seconds; no security token service gives less."""
+ROLE = "arn:aws:iam::000000000000:role/amasia-lease"
+"""The role of the embedded store; most other S3 servers ignore the name."""
+
+_READ = ("s3:GetObject",)
+_WRITE = ("s3:GetObject", "s3:PutObject")
+_ADMINISTER = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The broker's own long-lived key to a bucket. It never leaves the server."""
+
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+    role: str = ROLE
+    """ARN of the role that leases are made from."""
+
+
+def lend(
+    bucket: Bucket,
+    keys: Keys,
+    repository_id: str,
+    name: str,
+    workspace: str,
+    mode: Mode,
+    principal: str,
+    seconds: int = LONGEST,
+) -> Lease:
+    """A right to read, or to read and add, the objects of one repository.
+
+    Parameters
+    ----------
+    bucket
+        Where the repository is.
+    keys
+        The broker's; unused for a directory.
+    repository_id, name, workspace
+        Of the repository; its prefix is ``<workspace>/<repository_id>``.
+    mode
+        ``read`` gives GetObject; ``write`` adds PutObject. Neither may list or delete: Icechunk needs that only to
+        create a repository and to collect garbage.
+    principal
+        Who borrows: the session's name in the store's own log.
+    seconds
+        Between 900 and 3600.
+
+    Raises
+    ------
+    StoreDown
+        The store did not answer.
+    PermissionDenied
+        The store refuses to lend, or has no security token service; the cure says which.
+    """
+    actions = _WRITE if mode is Mode.write else _READ
+    return _lease(bucket, keys, repository_id, name, workspace, mode, principal, seconds, actions, listing=False)
+
+
+def administer(
+    bucket: Bucket, keys: Keys, repository_id: str, name: str, workspace: str, seconds: int = SHORTEST
+) -> Lease:
+    """What the control plane lends itself to create a repository and to delete it: also list and delete."""
+    return _lease(
+        bucket, keys, repository_id, name, workspace, Mode.write, "amasia", seconds, _ADMINISTER, listing=True
+    )
+
+
+def _lease(
+    bucket: Bucket,
+    keys: Keys,
+    repository_id: str,
+    name: str,
+    workspace: str,
+    mode: Mode,
+    principal: str,
+    seconds: int,
+    actions: Sequence[str],
+    *,
+    listing: bool,
+) -> Lease:
+    place = Lease(
+        repository=name,
+        workspace=workspace,
+        mode=mode,
+        kind=bucket.kind,
+        bucket=_bucket_of(bucket),
+        prefix="/".join(part for part in (_prefix_of(bucket), workspace, repository_id) if part),
+        endpoint=bucket.endpoint,
+        region=bucket.region,
+    )
+    if bucket.kind is BucketKind.directory:
+        return place
+    policy = _policy(place.bucket, place.prefix, actions, listing=listing)
+    given = _assume(bucket, keys, policy, principal, max(SHORTEST, min(seconds, LONGEST)))
+    return place.model_copy(
+        update={
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "session_token": given["SessionToken"],
+            "expires_at": given["Expiration"],
+        }
+    )
+
+
+def _bucket_of(bucket: Bucket) -> str:
+    if bucket.kind is BucketKind.directory:
+        return bucket.uri.removeprefix("file://")
+    return bucket.uri.removeprefix("s3://").partition("/")[0]
+
+
+def _prefix_of(bucket: Bucket) -> str:
+    if bucket.kind is BucketKind.directory:
+        return ""
+    return bucket.uri.removeprefix("s3://").partition("/")[2].strip("/")
+
+
+def _policy(bucket: str, prefix: str, actions: Sequence[str], *, listing: bool) -> dict[str, Any]:
+    # The slash before the star keeps `demo/re-1` from opening `demo/re-10`.
+    objects = {"Effect": "Allow", "Action": list(actions), "Resource": [f"arn:aws:s3:::{bucket}/{prefix}/*"]}
+    names = {
+        "Effect": "Allow",
+        "Action": ["s3:ListBucket"],
+        "Resource": [f"arn:aws:s3:::{bucket}"],
+        "Condition": {"StringLike": {"s3:prefix": [f"{prefix}/*"]}},
+    }
+    return {"Version": "2012-10-17", "Statement": [objects, names] if listing else [objects]}
+
+
+def _assume(bucket: Bucket, keys: Keys, policy: dict[str, Any], principal: str, seconds: int) -> dict[str, Any]:
+    sts = boto3.client(
+        "sts",
+        endpoint_url=bucket.endpoint or None,
+        region_name=bucket.region,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        config=Config(retries={"total_max_attempts": 2}, connect_timeout=3, read_timeout=10),
+    )
+    try:
+        answer = sts.assume_role(
+            RoleArn=keys.role,
+            RoleSessionName=_session_name(principal),
+            DurationSeconds=seconds,
+            Policy=json.dumps(policy, separators=(",", ":")),
+        )
+    except ClientError as error:
+        raise _refused(bucket, error) from error
+    except BotoCoreError as error:
+        raise errors.StoreDown(
+            f"The object store of bucket {bucket.name!r} at {bucket.endpoint or 'AWS'} did not answer: {error}.",
+            cure="Is it running, and can this computer reach it? Nothing was changed; try again then.",
+        ) from error
+    found: dict[str, Any] = answer["Credentials"]
+    return found
+
+
+def _refused(bucket: Bucket, error: ClientError) -> errors.AmasiaError:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = error.response.get("Error", {}).get("Code", "") or str(status)
+    where = f"the store of bucket {bucket.name!r} at {bucket.endpoint or 'AWS'}"
+    if status >= 500:
+        return errors.StoreDown(
+            f"{where[0].upper()}{where[1:]} failed while lending credentials ({said}).",
+            cure="Nothing was changed; try again.",
+        )
+    if said in {"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch", "InvalidAccessKeyId"}:
+        return errors.PermissionDenied(
+            f"The broker's key may not lend credentials for {where} ({said}).",
+            cure="Allow it sts:AssumeRole on the role of this bucket, with s3:GetObject and s3:PutObject in the role.",
+        )
+    return errors.PermissionDenied(
+        f"{where[0].upper()}{where[1:]} has no security token service (AssumeRole: {said}), so no short-lived "
+        "credentials can be lent.",
+        cure="Use a store with AssumeRole (AWS, MinIO, Ceph, SeaweedFS), or a bucket of kind 'directory'.",
+    )
+
+
+def _session_name(principal: str) -> str:
+    """Two to 64 of the characters that AWS allows."""
+    name = re.sub(r"[^\w+=,.@-]", "-", principal)[:64]
+    return name if len(name) > 1 else f"{name}@amasia"

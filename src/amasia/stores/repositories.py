@@ -1,0 +1,240 @@
+"""Versioned repositories (Icechunk): create, open, history, and the one way to commit."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import icechunk
+from filelock import FileLock, Timeout
+
+from amasia import errors
+from amasia.models.repositories import BucketKind, Lease
+from amasia.stores.failures import translated
+from amasia.stores.leases import Credentials, Source, current
+
+_LOCK_SECONDS = 120
+_REBASES = 30
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One commit in a branch's history, as the store has it."""
+
+    id: str
+    parent: str
+    """Empty for the first."""
+    message: str
+    at: datetime
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Amasia's own part is under ``amasia``: a `models.repositories.Provenance` as plain data."""
+
+
+def create(source: Source) -> icechunk.Repository:
+    """Make a repository, or open the one that an earlier, interrupted call made.
+
+    Parameters
+    ----------
+    source
+        Gives a lease with administrator's rights (list, write, delete) on the repository's prefix.
+
+    Raises
+    ------
+    StoreDown, StoreFull, PermissionDenied
+    """
+    with committing(source), translated(source):
+        storage, config = _storage(source), _config(current(source))
+        if icechunk.Repository.exists(storage, config.storage):
+            return icechunk.Repository.open(storage, config)
+        try:
+            # The prefix is ours alone; what may be in it is left from a try that was killed.
+            return icechunk.Repository.create(storage, config, check_clean_root=False)
+        except icechunk.ConflictError:
+            return icechunk.Repository.open(storage, config)
+
+
+def open(source: Source) -> icechunk.Repository:
+    """Open a repository with credentials that renew themselves, also in other processes.
+
+    Parameters
+    ----------
+    source
+        Called again when credentials near their end; must be picklable.
+
+    Raises
+    ------
+    NotFound
+        No repository there.
+    StoreDown
+        The store did not answer; known within 20 s for the embedded store.
+    """
+    with translated(source):
+        return icechunk.Repository.open(_storage(source), _config(current(source)))
+
+
+def history(repository: icechunk.Repository, branch: str = "main", limit: int | None = None) -> list[Snapshot]:
+    """Snapshots of a branch, the newest first; the last one is the empty repository."""
+    with translated():
+        found: list[Snapshot] = []
+        for info in repository.ancestry(branch=branch):
+            if limit is not None and len(found) == limit:
+                break
+            found.append(Snapshot(info.id, info.parent_id or "", info.message, info.written_at, dict(info.metadata)))
+        return found
+
+
+@contextmanager
+def committing(source: Source) -> Iterator[None]:
+    """Hold what serialises changes of branches and tags. For S3 that is nothing: the store compares and swaps.
+
+    A local file system does not (3 of 100 commits of four writers were lost), so there is one lock per repository.
+    """
+    lease = current(source)
+    if lease.kind is not BucketKind.directory:
+        yield
+        return
+    directory = _directory(lease)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{directory}.lock")
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout as error:
+        raise errors.Conflict(
+            f"Another process has been writing to {lease.workspace}/{lease.repository} for {_LOCK_SECONDS} s.",
+            cure=f"Try again when it is done. Whoever holds {directory}.lock can be found with: fuser {directory}.lock",
+        ) from error
+    except OSError as error:
+        raise errors.StoreDown(
+            f"The directory {lease.bucket} of {lease.workspace}/{lease.repository} cannot be written ({error}).",
+            cure="Is it mounted here, and may you write there?",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def commit(source: Source, session: icechunk.Session, message: str, metadata: Mapping[str, Any]) -> str:
+    """Make a session's changes the branch's newest snapshot: all of them or none.
+
+    Parameters
+    ----------
+    source
+        Of the repository.
+    session
+        Writable, with changes. Changes that others committed meanwhile are kept where both are disjoint.
+    message
+        One line for people.
+    metadata
+        Plain data. ``metadata["amasia"]["commit_id"]``, when there, is what a commit is known by whose answer was lost.
+
+    Returns
+    -------
+    str
+        Id of the new snapshot.
+
+    Raises
+    ------
+    Conflict
+        Somebody changed the same thing since the session began; names branch and snapshots.
+    StoreDown, StoreFull
+        Not committed, or, where the message says so, not known.
+    """
+    branch, base = session.branch or "main", session.snapshot_id
+    with committing(source):
+        try:
+            return session.commit(
+                message, dict(metadata), rebase_with=icechunk.ConflictDetector(), rebase_tries=_REBASES
+            )
+        except icechunk.ConflictError as error:
+            raise _conflict(source, branch, base, error) from error
+        except icechunk.StorageError as error:
+            return _look(source, branch, base, metadata, error)
+        except icechunk.IcechunkError:
+            with translated(source):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _look(source: Source, branch: str, base: str, metadata: Mapping[str, Any], error: icechunk.IcechunkError) -> str:
+    """A commit whose answer was lost is neither made nor failed until the history was read."""
+    wanted = metadata.get("amasia", {}).get("commit_id")
+    try:
+        with translated(source):
+            raise error
+    except errors.AmasiaError as told:
+        failed = told
+    if not wanted:
+        raise failed from error
+    try:
+        snapshots = history(open(source), branch)
+    except errors.AmasiaError:
+        unknown = type(failed)(
+            f"{failed.message} Whether commit {wanted} on {branch!r} was made is not known.",
+            cure="When the store answers again, `amasia repo log` shows it; repeat only if it is not there.",
+            commit=wanted,
+        )
+        raise unknown from error
+    for snapshot in snapshots:
+        if snapshot.id == base:
+            break
+        if snapshot.metadata.get("amasia", {}).get("commit_id") == wanted:
+            return snapshot.id
+    raise failed from error
+
+
+def _conflict(source: Source, branch: str, base: str, error: icechunk.ConflictError) -> errors.Conflict:
+    lease = current(source)
+    try:
+        newest = history(open(source), branch, limit=1)[0].id
+    except errors.AmasiaError:
+        newest = "unknown"
+    return errors.Conflict(
+        f"Branch {branch!r} of {lease.workspace}/{lease.repository} went from snapshot {base} to {newest} while this "
+        f"commit was made, and both changed the same thing ({_first_line(error)}). Nothing of this commit was kept.",
+        cure="Open the newest snapshot and make the change again; let one process at a time append.",
+        branch=branch,
+        base=base,
+        newest=newest,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _directory(lease: Lease) -> Path:
+    return Path(lease.bucket) / lease.prefix
+
+
+def _storage(source: Source) -> icechunk.Storage:
+    lease = current(source)
+    if lease.kind is BucketKind.directory:
+        return icechunk.local_filesystem_storage(str(_directory(lease)))
+    return icechunk.s3_storage(
+        bucket=lease.bucket,
+        prefix=lease.prefix,
+        region=lease.region,
+        endpoint_url=lease.endpoint or None,
+        allow_http=lease.endpoint.startswith("http://"),
+        force_path_style=bool(lease.endpoint),
+        get_credentials=Credentials(source),
+        # Workers start with the credentials at hand; each asks for its own when those end.
+        scatter_initial_credentials=True,
+        network_stream_timeout_seconds=15,
+    )
+
+
+def _config(lease: Lease) -> icechunk.RepositoryConfig:
+    """Icechunk's defaults try for minutes. These ride out a restart of the store (8 s) and then say what is wrong."""
+    near = lease.kind is BucketKind.embedded
+    retries = icechunk.StorageRetriesSettings(max_tries=8, initial_backoff_ms=200, max_backoff_ms=2000)
+    timeouts = icechunk.StorageTimeoutSettings(
+        connect_timeout_ms=2000,
+        # Also the time of one upload: far stores get more, for chunks over slow lines.
+        operation_attempt_timeout_ms=15_000 if near else 60_000,
+        operation_timeout_ms=18_000 if near else 120_000,
+    )
+    return icechunk.RepositoryConfig(storage=icechunk.StorageSettings(retries=retries, timeouts=timeouts))
