@@ -21,7 +21,8 @@ from amasia.agent.words import over_memory
 
 BRINK = 0.95
 """Part of the memory limit at which a worker ends itself while it can still say why."""
-GLANCE = 0.05
+FASTEST = 2 << 30
+"""Bytes that a program may fill in a second: the closer the brink, the more often it is looked for."""
 LAST_WORDS = 0.5
 """Seconds that the scheduler gets to hear of the end."""
 DEATH_TIMEOUT = 20.0
@@ -91,8 +92,14 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
     loop = asyncio.get_running_loop()
 
     def last_words(used: int) -> None:
-        reason = over_memory("worker", used, setup["memory_limit"], list(running.keys))
-        death = {"address": worker.address, "label": setup["label"], "reason": reason, "keys": list(running.keys)}
+        reason = over_memory("worker", used, setup["memory_limit"], running.keys)
+        death = {
+            "address": worker.address,
+            "label": setup["label"],
+            "reason": reason,
+            "keys": running.keys,
+            "over": False,
+        }
         channel.say(status="dying", reason=reason)
         loop.call_soon_threadsafe(worker.log_event, deaths.TOPIC, death)
 
@@ -108,13 +115,11 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
 def watch(limit: int, last_words: Callable[[int], None]) -> None:
     """End this process at the brink of its memory, after it has said so."""
     process, pause = psutil.Process(), Event()
-    while not pause.wait(GLANCE):
-        used = process.memory_info().rss
-        if used < BRINK * limit:
-            continue
-        last_words(used)
-        pause.wait(LAST_WORDS)
-        os.kill(os.getpid(), signal.SIGKILL)
+    while (used := process.memory_info().rss) < BRINK * limit:
+        pause.wait(min(0.5, max(0.02, (BRINK * limit - used) / FASTEST)))
+    last_words(used)
+    pause.wait(LAST_WORDS)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def _join(worker: Worker, address: str, setup: dict[str, Any]) -> None:
@@ -122,7 +127,8 @@ async def _join(worker: Worker, address: str, setup: dict[str, Any]) -> None:
     async with asyncio.timeout(DEATH_TIMEOUT):
         if setup["death"].get("address"):
             async with rpc(address, connection_args=worker.connection_args) as scheduler:  # type: ignore[no-untyped-call]
-                await scheduler.log_event(topic=deaths.TOPIC, msg=setup["death"] | {"label": setup["label"]})
+                death = setup["death"] | {"label": setup["label"], "over": True}
+                await scheduler.log_event(topic=deaths.TOPIC, msg=death)
         await worker
 
 
