@@ -1,10 +1,13 @@
 """The console beside the API, in process and on a real database."""
 
+import shutil
 from base64 import b32hexencode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -13,6 +16,7 @@ from amasia.database import budgets as budget_rows
 from amasia.database import clusters as cluster_rows
 from amasia.database import machines as machine_rows
 from amasia.database import repositories as repository_rows
+from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, Charge
 from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
@@ -24,10 +28,13 @@ from amasia.web import app as web
 BROWSER = {"Sec-Fetch-Site": "same-origin"}
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One database is enough for pages: services and their tests know both."""
-    if "db" in metafunc.fixturenames:
-        metafunc.parametrize("db", ["sqlite"], indirect=True)
+@pytest.fixture
+def db(_sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
+    """One kind of database is enough for pages: services and their tests know both."""
+    shutil.copy(_sqlite_template, tmp_path / "amasia.db")
+    database = Database(f"sqlite:///{tmp_path / 'amasia.db'}", Fernet.generate_key())
+    yield database
+    database.close()
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_an_old_browser_that_sends_only_its_origin_is_served(site):
 
 @pytest.mark.parametrize(
     "path",
-    ["https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example", 
+    ["https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
      "javascript:x", "evil.example", "", " //evil.example", "///evil.example", "/\n/evil.example"],
 )  # fmt: skip
 def test_sign_in_leads_nowhere_but_to_this_console(anybody, path):

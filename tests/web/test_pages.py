@@ -2,6 +2,8 @@
 
 from html import escape
 
+from structlog.testing import capture_logs
+
 from amasia.database import clusters as cluster_rows
 from amasia.models.repositories import Input
 from amasia.services import clusters, machines
@@ -176,9 +178,10 @@ def test_the_api_keeps_its_own_errors(as_):
 def test_a_bug_is_a_page_with_an_id_and_no_traceback(as_, site):
     ada = as_("ada")
     site.router.routes[-1].app.app.state.db = None
-    answer = ada.get("/lab")
+    with capture_logs() as logged:
+        answer = ada.get("/lab")
     assert answer.status_code == 500
-    assert "This is a bug in Amasia (id " in answer.text
+    assert f"This is a bug in Amasia (id {logged[0]['id']})." in answer.text
     assert "NoneType" not in answer.text
     assert answer.headers["x-frame-options"] == "DENY"
 

@@ -31,7 +31,7 @@ def widths(svg):
 def test_a_budget_is_drawn_to_scale():
     svg = pictures.budget(Budget(workspace="lab", limit=1_000_000, spent=250_000, reserved=50_000))
     assert widths(svg) == [100, 30, 25]
-    assert "0.25 EUR spent and 0.0500 EUR reserved of 1.00 EUR" == ElementTree.fromstring(svg).attrib["aria-label"]
+    assert ElementTree.fromstring(svg).attrib["aria-label"] == "0.25 EUR spent and 0.0500 EUR reserved of 1.00 EUR"
 
 
 @pytest.mark.parametrize(("spent", "limit", "drawn"), [(5, 0, 0), (10, 5, 100), (-5, 10, 0)])
