@@ -42,16 +42,27 @@ class LocalProvider:
         Micro-units per hour, for a core and for a GiB of memory.
     python
         Interpreter that the agents run in; it needs Amasia installed.
+    uv_cache
+        Cache of packages to share with the people of this computer, on the file system of ``home``; None for one in
+        ``home``, filled from the package index.
     """
 
     name = "local"
 
-    def __init__(self, home: Path, price_per_cpu: int, price_per_gib: int, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        home: Path,
+        price_per_cpu: int,
+        price_per_gib: int,
+        python: str = sys.executable,
+        uv_cache: Path | None = None,
+    ) -> None:
         self.machines = home.absolute() / "machines"
         self.cache = home.absolute() / "cache"
         self.price_per_cpu = price_per_cpu
         self.price_per_gib = price_per_gib
         self.python = python
+        self.uv_cache = uv_cache
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def __repr__(self) -> str:
@@ -151,9 +162,10 @@ class LocalProvider:
     def _launch(self, home: Path, boot: Boot) -> None:
         home.mkdir(exist_ok=True)
         homes.write(home / homes.BOOT, boot)
+        shared = ["--uv-cache", str(self.uv_cache)] if self.uv_cache else []
         with (home / homes.LOG).open("ab") as log:
             child = subprocess.Popen(
-                [self.python, "-m", "amasia.agent", str(home), "--cache", str(self.cache)],
+                [self.python, "-m", "amasia.agent", str(home), "--cache", str(self.cache), *shared],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

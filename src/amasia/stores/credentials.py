@@ -180,7 +180,7 @@ def _refused(bucket: Bucket, error: ClientError) -> errors.AmasiaError:
             f"{where[0].upper()}{where[1:]} failed while lending credentials ({said}).",
             cure="Nothing was changed; try again.",
         )
-    if said in {"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch", "InvalidAccessKeyId"}:
+    if status in {401, 403}:
         return errors.PermissionDenied(
             f"The broker's key may not lend credentials for {where} ({said}).",
             cure="Allow it sts:AssumeRole on the role of this bucket, with s3:GetObject and s3:PutObject in the role.",
