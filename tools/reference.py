@@ -37,12 +37,12 @@ DEFAULTS = {
 
 WHO = {
     "anyone": "anyone",
-    "signed-in": "whoever is signed in, about what is their own",
+    "signed-in": "signed in, about their own",
     "operator": "operators",
     "machine": "the machine itself",
 }
 BESIDES = {
-    "POST /v1/machines/join": "whoever has the machine's join token",
+    "POST /v1/machines/join": "the body has the machine's join token",
     "PATCH /v1/workspaces/{workspace}/clusters/{name}": "and is its owner, or may `manage`",
     "DELETE /v1/workspaces/{workspace}/clusters/{name}": "and is its owner, or may `manage`",
     "GET /v1/workspaces/{workspace}/clusters/{name}/log": "and is its owner, or may `manage`",
@@ -53,15 +53,8 @@ BESIDES = {
 """What a route asks besides its decision."""
 
 
-def pages() -> dict[str, str]:
-    """Each page's name and text."""
-    makers: dict[str, Callable[[], str]] = {
-        "settings.md": settings_page,
-        "commands.md": commands_page,
-        "routes.md": routes_page,
-        "errors.md": errors_page,
-    }
-    return {name: maker() for name, maker in makers.items()}
+def page(name: str) -> str:
+    return MAKERS[name]()
 
 
 def settings_page() -> str:
@@ -263,7 +256,14 @@ def _anchor(heading: str) -> str:
     return heading.replace(" ", "-")
 
 
+MAKERS: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "commands.md": commands_page,
+    "routes.md": routes_page,
+    "errors.md": errors_page,
+}
+
 if __name__ == "__main__":
     PAGES.mkdir(parents=True, exist_ok=True)
-    for page, text in pages().items():
-        (PAGES / page).write_text(text)
+    for name in MAKERS:
+        (PAGES / name).write_text(page(name))
