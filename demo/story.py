@@ -105,6 +105,8 @@ def _ingest(place: Place, facts: Facts) -> Step:
     reports = []
     for group, paths in facts.files.items():
         words = ["repo", "ingest", SOURCE, *map(str, paths), "--group", group]
+        if group in facts.later:
+            words += ["--append-dim", facts.groups[group]]
         reports.append(amasia(place, *words))
     facts.told["ingest"] = reports
     facts.told["first"] = _newest(place)
