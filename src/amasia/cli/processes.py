@@ -75,8 +75,14 @@ def health(url: str) -> Health | None:
 def begin(settings: ServerSettings, *, foreground: bool = False) -> subprocess.Popen[bytes]:
     """Start the control plane; in a session of its own unless it is to stay in the foreground."""
     home = settings.home
-    (home / "logs").mkdir(parents=True, exist_ok=True)
-    (home / ERROR_FILE).unlink(missing_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "logs").mkdir(exist_ok=True)
+        (home / ERROR_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"The home {home} cannot be used ({error.strerror}).", cure="Choose another: amasia up --home DIRECTORY"
+        ) from error
     command = [sys.executable, "-m", "amasia.server"]
     chosen = {"AMASIA_HOME": str(home), "AMASIA_PORT": str(settings.port)}
     with (home / "logs" / "server.log").open("ab") as log:

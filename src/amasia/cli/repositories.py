@@ -86,7 +86,9 @@ def log(
         _show_commit(commit)
 
 
-@app.command(epilog=examples("amasia repo show demo/reanalysis", "amasia repo show demo/reanalysis@SNAPSHOT --group sst"))
+@app.command(
+    epilog=examples("amasia repo show demo/reanalysis", "amasia repo show demo/reanalysis@SNAPSHOT --group sst")
+)
 def show(
     repository: RepositoryName,
     group: Annotated[str | None, typer.Option(help="One group, with its dimensions and variables.")] = None,
@@ -105,7 +107,11 @@ def show(
         shown["group"] = group
         shown["sizes"] = {str(dim): size for dim, size in ds.sizes.items()}
         shown["variables"] = {
-            str(key): {"dims": list(map(str, ds[key].dims)), "dtype": str(ds[key].dtype), "units": ds[key].attrs.get("units")}
+            str(key): {
+                "dims": list(map(str, ds[key].dims)),
+                "dtype": str(ds[key].dtype),
+                "units": ds[key].attrs.get("units"),
+            }
             for key in ds.data_vars
         }
     if as_json:

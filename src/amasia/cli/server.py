@@ -51,14 +51,12 @@ def down(home: Home = None, yes: Yes = False, as_json: Json = False) -> None:
     """Stop all machines, then the control plane and its object store. Data stays; amasia up brings it back."""
     settings = _settings(home)
     running = processes.server(settings.home)
-    stopped: list[Cluster] = []
+    link = _link(settings) if running and _is_up(settings) else None
+    found = _live_clusters(link) if link else []
+    if found:
+        confirm(f"{len(found)} clusters run: {', '.join(one.name for one in found)}. Stop them?", yes)
     with Stages("Stopping Amasia", quiet=as_json) as stages:
-        if running and _is_up(settings):
-            link = _link(settings)
-            found = _live_clusters(link)
-            if found:
-                confirm(f"{len(found)} clusters run: {', '.join(one.name for one in found)}. Stop them?", yes)
-            stopped = _stop_clusters(found, link, stages)
+        stopped = _stop_clusters(found, link, stages) if link else []
         if running:
             stages.begin("control plane")
             processes.end(running)
@@ -186,11 +184,12 @@ def _show_console(settings: ServerSettings, as_json: bool, *, started: bool) -> 
         show_json({**fields, "started": started, "home": str(settings.home)})
         return
     say("Amasia is up." if started else "Amasia was up already.")
-    show_fields({**fields, "password": "amasia console", "home": settings.home})
+    show_fields({**fields, "password": "shown by: amasia console", "home": settings.home})
 
 
 def _stay(process: subprocess.Popen[bytes]) -> None:
-    """Until the control plane ends; Ctrl-C reaches it too, and it ends on its own."""
+    """Until the control plane ends. Ctrl-C, or a supervisor's SIGTERM, ends it too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         process.wait()
     except KeyboardInterrupt:

@@ -96,6 +96,9 @@ class Cluster(DaskCluster):
     ...     client.submit(sum, [1, 2, 3]).result()
     """
 
+    created: bool
+    """Whether this object created the cluster, and will stop it; False for one that was joined."""
+
     def __init__(
         self,
         n_workers: int = 2,
@@ -132,14 +135,12 @@ class Cluster(DaskCluster):
             self._found_or_started(spec, name, current(workspace), environment, stages)
             super().__init__(asynchronous=False, quiet=quiet, name=self._record.name)
             self._measured = stages.seconds
+            self._loop_runner.start()
             if wait:
-                self._connect(stages)
+                self._connect_or_close(stages)
         # the text is for whoever ends the process without close(); close() detaches it
         farewell = (starting.still_running(self._record),) if self.created and not quiet else ()
         self._farewell = weakref.finalize(self, _say, *farewell)
-
-    created: bool
-    """Whether this object created the cluster, and will stop it; False for one that was joined."""
 
     def _found_or_started(
         self, spec: models.ClusterSpec, name: str | None, workspace: str, environment: str | None, stages: Stages
@@ -165,11 +166,25 @@ class Cluster(DaskCluster):
                 self._connect(stages)
         return self
 
+    def get_client(self) -> Client:
+        """A Dask client of this cluster; the current one if it is. Waits until there is something to connect to."""
+        self.wait()
+        client: Client = super().get_client()
+        return client
+
     @property
     def security(self) -> Security | None:
         """Keys for TLS, as a Dask client takes them. Waits until there is something to connect to."""
         self.wait()
         return self._security
+
+    def _connect_or_close(self, stages: Stages) -> None:
+        try:
+            self._connect(stages)
+        except BaseException:
+            super().close()
+            self._loop_runner.stop()
+            raise
 
     def _connect(self, stages: Stages) -> None:
         if self.created or self._record.status != models.ClusterStatus.running:
@@ -184,17 +199,12 @@ class Cluster(DaskCluster):
             require_encryption=True,
         )
         stages.begin("connected")
-        self._loop_runner.start()
         try:
             found = self.sync(self._open, given.scheduler_address, security)
-        except BaseException as error:
-            self._loop_runner.stop()
-            self.status = Status.created
-            if not isinstance(error, OSError):
-                raise
+        except OSError as error:
             raise Unavailable(
                 f"The scheduler of cluster {self.name} at {given.scheduler_address} did not answer: {error}.",
-                cure=f"Can this computer reach it? What it wrote: amasia cluster logs {self.id}",
+                cure=f"Can this computer reach it? {starting.still_running(self._record)}",
             ) from error
         stages.finish("connected", given.scheduler_address)
         self._security = security
@@ -287,9 +297,6 @@ class Cluster(DaskCluster):
 
     def _disconnect(self, timeout: float | None = None) -> None:
         self._farewell.detach()
-        if self._security is None:  # never connected
-            self.status = Status.closed
-            return
         client = _current_client(self)
         if client:
             client.close()  # else it would warn of the end of what is ended on purpose

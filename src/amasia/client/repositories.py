@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +18,19 @@ from amasia.client.inputs import request
 from amasia.client.transport import connect
 from amasia.models import repositories as models
 from amasia.models.base import split_repository
-from amasia.models.repositories import Commit, CommitDone, CommitRequest, CommitStatus, Input, Lease, LeaseRequest
+from amasia.models.repositories import (
+    Commit,
+    CommitDone,
+    CommitRequest,
+    CommitStatus,
+    Input,
+    Lease,
+    LeaseRequest,
+    Provenance,
+    RepositoryRequest,
+    RepositoryStatus,
+)
 from amasia.models.repositories import Mode as LeaseMode
-from amasia.models.repositories import Provenance, RepositoryRequest, RepositoryStatus
 from amasia.settings import client_settings
 from amasia.stores import ingest as files
 from amasia.stores import lineage, writing
@@ -90,7 +101,8 @@ class Repository:
             return str(self.repo.lookup_snapshot(ref).id)
         except (icechunk.IcechunkError, ValueError) as error:
             raise errors.NotFound(
-                f"{self.name} has no branch, tag or snapshot {ref!r}.", cure=f"`amasia repo log {self.name}` lists them."
+                f"{self.name} has no branch, tag or snapshot {ref!r}.",
+                cure=f"`amasia repo log {self.name}` lists them.",
             ) from error
 
     @property
@@ -111,7 +123,12 @@ class Repository:
         return found
 
     def to_xarray(
-        self, group: str = "/", *, ref: str = "main", chunks: Any = None, drop_variables: str | Iterable[str] | None = None
+        self,
+        group: str = "/",
+        *,
+        ref: str = "main",
+        chunks: Any = None,
+        drop_variables: str | Iterable[str] | None = None,
     ) -> xr.Dataset:
         """Open a group at a branch, tag or snapshot, lazily.
 
@@ -132,7 +149,7 @@ class Repository:
         snapshot = self.snapshot(ref)
         store = lineage.mark(self._reading(snapshot), self.name)
         try:
-            ds = xr.open_zarr(store, group=group, consolidated=False, chunks=chunks, drop_variables=drop_variables)
+            ds: xr.Dataset = xr.open_zarr(store, group=group, consolidated=False, chunks=chunks, drop_variables=drop_variables)
         except (FileNotFoundError, zarr.errors.GroupNotFoundError, zarr.errors.NodeNotFoundError) as error:
             raise errors.NotFound(
                 f"{self.name}@{snapshot} has no group {group!r}.",
@@ -182,7 +199,9 @@ class Repository:
         DataRejected
             It cannot be stored; nothing was written.
         """
-        datasets = {group: data} if isinstance(data, xr.Dataset) else {_below(group, key): ds for key, ds in data.items()}
+        datasets = (
+            {group: data} if isinstance(data, xr.Dataset) else {_below(group, key): ds for key, ds in data.items()}
+        )
 
         def change(session: icechunk.Session) -> None:
             for path, ds in datasets.items():
@@ -292,10 +311,9 @@ class Repository:
         asked = _asked(message, branch, inputs)
         provenance = connect().post(path, asked, Provenance)
         snapshot = stores.commit(self._source, session, message, {"amasia": provenance.model_dump(mode="json")})
-        try:
+        # It is committed whatever comes now: the control plane also finds it in the history.
+        with suppress(errors.Unavailable):
             connect().put(f"{path}/{provenance.commit_id}", CommitDone(snapshot=snapshot), Commit)
-        except errors.Unavailable:
-            pass  # It is committed. The control plane finds it in the history when it is back.
         return snapshot
 
 

@@ -65,11 +65,11 @@ def wait_for(cluster: Cluster, wait: Wait, link: Connection, stages: Stages) -> 
     newest = cluster
     try:
         for newest in clusters.follow(cluster, connection=link):
+            if newest.target == ClusterTarget.stopped:
+                break
             for notice in [text for text in newest.notices if text not in said]:
                 said.add(notice)
                 stages.note(notice)
-            if newest.target == ClusterTarget.stopped:
-                break
             if _show(newest, wait, stages) and newest.status == ClusterStatus.running:
                 return newest
     except KeyboardInterrupt:

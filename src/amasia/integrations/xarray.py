@@ -83,7 +83,8 @@ class Pinned(xr.Variable):
         if "name" in wished:
             wished["name"] = f"{wished['name']}-{self.encoding.get('source', '').rpartition('@')[2]}"
         plain = xr.Variable(self.dims, self._data, self.attrs, self.encoding, fastpath=True)
-        return plain.chunk(*arguments, from_array_kwargs=wished or None, **options)  # type: ignore[return-value]
+        options["from_array_kwargs"] = wished or None
+        return plain.chunk(*arguments, **options)  # type: ignore[return-value]
 
 
 def pinned(ds: xr.Dataset) -> xr.Dataset:
