@@ -11,7 +11,6 @@ from amasia.models.permissions import Role
 from amasia.models.repositories import RepositoryRequest
 from amasia.models.users import Membership, Scope, User
 from amasia.services import access, clusters, repositories, workspaces
-
 from tests.conftest import SECRETS
 
 BODIES = {
