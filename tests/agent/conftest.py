@@ -1,8 +1,7 @@
 """The other side of the wire: a tiny HTTP server that speaks the two machine routes with the real models."""
 
+import contextlib
 import json
-import os
-import signal
 import sys
 import threading
 import time
@@ -257,9 +256,8 @@ def plane(tmp_path: Path) -> Iterator[ControlPlane]:
     yield plane
     for machine_id in plane.machines:
         plane.provider.stop(machine_id)
-        for process in processes_of(plane.home(machine_id)):
-            try:
-                os.kill(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        for process in plane.processes(machine_id):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    plane.provider.find(None)  # which buries them
     plane.die()

@@ -37,6 +37,7 @@ def provider(tmp_path):
     for machine_id in provider.find(None):
         provider.stop(machine_id)
         end(provider, machine_id)
+    provider.find(None)  # which buries them
 
 
 def end(provider, machine_id):
@@ -106,7 +107,7 @@ def test_a_new_provider_finds_the_machines_of_the_one_before(provider, tmp_path)
 
 def test_a_lease_that_is_not_renewed_ends_the_machine_before_it_is_over(provider):
     machine = make_machine()
-    boot = make_boot(machine, lease_until=now() + timedelta(seconds=3))
+    boot = make_boot(machine, lease_until=now() + timedelta(seconds=6))
     provider.start(machine, boot)
     wait(lambda: not provider.find([machine])[machine.id].alive)
     found = provider.find([machine])[machine.id]

@@ -38,4 +38,6 @@ def run(home: Path, cache: Path, builder: Build = build) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # it costs until it is gone

@@ -4,6 +4,7 @@ They are no children of anybody's lifetime: they outlive the control plane and a
 """
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,7 @@ class LocalProvider:
         self.python = python
         self.uv_cache = uv_cache
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._buried: set[str] = set()
 
     def __repr__(self) -> str:
         return f"LocalProvider({str(self.machines.parent)!r})"
@@ -170,6 +172,7 @@ class LocalProvider:
                 stdout=log,
                 stderr=log,
                 cwd=home,
+                env={key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"},
                 start_new_session=True,
             )
         self._children[home.name] = child
@@ -220,7 +223,10 @@ class LocalProvider:
 
     def _bury(self, home: Path, identity: Identity) -> None:
         """Leave nothing of a machine whose agent is gone, and write down its end where the agent could not."""
+        if home.name in self._buried:
+            return
         processes.kill_all(identity)
+        self._buried.add(home.name)
         if not (home / homes.EXIT).exists():
             _write_end(home, _last_seen(home, identity), _reason(home))
 
