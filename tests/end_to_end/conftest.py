@@ -17,7 +17,7 @@ import uv
 
 from amasia.client.environments import capture_here, ensure
 from amasia.client.workspaces import create as create_workspace
-from amasia.models.budgets import Budget, Charge
+from amasia.models.budgets import Budget, BudgetRequest, Charge
 from amasia.models.clusters import Cluster, ClusterRequest, ClusterSpec, ClusterStatus
 from show import planes
 from show.planes import Plane
@@ -48,7 +48,7 @@ class Stage:
         return name
 
     def set_budget(self, workspace: str, limit: int) -> None:
-        self.link.send("PUT", f"/v1/workspaces/{workspace}/budget", content=b'{"limit": %d}' % limit)
+        self.link.put(f"/v1/workspaces/{workspace}/budget", BudgetRequest(limit=limit), Budget)
 
     def start(self, workspace: str = "demo", **spec: object) -> Cluster:
         """Ask for a small cluster and wait until all of it runs."""
@@ -160,6 +160,6 @@ def refused(done: subprocess.CompletedProcess[str], status: int, *words: str) ->
 
 def client_of(stage: Stage, cluster: Cluster) -> Any:
     """A Dask client of a cluster, as its owner."""
-    import amasia  # noqa: PLC0415  # dask takes seconds, and only these tests need it
+    import amasia  # dask takes seconds, and only these tests need it
 
     return amasia.Cluster(name=cluster.name, quiet=True).get_client()

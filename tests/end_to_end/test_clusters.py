@@ -21,7 +21,7 @@ print(cluster.get_client().submit(pow, 2, 10).result())
 def test_a_cluster_outlives_its_script_is_joined_by_name_and_stops_when_idle(
     stage: Stage, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import amasia  # noqa: PLC0415
+    import amasia
 
     first = stage.python(LEAVE.format(stage.captured()))
     assert first.stdout.strip() == "1024", planes.show_error(first)
@@ -44,8 +44,7 @@ def test_a_worker_killed_by_memory_is_told_in_words(stage: Stage) -> None:
     client = client_of(stage, cluster)
     try:
         with pytest.warns(UserWarning, match=r"used .* of 512 MiB and was killed"):
-            future = client.submit(bytearray, 3 << 30, retries=0, pure=False)
-            wait(future, timeout=40)
+            wait(client.submit(bytearray, 3 << 30, pure=False), timeout=40)
     finally:
         client.cluster.close()
         client.close()
