@@ -1,1 +1,53 @@
-"""Amasia."""
+"""Amasia: versioned geoscience data and Dask machines, with budgets that hold.
+
+Every public name is loaded when it is first used, so that ``import amasia`` stays cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from amasia import errors as errors
+    from amasia.client import accounts as accounts
+    from amasia.client import budgets as budgets
+    from amasia.client import clusters as clusters
+    from amasia.client import costs as costs
+    from amasia.client import events as events
+    from amasia.client import locations as locations
+    from amasia.client import repositories as repositories
+    from amasia.client import workspaces as workspaces
+    from amasia.client.dask import Cluster as Cluster
+    from amasia.client.repositories import open_repo as open_repo
+
+    __version__: str
+
+_WHERE = {
+    "Cluster": "amasia.client.dask:Cluster",
+    "accounts": "amasia.client.accounts",
+    "budgets": "amasia.client.budgets",
+    "clusters": "amasia.client.clusters",
+    "costs": "amasia.client.costs",
+    "errors": "amasia.errors",
+    "events": "amasia.client.events",
+    "locations": "amasia.client.locations",
+    "open_repo": "amasia.client.repositories:open_repo",
+    "repositories": "amasia.client.repositories",
+    "workspaces": "amasia.client.workspaces",
+}
+
+__all__ = [*_WHERE, "__version__"]  # noqa: PLE0604  # one list of the names, and one of where they live
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("amasia")  # 40 ms that most never need
+    if name not in _WHERE:
+        raise AttributeError(f"module 'amasia' has no attribute {name!r}")
+    module, _, attribute = _WHERE[name].partition(":")
+    found = import_module(module)
+    globals()[name] = value = getattr(found, attribute) if attribute else found
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,10 +7,13 @@ profile that ``amasia up`` and ``amasia login`` write.
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from amasia.errors import InvalidRequest
 
 
 def default_home() -> Path:
@@ -86,11 +89,29 @@ def client_settings() -> ClientSettings:
     settings = ClientSettings()
     if not settings.profile.exists():
         return settings
-    saved = json.loads(settings.profile.read_text())
-    changes = {key: saved[key] for key in ("url", "workspace") if key in saved and not getattr(settings, key)}
-    if saved.get("token") and not settings.token.get_secret_value():
+    saved = _saved(settings.profile)
+    changes: dict[str, Any] = {
+        key: saved[key] for key in ("url", "workspace") if key in saved and not getattr(settings, key)
+    }
+    # A profile's token goes to the profile's control plane, and to no other that a variable names.
+    elsewhere = settings.url and settings.url != saved.get("url")
+    if saved.get("token") and not settings.token.get_secret_value() and not elsewhere:
         changes["token"] = SecretStr(saved["token"])
     return settings.model_copy(update=changes)
+
+
+def _saved(profile: Path) -> dict[str, Any]:
+    try:
+        saved = json.loads(profile.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(
+            f"The profile {profile} cannot be read ({error}).", cure=f"Remove it and sign in again: rm {profile}"
+        ) from None
+    if not isinstance(saved, dict):
+        raise InvalidRequest(
+            f"The profile {profile} is no JSON object.", cure=f"Remove it and sign in again: rm {profile}"
+        )
+    return saved
 
 
 def save_profile(path: Path, *, url: str, token: str, workspace: str) -> None:

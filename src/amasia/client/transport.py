@@ -1,6 +1,6 @@
 """The only module that knows the wire: one connection to one control plane."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -8,6 +8,7 @@ import httpx2
 from pydantic import BaseModel
 
 from amasia import errors
+from amasia.models.base import Page
 from amasia.settings import client_settings
 
 _CURE_DOWN = "Is it running? `amasia up` starts one on this computer; `amasia status` shows which address is used."
@@ -24,18 +25,32 @@ class Connection:
         Sent as a bearer token; empty to send none.
     transport
         An `httpx2` transport; tests pass one that calls the application in process.
+    timeout
+        Seconds to wait for an answer.
     """
 
-    def __init__(self, url: str, token: str = "", transport: httpx2.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, token: str = "", transport: httpx2.BaseTransport | None = None, timeout: float = 60
+    ) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=60, transport=transport)
+        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=timeout, transport=transport)
 
     def __repr__(self) -> str:
         return f"Connection({self.url!r})"
 
     def get[M: BaseModel](self, path: str, model: type[M], **query: Any) -> M:
         return model.model_validate_json(self.send("GET", path, query=query).content)
+
+    def items[M: BaseModel](self, path: str, model: type[M], **query: Any) -> Iterator[M]:
+        """Every item of a list, page after page."""
+        after = query.pop("after", None)
+        while True:
+            page: Page[M] = self.get(path, Page[model], after=after, **query)  # type: ignore[valid-type]
+            yield from page.items
+            after = page.next
+            if not after:
+                return
 
     def post[M: BaseModel](self, path: str, body: BaseModel | None, model: type[M]) -> M:
         return model.model_validate_json(self.send("POST", path, body).content)

@@ -36,6 +36,8 @@ class BucketRequest(Model):
     access_key: str = Field(default="", repr=False)
     secret_key: str = Field(default="", repr=False)
     """Kept encrypted; only short-lived credentials derived from it are ever lent."""
+    role: str = ""
+    """ARN of the role that credentials are lent from; stores other than AWS mostly ignore it."""
 
 
 class RepositoryStatus(StrEnum):

@@ -78,3 +78,23 @@ class Me(Model):
     user: User
     memberships: tuple[Membership, ...] = ()
     version: str
+
+
+class Principal(Model):
+    """Whoever is behind a request, as its token says."""
+
+    user: Name
+    operator: bool
+    scope: Scope
+    token_id: str
+    workspace: str | None = None
+    """The only workspace that the token is good for; None for all of the user's."""
+    cluster_id: str | None = None
+    machine_id: str | None = None
+    source: str = ""
+    """Address that the request came from."""
+
+    @property
+    def actor(self) -> str:
+        """As the audit trail names it."""
+        return f"machine:{self.machine_id}" if self.scope is Scope.machine else self.user

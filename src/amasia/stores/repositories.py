@@ -77,11 +77,14 @@ def open(source: Source) -> icechunk.Repository:
         return icechunk.Repository.open(_storage(source), _config(current(source)))
 
 
-def history(repository: icechunk.Repository, branch: str = "main", limit: int | None = None) -> list[Snapshot]:
-    """Snapshots of a branch, the newest first; the last one is the empty repository."""
+def history(
+    repository: icechunk.Repository, branch: str = "main", limit: int | None = None, *, snapshot: str | None = None
+) -> list[Snapshot]:
+    """Snapshots of a branch, or those before and with a snapshot, newest first; the last is the empty repository."""
+    start = {"snapshot_id": snapshot} if snapshot else {"branch": branch}
     with translated():
         found: list[Snapshot] = []
-        for info in repository.ancestry(branch=branch):
+        for info in repository.ancestry(**start):
             if limit is not None and len(found) == limit:
                 break
             found.append(Snapshot(info.id, info.parent_id or "", info.message, info.written_at, dict(info.metadata)))

@@ -1,0 +1,54 @@
+# Everything needs only Python (see .python-version) and make; uv is brought along when it is missing.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+export PYTHONDONTWRITEBYTECODE :=
+export UV_PYTHON_DOWNLOADS := never
+
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := $(UV) run --frozen
+DOSE ?= 1
+
+.PHONY: help demo down test lint format openapi migration show-house clean
+
+help:  ## What there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+.tools/bin/uv:
+	python3 -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv
+
+.venv/.synced: uv.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
+	$(UV) sync --frozen --quiet
+	touch $@
+
+demo: .venv/.synced  ## The main job on real data, start to end
+	@$(RUN) python -m demo
+
+down: .venv/.synced  ## Stop all that the demo started
+	@$(RUN) python -m demo.down
+
+test: .venv/.synced  ## The whole test suite
+	$(RUN) pytest -n 2 --dist worksteal $(ARGS)
+
+lint: .venv/.synced  ## Style, types, and the rules of who imports whom
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+format: .venv/.synced  ## Put the code in shape
+	$(RUN) ruff check --fix --quiet . || true
+	$(RUN) ruff format .
+
+openapi: .venv/.synced  ## Write openapi.json anew
+	$(RUN) python -m tools.openapi > openapi.json
+
+migration: .venv/.synced  ## A new migration from the tables: make migration NAME="what changes"
+	$(RUN) python -m tools.migration "$(NAME)"
+
+show-house: .venv/.synced  ## Every promise of the house at full dose, as a table; DOSE=0.05 for a small one
+	$(RUN) python -m show.house --dose $(DOSE)
+
+clean:  ## Forget what was built here
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,78 @@
+"""The agent's one conversation: join, then heartbeats until the control plane no longer wants the machine."""
+
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import version
+from threading import Event
+from urllib.parse import urlsplit
+
+from amasia import errors
+from amasia.client.transport import Connection
+from amasia.models.machines import Assignment, Boot, Heartbeat, Join, Wishes
+
+FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
+UNWANTED = (errors.NotSignedIn, errors.PermissionDenied, errors.NotFound)
+REFUSED = (*UNWANTED, errors.Conflict, errors.InvalidRequest)
+TIMEOUT = 10.0
+"""Seconds to wait for one answer; a control plane that hangs counts as gone."""
+
+
+def join(boot: Boot, started_at: datetime, over: Event) -> Assignment | None:
+    """Ask for the machine's work until there is an answer; None when `over` comes first. Raises `REFUSED`."""
+    body = Join(
+        machine_id=boot.machine_id,
+        join_token=boot.join_token,
+        agent_version=version("amasia"),
+        started_at=started_at,
+        hostname=socket.gethostname(),
+    )
+    connection = Connection(boot.control_plane, timeout=TIMEOUT)
+    wait = FIRST_WAIT
+    while not over.is_set():
+        try:
+            return connection.post("/v1/machines/join", body, Assignment)
+        except REFUSED:
+            raise
+        except errors.AmasiaError:
+            over.wait(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+    return None
+
+
+def beat(
+    connection: Connection,
+    machine_id: str,
+    seconds: float,
+    due: Event,
+    report: Callable[[], Heartbeat],
+    obey: Callable[[Heartbeat, Wishes], None],
+    is_over: Callable[[], bool],
+) -> None:
+    """Report every few seconds, at once when `due` is set, and once more when all is over. Raises `UNWANTED`."""
+    wait = FIRST_WAIT
+    last = False
+    while not last:
+        due.clear()
+        last = is_over()
+        heartbeat = report()
+        try:
+            wishes = connection.post(f"/v1/machines/{machine_id}/heartbeat", heartbeat, Wishes)
+        except UNWANTED:
+            raise
+        except errors.AmasiaError:
+            due.wait(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+            continue
+        wait = FIRST_WAIT
+        obey(heartbeat, wishes)
+        due.wait(seconds)
+
+
+def own_address(control_plane: str) -> str:
+    """The address of this machine as seen on the way to the control plane."""
+    url = urlsplit(control_plane)
+    family, _, _, _, target = socket.getaddrinfo(url.hostname, url.port or 443, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect(target)
+        return str(probe.getsockname()[0])

@@ -1,0 +1,326 @@
+"""The life of a machine, told by its agent: join, prepare, run, end; always over before its lease is."""
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import psutil
+
+from amasia import errors
+from amasia.agent import memory, setups
+from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address
+from amasia.agent.lease import Lease
+from amasia.agent.logs import Log
+from amasia.agent.processes import Dask, Limit, begin
+from amasia.client.transport import Connection
+from amasia.models import homes
+from amasia.models.base import now
+from amasia.models.environments import Artifact, Environment
+from amasia.models.homes import Exit, Identity
+from amasia.models.machines import (
+    Assignment,
+    Boot,
+    Death,
+    Heartbeat,
+    MachineRole,
+    MachineTarget,
+    Metrics,
+    ProcessReport,
+    SchedulerReport,
+    Wishes,
+)
+
+TICK = 0.25
+POLITE = 3.0
+"""Seconds that a Dask process gets to end by itself."""
+LINGER = 30.0
+"""Seconds that a machine with nothing left to do waits to be told to end."""
+RESTARTS = 10
+STOPPED = "it was stopped"
+STEADY = 300.0
+"""A process that lived this many seconds has its earlier deaths forgiven."""
+
+
+class Built(Protocol):
+    """An environment on this machine."""
+
+    @property
+    def python(self) -> Path: ...
+    @property
+    def code(self) -> Path | None: ...
+
+
+Build = Callable[[Environment, Callable[[Artifact], bytes], Path], Built]
+
+
+class Agent:
+    """Two threads and a loop: one thread talks, one builds the environment, the loop tends the Dask process."""
+
+    def __init__(self, home: Path, cache: Path, boot: Boot, build: Build) -> None:
+        self.home, self.cache, self.boot, self.build = home, cache, boot, build
+        self.born = psutil.Process().create_time()
+        self.lease = Lease(boot.lease_until)
+        self.log = Log(home / homes.LOG)
+        self.limit = Limit(boot.memory, None)
+        self.due, self.over = Event(), Event()
+        self.ending = ""
+        self.linger_until: float | None = None
+        self.assignment: Assignment | None = None
+        self.built: Built | None = None
+        self.host = ""
+        self.stages: dict[str, datetime] = {}
+        self.report = ProcessReport()
+        self.scheduler: SchedulerReport | None = None
+        self.deaths: tuple[Death, ...] = ()
+        self.wishes: Wishes | None = None
+        self.notices: list[str] = []
+        self.dask: Dask | None = None
+        self.told: dict[str, Any] = {}
+        self.last_death: dict[str, Any] = {}
+        self.port = 0
+        self.restarts = 0
+        self.next_start = 0.0
+        self._cpu = (monotonic(), 0.0)
+        self._wake_out, self._wake_in = os.pipe()
+
+    def run(self) -> int:
+        """Live until there is a reason to end, end everything, and write the reason down."""
+        self._begin()
+        talk = Thread(target=self._talk, daemon=True)
+        talk.start()
+        try:
+            while not self.ending:
+                self._tick()
+                self._sleep()
+        except Exception:
+            traceback.print_exc()
+            self.end("its agent failed; the machine's log tells where")
+        self._end_dask()
+        self.over.set()
+        self.due.set()
+        talk.join(1.0)
+        self._write_end()
+        return 0
+
+    def end(self, reason: str) -> None:
+        """The first reason counts."""
+        self.ending = self.ending or reason
+        self._wake()
+
+    # --- the loop -----------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        os.set_blocking(self._wake_in, False)
+        os.set_blocking(self._wake_out, False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.end(STOPPED))
+        self.limit.group = memory.make_group(f"amasia-{self.boot.machine_id}", self.boot.memory)
+        cgroup = str(self.limit.group.path) if self.limit.group else ""
+        homes.write(self.home / homes.IDENTITY, Identity(pid=os.getpid(), created=self.born, cgroup=cgroup))
+        self._touch()
+
+    def _tick(self) -> None:
+        if self.lease.ends():
+            return self.end(f"its lease ended at {self.lease.until:%H:%M:%S} UTC and was not renewed")
+        if (self.home / homes.STOPPED).exists():
+            return self.end(STOPPED)
+        if self.linger_until and monotonic() > self.linger_until:
+            return self.end(self.report.reason)
+        self._touch()
+        if self.dask:
+            self._tend(self.dask)
+        elif self.assignment and self.built and not self.linger_until and monotonic() >= self.next_start:
+            self._begin_dask(self.assignment, self.built)
+        return None
+
+    def _sleep(self) -> None:
+        pipes = [self._wake_out, *([self.dask.news_pipe] if self.dask else [])]
+        select.select(pipes, [], [], TICK)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_out, 4096)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_in, b"!")
+
+    def _touch(self) -> None:
+        (self.home / homes.ALIVE).touch()
+
+    # --- the Dask process ---------------------------------------------------------------------------------------
+
+    def _begin_dask(self, assignment: Assignment, built: Built) -> None:
+        variables = setups.environ(assignment, self.boot, built.code, os.environ)
+        setup = setups.first_instruction(assignment, self.home, self.host)
+        setup |= {"death": self.last_death, "port": self.port}
+        self.told = {}
+        self.dask = begin(assignment.machine.role, built.python, self.home, variables, self.limit, setup, self.log)
+
+    def _tend(self, dask: Dask) -> None:
+        if dask.listen():
+            self._hear(dask)
+        self.limit.watch(dask.child.pid)
+        if dask.is_over():
+            dask.listen()
+            return self._bury(dask)
+        for key, value in self._instructions().items():
+            if self.told.get(key) != value:
+                self.told[key] = value
+                dask.tell(**{key: value})
+        if self.notices and dask.news.status == "running":
+            dask.tell(notices=self.notices)
+            self.notices = []
+        return None
+
+    def _hear(self, dask: Dask) -> None:
+        news = dask.news
+        self.scheduler = SchedulerReport.model_validate(news.scheduler) if news.scheduler else None
+        if news.status == "running" and self.report.status != "running":
+            self.stages.setdefault("process_up", now())
+            self.report = ProcessReport(
+                status="running", address=news.address, dashboard_address=news.dashboard_address
+            )
+            self.due.set()
+
+    def _instructions(self) -> dict[str, Any]:
+        assert self.assignment
+        if self.assignment.machine.role is MachineRole.scheduler:
+            return {"scale": self.wishes.scale} if self.wishes else {}
+        address = (self.wishes and self.wishes.scheduler_address) or self.assignment.scheduler_address
+        return {"scheduler_address": address} if address else {}
+
+    def _bury(self, dask: Dask) -> None:
+        """What a process left behind: a death in words and a new start, or the end of its work."""
+        reason = dask.death(self.limit, self.log)
+        keys = dask.running_keys()
+        dask.close()
+        self.dask, self.scheduler = None, None
+        self.due.set()
+        if dask.news.status == "retired":
+            return self._rest("exited", "its work was moved to other workers, and it retired")
+        if dask.news.status == "scheduler-gone":
+            reason = "the worker lost its scheduler; it looks for it again"
+            self.last_death = {"address": dask.news.address, "reason": reason, "keys": []}
+            self.report = ProcessReport(status="preparing", reason=reason)
+            self.next_start = monotonic() + 1.0
+            return None
+        print(reason, flush=True)
+        self.deaths = (*self.deaths, Death(at=now(), reason=reason))
+        self.last_death = {"address": dask.news.address, "reason": reason, "keys": keys}
+        self.port = urlsplit(dask.news.address).port or 0 if not self.port else 0  # so that clients find it again
+        self.restarts = 1 if monotonic() - dask.born > STEADY else self.restarts + 1
+        if self.restarts > RESTARTS:
+            return self._rest("failed", f"its process died {self.restarts} times, lastly because {reason}")
+        self.report = ProcessReport(status="preparing", reason=reason)
+        self.next_start = monotonic() + (0 if self.restarts <= 3 else min(15.0, 0.5 * 2**self.restarts / 8))
+        return None
+
+    def _rest(self, status: str, reason: str) -> None:
+        """Nothing left to do: say so, and end soon also when nobody answers."""
+        self.report = ProcessReport(status=status, reason=reason)
+        self.linger_until = monotonic() + LINGER
+        self.due.set()
+
+    # --- the talk -----------------------------------------------------------------------------------------------
+
+    def _talk(self) -> None:
+        try:
+            started_at = datetime.fromtimestamp(self.born, UTC)
+            assignment = join(self.boot, started_at, self.over)
+            if assignment:
+                self._work(assignment)
+        except REFUSED as error:
+            self.end(f"the control plane no longer wants this machine: {error.message}")
+        except Exception:
+            traceback.print_exc()
+            self.end("its agent failed; the machine's log tells where")
+
+    def _work(self, assignment: Assignment) -> None:
+        self.host = own_address(self.boot.control_plane)
+        self.lease.renew(assignment.machine.lease_until or self.lease.until)
+        self.assignment = assignment
+        connection = Connection(self.boot.control_plane, assignment.token, timeout=TIMEOUT)
+        Thread(target=self._prepare, args=(assignment, connection), daemon=True).start()
+        seconds = assignment.heartbeat_seconds
+        beat(connection, self.boot.machine_id, seconds, self.due, self._heartbeat, self._obey, self.over.is_set)
+
+    def _prepare(self, assignment: Assignment, connection: Connection) -> None:
+        def fetch(artifact: Artifact) -> bytes:
+            return connection.download(f"/v1/workspaces/{assignment.machine.workspace}/artifacts/{artifact.sha256}")
+
+        try:
+            self.built = self.build(assignment.environment, fetch, self.cache)
+        except errors.AmasiaError as error:
+            return self._rest("failed", f"its environment could not be built: {error}")
+        except Exception as error:
+            traceback.print_exc()
+            return self._rest("failed", f"its environment could not be built: {type(error).__name__}: {error}")
+        self.stages["environment_ready"] = now()
+        self.due.set()
+        self._wake()
+        return None
+
+    def _heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            at=now(),
+            metrics=self._metrics(),
+            stages=dict(self.stages),
+            process=ProcessReport(status="exited", reason=self.ending) if self.ending else self.report,
+            scheduler=self.scheduler,
+            deaths=self.deaths,
+            log=self.log.next(),
+        )
+
+    def _obey(self, heartbeat: Heartbeat, wishes: Wishes) -> None:
+        self.log.arrived()
+        self.deaths = self.deaths[len(heartbeat.deaths) :]
+        self.lease.renew(wishes.lease_until)
+        self.wishes = wishes
+        self.notices += wishes.notices
+        if wishes.target is MachineTarget.stopped:
+            self.end(STOPPED)
+        self._wake()
+
+    def _metrics(self) -> Metrics:
+        dask = self.dask
+        if dask is None:
+            return Metrics(memory_limit=self.boot.memory)
+        processes = memory.tree(dask.child.pid)
+        seconds = memory.cpu_seconds(processes)
+        (before, spent), at = self._cpu, monotonic()
+        self._cpu = (at, seconds)
+        return Metrics(
+            memory=memory.resident(processes),
+            memory_limit=self.boot.memory,
+            cpu=round(max(0.0, seconds - spent) / max(at - before, 0.1), 3),
+        )
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def _end_dask(self) -> None:
+        """Politely as long as the lease allows, then by force; nothing is left."""
+        if self.dask:
+            if self.ending != STOPPED:
+                self.dask.tell(notices=[f"The cluster ends: {self.ending}."])
+            self.dask.terminate()
+            with contextlib.suppress(TimeoutError, Exception):
+                self.dask.child.wait(min(POLITE, self.lease.seconds_to_kill()))
+            self.dask.close()
+        memory.kill(process.pid for process in memory.tree(os.getpid())[1:])
+        if self.limit.group:
+            self.limit.group.kill()
+            self.limit.group.remove()
+        shutil.rmtree(self.home / setups.SCRATCH, ignore_errors=True)
+
+    def _write_end(self) -> None:
+        with contextlib.suppress(FileExistsError):
+            homes.write(self.home / homes.EXIT, Exit(at=now(), reason=self.ending), replace=False)

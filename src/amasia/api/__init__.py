@@ -1,0 +1,1 @@
+"""HTTP: read the body, who may, one service call, answer. One module per noun, one decision per route."""

@@ -1,0 +1,97 @@
+"""Who may: the one way in which a route says it, and what the route-by-role matrix reads."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from amasia import errors
+from amasia.database.engine import Database
+from amasia.models.permissions import Permission, Role
+from amasia.models.users import Principal, Scope
+from amasia.services import access
+from amasia.settings import ServerSettings
+
+
+def database(request: Request) -> Database:
+    db: Database = request.app.state.db
+    return db
+
+
+def settings(request: Request) -> ServerSettings:
+    found: ServerSettings = request.app.state.settings
+    return found
+
+
+def principal(request: Request) -> Principal:
+    """Whoever holds the bearer token."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() not in ("", "bearer"):
+        raise errors.NotSignedIn(f"The scheme {scheme!r} is not understood.", cure="Send a bearer token.")
+    return access.principal(database(request), secret.strip(), source(request))
+
+
+def source(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+Db = Annotated[Database, Depends(database)]
+Settings = Annotated[ServerSettings, Depends(settings)]
+Who = Annotated[Principal, Depends(principal)]
+
+
+class Grant:
+    """A principal who may do what the route does, and the role that lets them."""
+
+    def __init__(self, who: Principal, role: Role) -> None:
+        self.who = who
+        self.role = role
+
+
+def may(permission: Permission, verb: str, scopes: frozenset[Scope] = access.PEOPLE) -> Any:
+    """Members of the path's workspace whose role has the permission."""
+
+    def check(db: Db, who: Who, workspace: str) -> Grant:
+        return Grant(who, access.require(db, who, workspace, permission, verb, scopes))
+
+    return _decided(permission.value, check)
+
+
+def person(*, writing: bool) -> Any:
+    """Anybody who is signed in, about what is their own."""
+
+    def check(who: Who) -> Principal:
+        access.require_person(who, writing=writing)
+        return who
+
+    return _decided("signed-in", check)
+
+
+def operator(verb: str) -> Any:
+    def check(db: Db, who: Who) -> Principal:
+        access.require_operator(db, who, verb)
+        return who
+
+    return _decided("operator", check)
+
+
+def itself() -> Any:
+    """The machine of the path."""
+
+    def check(who: Who, machine_id: str) -> Principal:
+        access.require_machine(who, machine_id)
+        return who
+
+    return _decided("machine", check)
+
+
+def anyone() -> Any:
+    def check() -> None:
+        return None
+
+    return _decided("anyone", check)
+
+
+def _decided(name: str, check: Callable[..., Any]) -> Any:
+    check.decision = name  # type: ignore[attr-defined]
+    return Depends(check)

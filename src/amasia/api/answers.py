@@ -1,0 +1,57 @@
+"""How errors become answers. Nothing but an `AmasiaError` tells anything; the rest gets an id and goes to the log."""
+
+import secrets
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from amasia import errors
+
+log = structlog.get_logger()
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(errors.AmasiaError, _known)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _bug)
+
+
+def answer(error: errors.AmasiaError) -> JSONResponse:
+    return JSONResponse(errors.to_wire(error), status_code=error.status)
+
+
+async def _known(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.AmasiaError)
+    return answer(error)
+
+
+async def _unreadable(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    wrong = [
+        {"where": ".".join(str(part) for part in item["loc"]), "what": str(item["msg"]).removeprefix("Value error, ")}
+        for item in error.errors()
+    ]
+    text = "; ".join(f"{item['where']}: {item['what']}" for item in wrong)
+    return answer(errors.InvalidRequest(f"The request cannot be read: {text}.", cure="Correct it.", fields=wrong))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return answer(errors.NotFound(f"There is nothing at {request.method} {request.url.path}."))
+    problem = errors.InvalidRequest(f"{request.method} {request.url.path}: {error.detail}.")
+    return JSONResponse(errors.to_wire(problem), status_code=error.status_code, headers=error.headers)
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    bug = secrets.token_hex(4)
+    log.error("bug", id=bug, method=request.method, path=request.url.path, exc_info=error)
+    return answer(
+        errors.AmasiaError(
+            f"This is a bug in Amasia (id {bug}).", cure="The control plane's log tells more under this id."
+        )
+    )

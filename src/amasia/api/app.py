@@ -1,0 +1,48 @@
+"""The application: every router under ``/v1``."""
+
+from collections.abc import Callable, Sequence
+
+from fastapi import FastAPI
+
+from amasia import __version__
+from amasia.api import answers, clusters, environments, health, machines, repositories, users, workspaces
+from amasia.database.engine import Database
+from amasia.models.locations import Offer
+from amasia.models.repositories import Lease, Mode
+from amasia.services.repositories import Place
+from amasia.settings import ServerSettings
+
+Lend = Callable[[Place, Mode, str], Lease]
+Pulse = Callable[[], tuple[str, dict[str, float]]]
+
+
+def create(
+    db: Database,
+    settings: ServerSettings,
+    *,
+    lend: Lend,
+    pulse: Pulse = lambda: ("", {}),
+    local_offers: Sequence[Offer] = (),
+) -> FastAPI:
+    """The API on a database.
+
+    ``lend`` asks an object store for short-lived credentials; ``pulse`` says the store's endpoint and the age of each
+    reconciler's last round.
+    """
+    app = FastAPI(
+        title="Amasia",
+        version=__version__,
+        summary="The control plane: who may do what, what should be running, what it costs, which data exists.",
+        docs_url=None,
+        openapi_url="/v1/openapi.json",
+        redoc_url=None,
+    )
+    app.state.db = db
+    app.state.settings = settings
+    app.state.lend = lend
+    app.state.health = pulse
+    app.state.local_offers = tuple(local_offers)
+    answers.install(app)
+    for noun in (health, users, workspaces, environments, repositories, clusters, machines):
+        app.include_router(noun.router, prefix="/v1")
+    return app

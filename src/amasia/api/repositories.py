@@ -1,0 +1,81 @@
+"""Repositories: made, lent, committed to."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from amasia.api.access import Db, Grant, may
+from amasia.api.waiting import until
+from amasia.models.base import Page
+from amasia.models.permissions import Permission
+from amasia.models.repositories import (
+    Commit,
+    CommitDone,
+    CommitRequest,
+    Lease,
+    LeaseRequest,
+    Mode,
+    Provenance,
+    Repository,
+    RepositoryRequest,
+    RepositoryStatus,
+)
+from amasia.services import repositories
+from amasia.services.access import TASKS, require
+
+router = APIRouter(prefix="/workspaces/{workspace}/repositories", tags=["repositories"])
+
+Reader = Annotated[Grant, may(Permission.read, "repository.read", TASKS)]
+Writer = Annotated[Grant, may(Permission.write, "repository.write", TASKS)]
+Manager = Annotated[Grant, may(Permission.manage, "repository.delete")]
+
+
+@router.get("", dependencies=[may(Permission.read, "repository.list", TASKS)])
+def find(db: Db, workspace: str) -> Page[Repository]:
+    return Page(items=tuple(repositories.find(db, workspace)))
+
+
+@router.post("", status_code=201)
+def create(db: Db, workspace: str, grant: Writer, body: RepositoryRequest) -> Repository:
+    return repositories.create(db, grant.who, workspace, body)
+
+
+@router.get("/{name}", dependencies=[may(Permission.read, "repository.get", TASKS)])
+async def get(db: Db, workspace: str, name: str, wait: Annotated[float, Query(ge=0, le=60)] = 0) -> Repository:
+    return await until(
+        lambda: repositories.get(db, workspace, name),
+        lambda found: found.status is not RepositoryStatus.requested,
+        wait,
+    )
+
+
+@router.delete("/{name}", status_code=204)
+def delete(
+    db: Db, workspace: str, name: str, grant: Annotated[Grant, may(Permission.manage, "repository.delete")]
+) -> None:
+    repositories.delete(db, grant.who, workspace, name)
+
+
+@router.post("/{name}/credentials")
+def lend(db: Db, request: Request, workspace: str, name: str, grant: Reader, body: LeaseRequest) -> Lease:
+    """Write the lending down, then ask the object store; the service never talks to a store."""
+    if body.mode is Mode.write:
+        require(db, grant.who, workspace, Permission.write, "repository.write", TASKS)
+    place = repositories.lend(db, grant.who, workspace, name, body)
+    lease: Lease = request.app.state.lend(place, body.mode, grant.who.user)
+    return lease
+
+
+@router.get("/{name}/commits", dependencies=[may(Permission.read, "commit.list", TASKS)])
+def commits(db: Db, workspace: str, name: str) -> Page[Commit]:
+    return Page(items=tuple(repositories.commits(db, workspace, name)))
+
+
+@router.post("/{name}/commits", status_code=201)
+def begin_commit(db: Db, workspace: str, name: str, grant: Writer, body: CommitRequest) -> Provenance:
+    return repositories.begin_commit(db, grant.who, workspace, name, body)
+
+
+@router.put("/{name}/commits/{commit_id}")
+def finish_commit(db: Db, workspace: str, name: str, commit_id: str, grant: Writer, body: CommitDone) -> Commit:
+    return repositories.finish_commit(db, grant.who, workspace, name, commit_id, body)

@@ -1,0 +1,106 @@
+"""Workspaces and what hangs on them: members, locations, money, events, buckets."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+
+from amasia.api.access import Db, Grant, may, operator, person
+from amasia.models.base import Page
+from amasia.models.budgets import Budget, BudgetRequest, Charge, Costs
+from amasia.models.events import Event
+from amasia.models.locations import Location
+from amasia.models.money import parse
+from amasia.models.permissions import Permission
+from amasia.models.repositories import Bucket, BucketRequest
+from amasia.models.users import Membership, Principal
+from amasia.models.workspaces import MemberRequest, Workspace, WorkspaceRequest
+from amasia.services import budgets, events, locations, repositories, workspaces
+
+router = APIRouter(prefix="/workspaces", tags=["workspaces"])
+
+PAGE = 500
+
+
+@router.get("")
+def find(db: Db, who: Annotated[Principal, person(writing=False)]) -> Page[Workspace]:
+    return Page(items=tuple(workspaces.find(db, who)))
+
+
+@router.post("", status_code=201)
+def create(
+    db: Db, request: Request, who: Annotated[Principal, operator("workspace.create")], body: WorkspaceRequest
+) -> Workspace:
+    settings = request.app.state.settings
+    offers = request.app.state.local_offers
+    return workspaces.create(db, who, body, limit=parse(settings.first_budget), offers=offers)
+
+
+@router.get("/{workspace}/members", dependencies=[may(Permission.read, "member.list")])
+def members(db: Db, workspace: str) -> Page[Membership]:
+    return Page(items=tuple(workspaces.members(db, workspace)))
+
+
+@router.put("/{workspace}/members/{user}")
+def set_member(
+    db: Db,
+    workspace: str,
+    user: str,
+    grant: Annotated[Grant, may(Permission.manage, "member.set")],
+    body: MemberRequest,
+) -> Membership:
+    member = Membership(workspace=workspace, user=user, role=body.role)
+    return workspaces.set_member(db, grant.who, grant.role, member)
+
+
+@router.delete("/{workspace}/members/{user}", status_code=204)
+def remove_member(
+    db: Db, workspace: str, user: str, grant: Annotated[Grant, may(Permission.manage, "member.remove")]
+) -> None:
+    workspaces.remove_member(db, grant.who, grant.role, workspace, user)
+
+
+@router.get("/{workspace}/locations", dependencies=[may(Permission.read, "location.list")])
+def find_locations(db: Db, workspace: str) -> Page[Location]:
+    return Page(items=tuple(locations.find(db, workspace)))
+
+
+@router.get("/{workspace}/budget", dependencies=[may(Permission.read, "budget.get")])
+def get_budget(db: Db, workspace: str) -> Budget:
+    return budgets.get(db, workspace)
+
+
+@router.put("/{workspace}/budget")
+def set_budget(
+    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "budget.set")], body: BudgetRequest
+) -> Budget:
+    return budgets.set_limit(db, grant.who, workspace, body)
+
+
+@router.get("/{workspace}/costs", dependencies=[may(Permission.read, "cost.get")])
+def costs(db: Db, workspace: str, since: datetime | None = None) -> Costs:
+    return budgets.costs(db, workspace, since)
+
+
+@router.get("/{workspace}/charges", dependencies=[may(Permission.read, "charge.list")])
+def charges(db: Db, workspace: str, after: int = 0) -> Page[Charge]:
+    items = budgets.charges(db, workspace, after, PAGE)
+    return Page(items=tuple(items), next=str(items[-1].id) if len(items) == PAGE else "")
+
+
+@router.get("/{workspace}/events", dependencies=[may(Permission.manage, "event.list")])
+def find_events(db: Db, workspace: str, after: int | None = None) -> Page[Event]:
+    items = events.find(db, workspace, after, PAGE)
+    return Page(items=tuple(items), next=str(items[-1].id) if len(items) == PAGE else "")
+
+
+@router.get("/{workspace}/buckets", dependencies=[may(Permission.read, "bucket.list")])
+def find_buckets(db: Db, workspace: str) -> Page[Bucket]:
+    return Page(items=tuple(repositories.find_buckets(db, workspace)))
+
+
+@router.post("/{workspace}/buckets", status_code=201)
+def create_bucket(
+    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "bucket.create")], body: BucketRequest
+) -> Bucket:
+    return repositories.create_bucket(db, grant.who, workspace, body)

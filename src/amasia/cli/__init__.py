@@ -1,0 +1,1 @@
+"""Words on a command line → client calls → text or JSON."""

@@ -1,0 +1,200 @@
+"""``amasia cluster``."""
+
+from time import sleep
+from typing import Annotated
+
+import typer
+
+from amasia.cli.options import ClusterName, Json, Workspace, Yes, confirm, examples, noun
+from amasia.cli.output import ago, clock, hours, per_hour, say, show_fields, show_json, show_table
+from amasia.client import budgets, clusters, starting
+from amasia.client.inputs import request
+from amasia.client.progress import Stages
+from amasia.client.sizes import format_bytes, memory, seconds
+from amasia.client.transport import Connection, connect
+from amasia.client.workspaces import current
+from amasia.errors import InvalidRequest
+from amasia.models.clusters import Cluster, ClusterSpec
+from amasia.models.machines import ALIVE, Machine, MachineRole
+from amasia.models.money import show as show_money
+
+app = noun("Clusters: a Dask scheduler and workers.")
+
+
+@app.command("list", epilog=examples("amasia cluster list", "amasia cluster list --all --json"))
+def list_(
+    all: Annotated[bool, typer.Option("--all", help="Also those that stopped.")] = False,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """What runs, whose it is, and what it costs."""
+    found = clusters.find(workspace, stopped=all)
+    if as_json:
+        show_json(found)
+        return
+    show_clusters(found, budgets.get(workspace).currency)
+
+
+def show_clusters(found: list[Cluster], currency: str) -> None:
+    rows = [
+        (
+            one.name,
+            one.owner,
+            one.status,
+            f"{_up(one)}/{one.wanted_workers}",
+            per_hour(one.rate, currency),
+            show_money(one.amount, currency),
+            ago(one.created_at),
+        )
+        for one in found
+    ]
+    columns = ["cluster", "owner", "status", ">workers", ">rate", ">spent", "made"]
+    show_table(columns, rows, empty="No cluster runs. Start one: amasia cluster start")
+
+
+@app.command(epilog=examples("amasia cluster show demo", "amasia cluster show cl-3f9a1c0b7d2e4f60 --json"))
+def show(cluster: ClusterName, workspace: Workspace = None, as_json: Json = False) -> None:
+    """One cluster and its machines, with the reason of each death."""
+    found = clusters.get(cluster, workspace)
+    if as_json:
+        show_json(found)
+        return
+    currency = budgets.get(found.workspace).currency
+    spec = found.spec
+    size = f"{found.wanted_workers} with {spec.worker_cpu:g} cores and {format_bytes(spec.worker_memory)}"
+    load = "" if spec.minimum is None else f", {spec.minimum} to {spec.maximum} by load"
+    fields = {
+        "cluster": f"{found.name} ({found.id})",
+        "owner": f"{found.owner}{', shared' if spec.shared else ''}",
+        "status": f"{found.status}{f': {found.reason}' if found.reason else ''}",
+        "made": clock(found.created_at),
+        "workers": size + load,
+        "idle stop": f"after {spec.idle_timeout / 60:g} min" if spec.idle_timeout else "never",
+        "scheduler": found.scheduler_address,
+        "dashboard": found.dashboard_address,
+        "environment": found.environment_hash[:12],
+        "cost": f"{show_money(found.amount, currency)} for {hours(found.milliseconds)} of machines, "
+        f"{per_hour(found.rate, currency)} now",
+    }
+    show_fields({name: value for name, value in fields.items() if value})
+    rows = [_machine_row(machine) for machine in found.machines]
+    show_table(["machine", "role", "status", ">memory", "why it ended"], rows)
+
+
+@app.command(
+    epilog=examples(
+        "amasia cluster start", "amasia cluster start demo --workers 4 --memory '4 GiB' --idle '1 hour'",
+        "amasia cluster start demo --minimum 0 --maximum 8",
+    )
+)  # fmt: skip
+def start(
+    name: Annotated[str | None, typer.Argument(help="Of the cluster; made up without it.")] = None,
+    workers: Annotated[int, typer.Option(help="Worker machines.")] = 2,
+    cpu: Annotated[float, typer.Option(help="Cores of each.")] = 1,
+    memory_: Annotated[str, typer.Option("--memory", help="Of each, such as '4 GiB' or '500 MB'.")] = "1 GiB",
+    minimum: Annotated[int | None, typer.Option(help="With --maximum: scale by load.")] = None,
+    maximum: Annotated[int | None, typer.Option(help="With --minimum: scale by load.")] = None,
+    idle: Annotated[str, typer.Option(help="Stop after this long without work; 0 for never.")] = "20 minutes",
+    location: Annotated[str | None, typer.Option(help="Where the machines come from.")] = None,
+    shared: Annotated[bool, typer.Option("--shared", help="Let other members connect.")] = False,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Start a cluster with the environment of this command's Python. Join it: amasia.Cluster(name="…")."""
+    spec = request(
+        ClusterSpec, n_workers=workers, worker_cpu=cpu, worker_memory=memory(memory_), minimum=minimum,
+        maximum=maximum, idle_timeout=seconds(idle), location=location, shared=shared,
+    )  # fmt: skip
+    link = connect()
+    with Stages(f"Cluster {name}" if name else "Cluster", quiet=as_json) as stages:
+        made = starting.start(spec, name, current(workspace), None, link, stages)
+        made = starting.wait_for(made, True, link, stages)
+    show_json(made) if as_json else say(f"Join it: amasia.Cluster(name={made.name!r})")
+
+
+@app.command(epilog=examples("amasia cluster scale demo 8", "amasia cluster scale demo --minimum 0 --maximum 8"))
+def scale(
+    cluster: ClusterName,
+    workers: Annotated[int | None, typer.Argument(help="A fixed number.")] = None,
+    minimum: Annotated[int | None, typer.Option(help="With --maximum: by load.")] = None,
+    maximum: Annotated[int | None, typer.Option(help="With --minimum: by load.")] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Change the number of workers, or let the load decide. Returns at once."""
+    if workers is not None and minimum is None and maximum is None:
+        made = clusters.scale(cluster, workers, workspace)
+    elif workers is None and minimum is not None and maximum is not None:
+        made = clusters.adapt(cluster, minimum, maximum, workspace)
+    else:
+        raise InvalidRequest("Give a number of workers, or both --minimum and --maximum.", cure="See --help.")
+    show_json(made) if as_json else say(f"{made.name} will have {made.wanted_workers} workers.")
+
+
+@app.command(epilog=examples("amasia cluster stop demo --yes"))
+def stop(
+    cluster: ClusterName,
+    workspace: Workspace = None,
+    yes: Yes = False,
+    wait: Annotated[bool, typer.Option(help="Until its machines are gone.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Stop a cluster and wait until its machines are gone. What they hold in memory is lost."""
+    found = clusters.get(cluster, workspace)
+    currency = budgets.get(found.workspace).currency
+    spent = f"{per_hour(found.rate, currency)}, {show_money(found.amount, currency)} spent"
+    confirm(f"Stop {found.name} of {found.owner} ({_up(found)} workers, {spent})?", yes)
+    clusters.stop(found.id, found.workspace)
+    if wait:
+        with Stages(f"Stopping {found.name}", ["machines"], quiet=as_json) as stages:
+            found = until_gone(found, stages)
+    show_json(found) if as_json else say(
+        f"{found.name} is {found.status}: {show_money(found.amount, currency)} in all."
+    )
+
+
+def until_gone(
+    cluster: Cluster, stages: Stages, stage: str = "machines", *, timeout: float = 120, link: Connection | None = None
+) -> Cluster:
+    """Follow a cluster that was asked to stop until none of its machines is left."""
+    newest = cluster
+    for newest in clusters.follow(cluster, timeout=timeout, connection=link):
+        stages.begin(stage, f"{sum(machine.status in ALIVE for machine in newest.machines)} machines left")
+    stages.finish(stage, "all machines are gone")
+    return newest
+
+
+@app.command(epilog=examples("amasia cluster logs demo", "amasia cluster logs demo --follow"))
+def logs(
+    cluster: ClusterName,
+    machine: Annotated[str | None, typer.Option(help="Id of one machine.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the cluster stops.")] = False,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """What its machines wrote."""
+    found = clusters.get(cluster, workspace)
+    last = None
+    while True:
+        lines = clusters.log(found.id, found.workspace, machine=machine, after=last)
+        if as_json:
+            show_json(lines)
+            return
+        names = {one.id: f"{one.role}-{one.index}" for one in found.machines}
+        for line in lines:
+            print(f"{clock(line.at)} {names.get(line.machine_id, line.machine_id)}  {line.text}", flush=True)
+        last = lines[-1].id if lines else last
+        if not follow or found.status == "stopped":
+            return
+        sleep(1)
+        found = clusters.get(found.id, found.workspace)
+
+
+def _up(cluster: Cluster) -> int:
+    return sum(one.role == MachineRole.worker and one.status == "running" for one in cluster.machines)
+
+
+def _machine_row(machine: Machine) -> tuple[object, ...]:
+    used = f"{format_bytes(machine.metrics.memory)} of " if machine.metrics.memory else ""
+    memory = f"{used}{format_bytes(machine.memory)}"
+    return (machine.id, f"{machine.role} {machine.index}", machine.status, memory, machine.reason)

@@ -1,0 +1,62 @@
+"""``amasia cost``."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from amasia.cli.options import Json, Workspace, examples, noun
+from amasia.cli.output import bar, hours, show_json, show_table
+from amasia.client import costs
+from amasia.models.budgets import CostLine, Costs
+from amasia.models.money import show
+
+app = noun("What was spent.")
+
+
+class By(StrEnum):
+    user = "user"
+    cluster = "cluster"
+    repository = "repository"
+
+
+@app.command(epilog=examples("amasia cost", "amasia cost --by repository", "amasia cost --since 2026-11-01 --json"))
+def cost(
+    by: Annotated[By | None, typer.Option(help="One cut only; all three without it.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Charges from this local time on.")] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """What was spent, by user, cluster or repository, and what is left of the budget."""
+    found = costs.get(workspace, since=since.astimezone() if since else None)
+    if as_json:
+        show_json(found)
+        return
+    for cut in [by] if by else list(By):
+        _show_cut(found, cut)
+    print(budget_line(found))
+
+
+def budget_line(found: Costs) -> str:
+    """``██░░ 20% of 10.00 EUR: 1.50 EUR spent, 0.50 EUR reserved, 8.00 EUR left``."""
+    used, money = found.amount + found.reserved, found.currency
+    return (
+        f"{bar(used, found.limit)} of {show(found.limit, money)}: {show(found.amount, money)} spent, "
+        f"{show(found.reserved, money)} reserved, {show(found.limit - used, money)} left"
+    )
+
+
+def _show_cut(found: Costs, by: By) -> None:
+    lines: tuple[CostLine, ...] = getattr(found, f"by_{by}")
+    rows = [
+        (line.key, hours(line.milliseconds), show(line.amount, found.currency), show(line.reserved, found.currency))
+        for line in lines
+    ]
+    total = (
+        "total",
+        hours(found.milliseconds),
+        show(found.amount, found.currency),
+        show(found.reserved, found.currency),
+    )
+    show_table([by, ">machine time", ">spent", ">reserved"], [*rows, total])

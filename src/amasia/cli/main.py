@@ -1,0 +1,134 @@
+"""The command ``amasia``. A command's module is imported when the command is called, and not before."""
+
+import json
+import os
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from secrets import token_hex
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+import amasia
+from amasia.errors import AmasiaError, InvalidRequest, to_wire
+
+LAZY = {
+    "up": ("amasia.cli.server", "Start the control plane on this computer."),
+    "down": ("amasia.cli.server", "Stop all machines, the control plane and its object store."),
+    "status": ("amasia.cli.server", "One screen: what runs, what it costs per hour, what is left."),
+    "console": ("amasia.cli.server", "Where the console is, and how to sign in."),
+    "doctor": ("amasia.cli.checks", "Check this computer, and say what to do."),
+    "repo": ("amasia.cli.repositories", "Repositories: create, ingest, look, branch, tag."),
+    "cluster": ("amasia.cli.clusters", "Clusters: list, start, scale, stop, read their logs."),
+    "cost": ("amasia.cli.costs", "What was spent, by user, cluster or repository."),
+    "budget": ("amasia.cli.budgets", "Show or set what a workspace may spend."),
+    "workspace": ("amasia.cli.workspaces", "Workspaces and their members."),
+    "audit": ("amasia.cli.events", "Who did what."),
+    "login": ("amasia.cli.accounts", "Sign in to a control plane."),
+    "logout": ("amasia.cli.accounts", "Forget the token of this computer."),
+    "whoami": ("amasia.cli.accounts", "Who the control plane takes you for."),
+    "token": ("amasia.cli.accounts", "Make, list and revoke tokens."),
+}
+"""Each word, the module whose ``app`` has it, and its line in the help."""
+
+
+class LazyGroup(TyperGroup):
+    """Knows all words, and loads the module of the one that is used."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for word, (_, help) in LAZY.items():
+            self.commands[word] = TyperCommand(word, help=help)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] in LAZY:
+            self.commands[args[0]] = load(args[0])
+        return super().resolve_command(ctx, args)
+
+
+def load(word: str) -> Any:
+    """The command of a word: the one of that name in its module's app, else the app as a whole."""
+    found: Any = typer.main.get_command(import_module(LAZY[word][0]).app)
+    return getattr(found, "commands", {}).get(word, found)
+
+
+app = typer.Typer(cls=LazyGroup, name="amasia", rich_markup_mode=None, no_args_is_help=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(amasia.__version__)
+        raise typer.Exit
+
+
+@app.callback(epilog="\b\nExamples:\n  amasia up\n  amasia cluster start --workers 4\n  amasia cost --by cluster")
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Versioned geoscience data and Dask machines, with budgets that hold."""
+
+
+def main() -> None:
+    """Run a command; the exit status is 0, that of the error's class, 130 for Ctrl-C, or 70 for a bug of ours."""
+    try:
+        _run()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: nothing to say at exit either
+        sys.exit(1)
+    except AmasiaError as error:
+        _report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _report_bug(error)
+        sys.exit(70)
+
+
+def _run() -> None:
+    try:
+        status = app(prog_name="amasia", standalone_mode="--json" not in sys.argv)
+    except typer.TyperException as error:  # only with --json: else Typer has shown it, with the usage
+        raise InvalidRequest(error.format_message(), cure="Add --help to see what there is.") from error
+    except typer.Abort:
+        sys.exit(1)
+    finally:
+        sys.stdout.flush()
+    sys.exit(status or 0)
+
+
+def _report(error: AmasiaError) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps(to_wire(error), default=str), file=sys.stderr)
+        return
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.cure:
+        print(f"cure: {error.cure}", file=sys.stderr)
+
+
+def _report_bug(error: Exception) -> None:
+    """Keep the traceback in a file, and show where."""
+    bug = f"bug-{token_hex(4)}"
+    folder = Path(typer.get_app_dir("amasia")) / "bugs"
+    text = "".join(["amasia ", " ".join(sys.argv[1:3]), "\n", *traceback.format_exception(error)])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{bug}.log").write_text(text)
+        where = f"Its log is {folder / f'{bug}.log'}"
+    except OSError:
+        where = f"Its log could not be written:\n{text}"
+    wire = {"kind": "bug", "message": f"{type(error).__name__}: {error}", "cure": where, "detail": {"id": bug}}
+    if "--json" in sys.argv:
+        print(json.dumps(wire), file=sys.stderr)
+        return
+    print(f"error: this is a bug in amasia, {bug} ({type(error).__name__}: {error}).", file=sys.stderr)
+    print(f"cure: {where}; please report it with that.", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

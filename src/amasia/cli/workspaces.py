@@ -1,0 +1,77 @@
+"""``amasia workspace``."""
+
+from typing import Annotated
+
+import typer
+
+from amasia.cli.options import Json, Workspace, Yes, complete, confirm, examples, noun, workspace_names
+from amasia.cli.output import ago, say, show_json, show_table
+from amasia.client import accounts, workspaces
+from amasia.errors import NotFound
+from amasia.models.permissions import Role
+from amasia.settings import client_settings, save_profile
+
+app = noun("Workspaces and their members.")
+Name = Annotated[str, typer.Argument(help="Of the workspace.", autocompletion=complete(workspace_names))]
+User = Annotated[str, typer.Argument(help="Name of a user.")]
+
+
+@app.command("list", epilog=examples("amasia workspace list", "amasia workspace list --json"))
+def list_(as_json: Json = False) -> None:
+    """The workspaces that you are a member of."""
+    found = workspaces.find()
+    if as_json:
+        show_json(found)
+        return
+    roles = {membership.workspace: membership.role for membership in accounts.get().memberships}
+    used = client_settings().workspace
+    rows = [
+        (f"{one.name} *" if one.name == used else one.name, roles.get(one.name, ""), one.currency, ago(one.created_at))
+        for one in found
+    ]
+    show_table(["workspace", "your role", "currency", "made"], rows, empty="You are a member of no workspace.")
+
+
+@app.command(epilog=examples("amasia workspace create oceans --currency USD"))
+def create(
+    name: Annotated[str, typer.Argument(help="Of the workspace.")],
+    currency: Annotated[str, typer.Option(help="Of its budget.")] = "EUR",
+    as_json: Json = False,
+) -> None:
+    """Make a workspace. For operators."""
+    made = workspaces.create(name, currency=currency)
+    show_json(made) if as_json else say(f"Made {made.name}. Give it a budget: amasia budget set 10.00 -w {made.name}")
+
+
+@app.command(epilog=examples("amasia workspace use oceans"))
+def use(name: Name) -> None:
+    """Make it the one that names without a workspace belong to."""
+    known = [workspace.name for workspace in workspaces.find()]
+    if name not in known:
+        raise NotFound(f"You are a member of no workspace {name!r}.", cure=f"One of: {', '.join(known) or 'none'}.")
+    settings = client_settings()
+    save_profile(settings.profile, url=settings.url, token=settings.token.get_secret_value(), workspace=name)
+    say(f"Names without a workspace now belong to {name}.")
+
+
+@app.command(epilog=examples("amasia workspace members", "amasia workspace members -w oceans --json"))
+def members(workspace: Workspace = None, as_json: Json = False) -> None:
+    """Who is in it, and as what."""
+    found = workspaces.members(workspace)
+    show_json(found) if as_json else show_table(["user", "role"], [(one.user, one.role) for one in found])
+
+
+@app.command(epilog=examples("amasia workspace add ada member", "amasia workspace add ada viewer -w oceans"))
+def add(user: User, role: Role, workspace: Workspace = None, as_json: Json = False) -> None:
+    """Put a user into it, or change their role."""
+    made = workspaces.set_member(user, role, workspace)
+    show_json(made) if as_json else say(f"{made.user} is {made.role} of {made.workspace}.")
+
+
+@app.command(epilog=examples("amasia workspace remove ada", "amasia workspace remove ada --yes"))
+def remove(user: User, workspace: Workspace = None, yes: Yes = False) -> None:
+    """Take a user out of it."""
+    where = workspaces.current(workspace)
+    confirm(f"Take {user} out of {where}?", yes)
+    workspaces.remove_member(user, where)
+    say(f"{user} is no longer in {where}.")

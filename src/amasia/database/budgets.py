@@ -1,0 +1,91 @@
+"""Named queries on money. Every change of a budget is one guarded statement."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select, update
+
+from amasia.database.rows import add, change, every, one
+from amasia.database.tables import budgets, charges, clusters, commits, repositories, workspaces
+from amasia.models.budgets import Budget, Charge, CostLine
+
+
+def create(tx: Connection, budget: Budget) -> None:
+    add(tx, budgets, budget)
+
+
+def find(tx: Connection, workspace: str) -> Budget | None:
+    query = select(budgets, workspaces.c.currency).join(workspaces, workspaces.c.name == budgets.c.workspace)
+    return one(tx, query.where(budgets.c.workspace == workspace), Budget)
+
+
+def set_limit(tx: Connection, workspace: str, limit: int) -> int:
+    return change(tx, budgets, budgets.c.workspace == workspace, limit=limit)
+
+
+def move(tx: Connection, workspace: str, *, spent: int = 0, reserved: int = 0) -> bool:
+    """Add to spent and reserved if their sum stays within the limit, or does not grow; whether it was done."""
+    query = update(budgets).where(budgets.c.workspace == workspace)
+    if spent + reserved > 0:
+        query = query.where(budgets.c.spent + budgets.c.reserved + (spent + reserved) <= budgets.c.limit)
+    query = query.values(spent=budgets.c.spent + spent, reserved=budgets.c.reserved + reserved)
+    return tx.execute(query).rowcount == 1
+
+
+def charge(tx: Connection, item: Charge) -> None:
+    fields = item.model_dump(exclude={"id"})
+    add(tx, charges, **fields)
+
+
+def page(tx: Connection, workspace: str, after: int, limit: int) -> list[Charge]:
+    query = select(charges).where(charges.c.workspace == workspace, charges.c.id > after)
+    return every(tx, query.order_by(charges.c.id).limit(limit), Charge)
+
+
+def by_user(tx: Connection, workspace: str, since: datetime | None) -> list[CostLine]:
+    total = (func.sum(charges.c.milliseconds).label("milliseconds"), func.sum(charges.c.amount).label("amount"))
+    query = select(charges.c.user.label("key"), *total).where(charges.c.workspace == workspace)
+    if since is not None:
+        query = query.where(charges.c.end > since)
+    return every(tx, query.group_by(charges.c.user).order_by(charges.c.user), CostLine)
+
+
+def by_cluster(tx: Connection, workspace: str, since: datetime | None) -> list[tuple[str, CostLine]]:
+    """(cluster id, line named as the cluster), newest cluster first."""
+    query = (
+        select(
+            clusters.c.id,
+            clusters.c.name.label("key"),
+            func.sum(charges.c.milliseconds).label("milliseconds"),
+            func.sum(charges.c.amount).label("amount"),
+        )
+        .join(clusters, clusters.c.id == charges.c.cluster_id)
+        .where(charges.c.workspace == workspace)
+    )
+    if since is not None:
+        query = query.where(charges.c.end > since)
+    query = query.group_by(clusters.c.id, clusters.c.name, clusters.c.created_at)
+    rows = tx.execute(query.order_by(clusters.c.created_at.desc())).mappings()
+    return [(row["id"], CostLine.model_validate(dict(row))) for row in rows]
+
+
+def by_repository(tx: Connection, workspace: str, since: datetime | None) -> list[CostLine]:
+    """What clusters cost up to the commits that they made, by the repository committed to."""
+    query = (
+        select(
+            repositories.c.name.label("key"),
+            func.sum(commits.c.milliseconds).label("milliseconds"),
+            func.sum(commits.c.amount).label("amount"),
+        )
+        .join(commits, commits.c.repository_id == repositories.c.id)
+        .where(repositories.c.workspace == workspace, commits.c.amount > 0, commits.c.status == "committed")
+    )
+    if since is not None:
+        query = query.where(commits.c.at > since)
+    return every(tx, query.group_by(repositories.c.name).order_by(repositories.c.name), CostLine)
+
+
+def of_cluster(tx: Connection, cluster_id: str) -> tuple[int, int]:
+    """(amount, milliseconds) charged so far."""
+    query = select(func.coalesce(func.sum(charges.c.amount), 0), func.coalesce(func.sum(charges.c.milliseconds), 0))
+    amount, time = tx.execute(query.where(charges.c.cluster_id == cluster_id)).one()
+    return int(amount), int(time)

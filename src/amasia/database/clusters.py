@@ -1,0 +1,105 @@
+"""Named queries on clusters, their notices and logs."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from amasia.database.rows import add, change, every, mapping, one
+from amasia.database.tables import clusters, logs, notices
+from amasia.models.base import now
+from amasia.models.clusters import Cluster, Security
+from amasia.models.machines import LogLine
+
+
+def create(tx: Connection, cluster: Cluster, *, location: str, security: Security, sealed_key: str) -> None:
+    add(
+        tx,
+        clusters,
+        cluster,
+        location=location,
+        tls_ca=security.tls_ca,
+        tls_certificate=security.tls_certificate,
+        tls_key=sealed_key,
+    )
+
+
+def find(tx: Connection, cluster_id: str) -> Cluster | None:
+    return one(tx, select(clusters).where(clusters.c.id == cluster_id), Cluster)
+
+
+def find_named(tx: Connection, workspace: str, name: str) -> Cluster | None:
+    """By id, or the live one of that name, or else the last one that bore it."""
+    query = (
+        select(clusters)
+        .where(clusters.c.workspace == workspace, or_(clusters.c.id == name, clusters.c.name == name))
+        .order_by((clusters.c.status == "stopped").asc(), clusters.c.created_at.desc())
+        .limit(1)
+    )
+    return one(tx, query, Cluster)
+
+
+def security(tx: Connection, cluster_id: str) -> tuple[Security, str]:
+    """Certificates without the key, and the sealed key."""
+    row = mapping(tx, select(clusters).where(clusters.c.id == cluster_id))
+    assert row is not None
+    return Security.model_validate({**row, "tls_key": ""}), row["tls_key"]
+
+
+def location(tx: Connection, cluster_id: str) -> str:
+    return str(tx.execute(select(clusters.c.location).where(clusters.c.id == cluster_id)).scalar_one())
+
+
+def page(tx: Connection, workspace: str, limit: int, *, live: bool = False) -> list[Cluster]:
+    """Newest first."""
+    query = select(clusters).where(clusters.c.workspace == workspace)
+    if live:
+        query = query.where(clusters.c.status != "stopped")
+    return every(tx, query.order_by(clusters.c.created_at.desc()).limit(limit), Cluster)
+
+
+def live(tx: Connection) -> list[Cluster]:
+    return every(tx, select(clusters).where(clusters.c.status != "stopped"), Cluster)
+
+
+def update(tx: Connection, cluster_id: str, *where: Any, **columns: Any) -> int:
+    return change(tx, clusters, clusters.c.id == cluster_id, *where, **columns)
+
+
+def wish_stop(tx: Connection, cluster_id: str, reason: str) -> bool:
+    """Wish its end; False when it was wished before."""
+    return bool(
+        change(
+            tx, clusters, clusters.c.id == cluster_id, clusters.c.target != "stopped", target="stopped", reason=reason
+        )
+    )
+
+
+def add_notice(tx: Connection, cluster_id: str, text: str, *, told: bool = False) -> None:
+    """``told``: the scheduler knows it already; it is kept for people who look later."""
+    add(tx, notices, cluster_id=cluster_id, at=now(), text=text, told=told)
+
+
+def take_notices(tx: Connection, cluster_id: str) -> list[str]:
+    """Those that the scheduler was not told yet; from now on it was."""
+    query = select(notices.c.id, notices.c.text).where(notices.c.cluster_id == cluster_id, notices.c.told.is_(False))
+    rows = tx.execute(query.order_by(notices.c.id)).all()
+    if rows:
+        change(tx, notices, notices.c.id.in_([row.id for row in rows]), told=True)
+    return [row.text for row in rows]
+
+
+def last_notices(tx: Connection, cluster_id: str, limit: int = 20) -> list[str]:
+    query = select(notices.c.text).where(notices.c.cluster_id == cluster_id).order_by(notices.c.id.desc()).limit(limit)
+    return list(reversed(list(tx.execute(query).scalars())))
+
+
+def add_log(tx: Connection, cluster_id: str, machine_id: str, at: datetime, text: str) -> None:
+    add(tx, logs, cluster_id=cluster_id, machine_id=machine_id, at=at, text=text)
+
+
+def log(tx: Connection, cluster_id: str, machine_id: str | None, after: int, limit: int) -> list[LogLine]:
+    query = select(logs).where(logs.c.cluster_id == cluster_id, logs.c.id > after)
+    if machine_id:
+        query = query.where(logs.c.machine_id == machine_id)
+    return every(tx, query.order_by(logs.c.id).limit(limit), LogLine)

@@ -1,0 +1,92 @@
+"""One database, SQLite or PostgreSQL, and the two ways into it: `read` and `write`."""
+
+import hashlib
+import hmac
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from cryptography.fernet import Fernet
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from amasia.errors import Unavailable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Transactions on one database, and the key that secrets in it are sealed with.
+
+    ``write`` takes SQLite's write lock at its beginning, so that what a transaction read is still true when it writes.
+    No network call belongs inside either.
+    """
+
+    def __init__(self, url: str, key: bytes) -> None:
+        self.engine = _engine(url)
+        self._key = key
+        self._fernet = Fernet(key)
+
+    @property
+    def dialect(self) -> str:
+        return self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(amasia_write=True) as connection, connection.begin():
+            yield connection
+
+    def seal(self, secret: str) -> str:
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def unseal(self, sealed: str) -> str:
+        return self._fernet.decrypt(sealed.encode()).decode()
+
+    def derive(self, purpose: str, name: str) -> str:
+        """A secret that is the same each time it is asked for, and is kept nowhere. 64 hex digits."""
+        return hmac.new(self._key, f"{purpose}:{name}".encode(), hashlib.sha256).hexdigest()
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's; repeatable."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = create_engine(url, connect_args={"timeout": 30}, pool_size=10, max_overflow=20)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    # BEGIN is ours (see _begin_sqlite); the driver would begin late and take the write lock in the middle.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "busy_timeout=30000"):
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            raise Unavailable(
+                f"The database file cannot be used ({error}).", cure="Is its disk full, or its directory read-only?"
+            ) from error
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("amasia_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

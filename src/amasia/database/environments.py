@@ -1,0 +1,43 @@
+"""Named queries on environments and the artifacts that they need."""
+
+from sqlalchemy import Connection, select
+
+from amasia.database.rows import add
+from amasia.database.tables import artifacts, environments
+from amasia.models.base import now
+from amasia.models.environments import Environment
+
+
+def find(tx: Connection, workspace: str, digest: str) -> Environment | None:
+    query = select(environments.c.environment).where(
+        environments.c.workspace == workspace, environments.c.hash == digest
+    )
+    body = tx.execute(query).scalar()
+    return None if body is None else Environment.model_validate(body)
+
+
+def create(tx: Connection, workspace: str, environment: Environment) -> None:
+    add(
+        tx,
+        environments,
+        workspace=workspace,
+        hash=environment.hash,
+        environment=environment.model_dump(mode="json"),
+        created_at=now(),
+    )
+
+
+def missing(tx: Connection, workspace: str, wanted: list[str]) -> list[str]:
+    """Of these artifact hashes, the ones that are not here."""
+    query = select(artifacts.c.sha256).where(artifacts.c.workspace == workspace, artifacts.c.sha256.in_(wanted))
+    have = set(tx.execute(query).scalars())
+    return [digest for digest in dict.fromkeys(wanted) if digest not in have]
+
+
+def add_artifact(tx: Connection, workspace: str, digest: str, content: bytes) -> None:
+    add(tx, artifacts, workspace=workspace, sha256=digest, content=content, created_at=now())
+
+
+def artifact(tx: Connection, workspace: str, digest: str) -> bytes | None:
+    query = select(artifacts.c.content).where(artifacts.c.workspace == workspace, artifacts.c.sha256 == digest)
+    return tx.execute(query).scalar()

@@ -1,0 +1,57 @@
+"""Named queries on locations and buckets."""
+
+from sqlalchemy import Connection, RowMapping, select
+
+from amasia.database.rows import add, change, every, mapping, one, plain
+from amasia.database.tables import buckets, locations
+from amasia.models.base import now
+from amasia.models.locations import Location
+from amasia.models.repositories import Bucket
+
+
+def put_location(tx: Connection, location: Location) -> None:
+    where = (locations.c.workspace == location.workspace, locations.c.name == location.name)
+    if not change(tx, locations, *where, **plain(location)):
+        add(tx, locations, location)
+
+
+def list_locations(tx: Connection, workspace: str) -> list[Location]:
+    query = select(locations).where(locations.c.workspace == workspace).order_by(locations.c.name)
+    return every(tx, query, Location)
+
+
+def provider_of(tx: Connection, workspace: str, name: str) -> str:
+    query = select(locations.c.provider).where(locations.c.workspace == workspace, locations.c.name == name)
+    return str(tx.execute(query).scalar_one())
+
+
+def every_location(tx: Connection) -> list[Location]:
+    return every(tx, select(locations), Location)
+
+
+def add_bucket(tx: Connection, bucket: Bucket, sealed_keys: str) -> None:
+    add(tx, buckets, bucket, keys=sealed_keys, created_at=now())
+
+
+def change_bucket(tx: Connection, bucket: Bucket, sealed_keys: str) -> int:
+    where = (buckets.c.workspace == bucket.workspace, buckets.c.name == bucket.name)
+    return change(tx, buckets, *where, uri=bucket.uri, endpoint=bucket.endpoint, region=bucket.region, keys=sealed_keys)
+
+
+def list_buckets(tx: Connection, workspace: str) -> list[Bucket]:
+    """Oldest first: the first is the default."""
+    query = select(buckets).where(buckets.c.workspace == workspace).order_by(buckets.c.created_at)
+    return every(tx, query, Bucket)
+
+
+def find_bucket(tx: Connection, workspace: str, name: str) -> Bucket | None:
+    return one(tx, select(buckets).where(buckets.c.workspace == workspace, buckets.c.name == name), Bucket)
+
+
+def embedded_buckets(tx: Connection) -> list[Bucket]:
+    return every(tx, select(buckets).where(buckets.c.kind == "embedded"), Bucket)
+
+
+def bucket_row(tx: Connection, workspace: str, name: str) -> RowMapping | None:
+    """With the sealed keys."""
+    return mapping(tx, select(buckets).where(buckets.c.workspace == workspace, buckets.c.name == name))

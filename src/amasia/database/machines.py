@@ -1,0 +1,136 @@
+"""Named queries on machines: the wishes, what is, and the money that each one holds."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select
+
+from amasia.database.rows import add, change, every, one
+from amasia.database.tables import clusters, machines
+from amasia.models.base import Model
+from amasia.models.machines import ALIVE, Machine
+
+_MACHINE = select(machines, clusters.c.name.label("cluster")).join(clusters, clusters.c.id == machines.c.cluster_id)
+
+
+class Account(Model):
+    """What a machine has reserved and was charged."""
+
+    reserved: int
+    charged_ms: int
+    charged_amount: int
+
+
+def create(tx: Connection, machine: Machine, reserved: int) -> None:
+    add(tx, machines, machine, reserved=reserved, charged_ms=0, charged_amount=0, join_hash="", tries=0)
+
+
+def find(tx: Connection, machine_id: str) -> Machine | None:
+    return one(tx, _MACHINE.where(machines.c.id == machine_id), Machine)
+
+
+def locked(tx: Connection, machine_id: str) -> tuple[Machine, Account] | None:
+    """The machine and its account, held until the end of the transaction."""
+    row = tx.execute(_MACHINE.where(machines.c.id == machine_id).with_for_update(of=machines)).mappings().first()
+    if row is None:
+        return None
+    return Machine.model_validate(dict(row)), Account.model_validate(dict(row))
+
+
+def of_cluster(tx: Connection, cluster_id: str) -> list[Machine]:
+    query = _MACHINE.where(machines.c.cluster_id == cluster_id)
+    return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
+
+
+def of_clusters(tx: Connection, cluster_ids: Iterable[str]) -> list[Machine]:
+    query = _MACHINE.where(machines.c.cluster_id.in_(list(cluster_ids)))
+    return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
+
+
+def alive(tx: Connection) -> list[Machine]:
+    """Every machine that a provider may have."""
+    return every(tx, _MACHINE.where(machines.c.status.in_(ALIVE)), Machine)
+
+
+def known(tx: Connection, machine_ids: Iterable[str]) -> set[str]:
+    """Of these ids, those that the database has and that have not ended."""
+    query = select(machines.c.id).where(machines.c.id.in_(list(machine_ids)), machines.c.status != "stopped")
+    return set(tx.execute(query).scalars())
+
+
+def claim(tx: Connection, at: datetime, until: datetime, limit: int) -> list[Machine]:
+    """Machines that wait for a provider's verb, taken for a while so that no other control plane takes them."""
+    waiting = or_(
+        machines.c.status.in_(["requested", "starting", "stopping"]),
+        (machines.c.target == "stopped") & machines.c.status.in_(["booting", "preparing", "running"]),
+    )
+    free = or_(machines.c.claimed_until.is_(None), machines.c.claimed_until < at)
+    query = select(machines.c.id).where(waiting, free).order_by(machines.c.id).limit(limit)
+    ids = list(tx.execute(query.with_for_update(skip_locked=True)).scalars())
+    if not ids:
+        return []
+    change(tx, machines, machines.c.id.in_(ids), claimed_until=until)
+    return every(tx, _MACHINE.where(machines.c.id.in_(ids)), Machine)
+
+
+def update(tx: Connection, machine_id: str, **columns: Any) -> int:
+    return change(tx, machines, machines.c.id == machine_id, **columns)
+
+
+def begin(tx: Connection, machine_id: str, **columns: Any) -> bool:
+    """A provider is about to be asked, again perhaps; False if that is no longer wished."""
+    waiting = machines.c.status.in_(["requested", "starting"])
+    where = (machines.c.id == machine_id, waiting, machines.c.target == "running")
+    return bool(change(tx, machines, *where, status="starting", **columns))
+
+
+def advance(tx: Connection, machine_id: str, before: str, after: str) -> bool:
+    """Change its status only if it is still the one that the decision was made on."""
+    return bool(change(tx, machines, machines.c.id == machine_id, machines.c.status == before, status=after))
+
+
+def set_started(tx: Connection, machine_id: str, at: datetime) -> None:
+    """Since when it runs; the first word on this stays."""
+    change(tx, machines, machines.c.id == machine_id, machines.c.started_at.is_(None), started_at=at)
+
+
+def wish_stop(tx: Connection, machine_ids: Iterable[str], reason: str) -> None:
+    """Wish their end. A reason that was given before stays."""
+    where = (machines.c.id.in_(list(machine_ids)), machines.c.target != "stopped")
+    change(tx, machines, *where, machines.c.reason == "", target="stopped", reason=reason)
+    change(tx, machines, *where, target="stopped")
+
+
+def join_hash(tx: Connection, machine_id: str) -> str:
+    return tx.execute(select(machines.c.join_hash).where(machines.c.id == machine_id)).scalar() or ""
+
+
+def tries(tx: Connection, machine_id: str) -> int:
+    """How often its provider said no in a row."""
+    return tx.execute(select(machines.c.tries).where(machines.c.id == machine_id)).scalar() or 0
+
+
+def count(tx: Connection, workspace: str, location: str) -> int:
+    """Machines wished for or alive at a location."""
+    query = select(func.count()).where(
+        machines.c.workspace == workspace, machines.c.location == location, machines.c.status != "stopped"
+    )
+    return int(tx.execute(query).scalar_one())
+
+
+def deaths(tx: Connection, cluster_id: str) -> int:
+    """Worker machines of a cluster that ended without anybody's wish."""
+    query = select(func.count()).where(
+        machines.c.cluster_id == cluster_id,
+        machines.c.role == "worker",
+        machines.c.status == "stopped",
+        machines.c.target == "running",
+    )
+    return int(tx.execute(query).scalar_one())
+
+
+def accounts(tx: Connection) -> list[tuple[Machine, Account]]:
+    """Every machine with its account: for audits of the money."""
+    rows = tx.execute(_MACHINE).mappings()
+    return [(Machine.model_validate(dict(row)), Account.model_validate(dict(row))) for row in rows]

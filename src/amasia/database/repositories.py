@@ -1,0 +1,93 @@
+"""Named queries on repositories and their commits."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
+
+from amasia.database.rows import add, change, every, one
+from amasia.database.tables import commits, repositories
+from amasia.models.repositories import Commit, Repository
+
+_COMMIT = select(
+    commits, (repositories.c.workspace + "/" + repositories.c.name).label("repository")
+).join(repositories, repositories.c.id == commits.c.repository_id)  # fmt: skip
+
+
+def create(tx: Connection, repository: Repository) -> None:
+    add(tx, repositories, repository)
+
+
+def find(tx: Connection, workspace: str, name: str) -> Repository | None:
+    query = select(repositories).where(repositories.c.workspace == workspace, repositories.c.name == name)
+    return one(tx, query, Repository)
+
+
+def every_of(tx: Connection, workspace: str) -> list[Repository]:
+    query = select(repositories).where(repositories.c.workspace == workspace).order_by(repositories.c.name)
+    return every(tx, query, Repository)
+
+
+def requested(tx: Connection) -> list[Repository]:
+    return every(tx, select(repositories).where(repositories.c.status == "requested"), Repository)
+
+
+def stale(tx: Connection, before: datetime) -> list[Repository]:
+    """Ready ones whose history changed, or may have, since some time before."""
+    query = select(repositories).where(repositories.c.status == "ready", repositories.c.stale_since < before)
+    return every(tx, query, Repository)
+
+
+def update(tx: Connection, repository_id: str, **columns: Any) -> int:
+    return change(tx, repositories, repositories.c.id == repository_id, **columns)
+
+
+def remove(tx: Connection, repository_id: str) -> None:
+    tx.execute(delete(commits).where(commits.c.repository_id == repository_id))
+    tx.execute(delete(repositories).where(repositories.c.id == repository_id))
+
+
+def begin_commit(tx: Connection, repository_id: str, cluster_id: str | None, commit: Commit) -> None:
+    provenance = commit.provenance
+    add(
+        tx,
+        commits,
+        commit,
+        repository_id=repository_id,
+        cluster_id=cluster_id,
+        amount=provenance.amount if provenance else 0,
+        milliseconds=provenance.milliseconds if provenance else 0,
+    )
+
+
+def find_commit(tx: Connection, repository_id: str, commit_id: str) -> Commit | None:
+    return one(tx, _COMMIT.where(commits.c.id == commit_id, commits.c.repository_id == repository_id), Commit)
+
+
+def update_commit(tx: Connection, commit_id: str, **columns: Any) -> int:
+    return change(tx, commits, commits.c.id == commit_id, **columns)
+
+
+def begun_before(tx: Connection, repository_id: str, before: datetime) -> list[Commit]:
+    query = _COMMIT.where(commits.c.repository_id == repository_id, commits.c.status == "begun", commits.c.at < before)
+    return every(tx, query, Commit)
+
+
+def snapshots(tx: Connection, repository_id: str) -> set[str]:
+    query = select(commits.c.snapshot).where(commits.c.repository_id == repository_id, commits.c.snapshot != "")
+    return set(tx.execute(query).scalars())
+
+
+def history(tx: Connection, repository_id: str, limit: int) -> list[Commit]:
+    """Committed ones, newest first."""
+    query = _COMMIT.where(commits.c.repository_id == repository_id, commits.c.status == "committed")
+    return every(tx, query.order_by(commits.c.at.desc()).limit(limit), Commit)
+
+
+def attributed(tx: Connection, cluster_id: str) -> tuple[int, int]:
+    """(amount, milliseconds) of a cluster that commits carry already, begun ones too."""
+    query = select(
+        func.coalesce(func.sum(commits.c.amount), 0), func.coalesce(func.sum(commits.c.milliseconds), 0)
+    ).where(commits.c.cluster_id == cluster_id, commits.c.status != "abandoned")
+    amount, time = tx.execute(query).one()
+    return int(amount), int(time)

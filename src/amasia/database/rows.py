@@ -1,0 +1,52 @@
+"""How a row becomes a model and a change becomes named columns."""
+
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Connection, RowMapping, Select, Table, insert, update
+
+from amasia.models.base import Model
+
+
+def one[M: Model](tx: Connection, query: Select[Any], model: type[M]) -> M | None:
+    row = tx.execute(query).mappings().first()
+    return None if row is None else model.model_validate(dict(row))
+
+
+def every[M: Model](tx: Connection, query: Select[Any], model: type[M]) -> list[M]:
+    return [model.model_validate(dict(row)) for row in tx.execute(query).mappings()]
+
+
+def mapping(tx: Connection, query: Select[Any]) -> RowMapping | None:
+    return tx.execute(query).mappings().first()
+
+
+def add(tx: Connection, table: Table, record: Model | None = None, **columns: Any) -> None:
+    """Insert the record's fields that the table has, and the columns given besides."""
+    fields = {} if record is None else plain(record)
+    tx.execute(insert(table).values({key: value for key, value in fields.items() if key in table.c} | _plain(columns)))
+
+
+def change(tx: Connection, table: Table, *where: Any, **columns: Any) -> int:
+    """Set the named columns only; how many rows were changed."""
+    return tx.execute(update(table).where(*where).values(_plain(columns))).rowcount
+
+
+def plain(record: Model) -> dict[str, Any]:
+    """Fields as the database takes them: times as they are, nested models as JSON."""
+    return _plain({name: getattr(record, name) for name in type(record).model_fields})
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: _column(value) for key, value in values.items()}
+
+
+def _column(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple | list):
+        return [_column(item) for item in value]
+    return value

@@ -1,0 +1,308 @@
+"""Every table. Columns carry the names of the models' fields; money is in micro-units, time in UTC."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """`timestamptz` on PostgreSQL; on SQLite, which keeps no zone, UTC is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite gives row ids only to plain INTEGER keys.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _workspace(**options: Any) -> Column[Any]:
+    return Column("workspace", ForeignKey("workspaces.name"), nullable=False, **options)
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("issuer", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("password_hash", String),
+    Column("operator", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("issuer", "subject"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("user", ForeignKey("users.name"), nullable=False, index=True),
+    Column("label", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("prefix", String, nullable=False),
+    Column("hash", String, nullable=False, unique=True),
+    Column("workspace", String),
+    Column("cluster_id", String, index=True),
+    Column("machine_id", String, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("last_used_at", Instant),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("currency", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    _workspace(primary_key=True),
+    Column("user", ForeignKey("users.name"), primary_key=True, index=True),
+    Column("role", String, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    _workspace(primary_key=True),
+    Column("limit", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+)
+
+locations = Table(
+    "locations",
+    metadata,
+    _workspace(primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("provider", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("offers", JSON, nullable=False),
+    Column("max_machines", Integer, nullable=False),
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    _workspace(primary_key=True),
+    Column("hash", String, primary_key=True),
+    Column("environment", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    _workspace(primary_key=True),
+    Column("sha256", String, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+buckets = Table(
+    "buckets",
+    metadata,
+    _workspace(primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("uri", String, nullable=False),
+    Column("endpoint", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("keys", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", String, primary_key=True),
+    _workspace(),
+    Column("name", String, nullable=False),
+    Column("bucket", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("stale_since", Instant),
+    UniqueConstraint("workspace", "name"),
+)
+
+commits = Table(
+    "commits",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("cluster_id", String, index=True),
+    Column("branch", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("snapshot", String, nullable=False),
+    Column("parent", String, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("provenance", JSON(none_as_null=True)),
+    Column("metadata", JSON, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    Index("ix_commits_repository_id_at", "repository_id", "at"),
+)
+
+clusters = Table(
+    "clusters",
+    metadata,
+    Column("id", String, primary_key=True),
+    _workspace(),
+    Column("name", String, nullable=False),
+    Column("owner", ForeignKey("users.name"), nullable=False),
+    Column("location", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("environment_hash", String, nullable=False),
+    Column("wanted_workers", Integer, nullable=False),
+    Column("scheduler_address", String, nullable=False),
+    Column("dashboard_address", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("stopped_at", Instant),
+    Column("tls_ca", Text, nullable=False),
+    Column("tls_certificate", Text, nullable=False),
+    Column("tls_key", Text, nullable=False),
+    Index("ix_clusters_workspace_created_at", "workspace", "created_at"),
+    # One live cluster of a name; stopped ones keep theirs.
+    Index(
+        "uq_clusters_live_name",
+        "workspace",
+        "name",
+        unique=True,
+        sqlite_where=text("status != 'stopped'"),
+        postgresql_where=text("status != 'stopped'"),
+    ),
+)
+
+machines = Table(
+    "machines",
+    metadata,
+    Column("id", String, primary_key=True),
+    _workspace(),
+    Column("location", String, nullable=False),
+    Column("cluster_id", ForeignKey("clusters.id"), nullable=False, index=True),
+    Column("owner", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("index", Integer, nullable=False),
+    Column("status", String, nullable=False, index=True),
+    Column("target", String, nullable=False),
+    Column("machine_type", String, nullable=False),
+    Column("cpus", Float, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("handle", JSON, nullable=False),
+    Column("lease_until", Instant),
+    Column("started_at", Instant),
+    Column("stopped_at", Instant),
+    Column("last_heartbeat_at", Instant),
+    Column("address", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("stages", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("charged_ms", BigInteger, nullable=False),
+    Column("charged_amount", BigInteger, nullable=False),
+    Column("join_hash", String, nullable=False),
+    Column("claimed_until", Instant),
+    Column("tries", Integer, nullable=False),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    _workspace(),
+    Column("user", String, nullable=False),
+    Column("cluster_id", String),
+    Column("machine_id", String, nullable=False, index=True),
+    Column("machine_type", String, nullable=False),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Index("ix_charges_workspace_end", "workspace", "end"),
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("cluster_id", String, nullable=False),
+    Column("machine_id", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_logs_cluster_id_id", "cluster_id", "id"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("cluster_id", String, nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("told", Boolean, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("workspace", String),
+    Column("actor", String, nullable=False),
+    Column("verb", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index("ix_events_workspace_id", "workspace", "id"),
+)

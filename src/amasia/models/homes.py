@@ -1,0 +1,63 @@
+"""What a machine's directory holds: the words between a provider and the agent that it started there."""
+
+import os
+from pathlib import Path
+from secrets import token_hex
+from typing import Literal
+
+from pydantic import ValidationError
+
+from amasia.models.base import Model, Time
+
+BOOT = "boot.json"
+"""The machine's `Boot`, mode 0600."""
+IDENTITY = "identity.json"
+"""The agent's `Identity`: written by the provider when it started it, and by the agent when it holds the lock."""
+LOCK = "lock"
+"""Locked by the one agent of this machine for as long as it lives."""
+STOPPED = "stopped"
+"""Its presence forbids an agent to begin, and tells a running one to end."""
+EXIT = "exit.json"
+"""The machine's `Exit`. Its presence says that this machine is over and never begins again."""
+ALIVE = "alive"
+"""Touched by the agent twice a second: the best known time of an end that nobody wrote down."""
+LOG = "log"
+
+
+class Identity(Model):
+    """A process, so that another one with the same number is not taken for it."""
+
+    pid: int
+    created: float
+    """Seconds since the epoch, from the kernel."""
+    cgroup: str = ""
+    """Directory of the memory group around the Dask process; empty where there is none."""
+
+
+class Exit(Model):
+    at: Time
+    reason: str
+    by: Literal["agent", "provider"] = "agent"
+
+
+def read[M: Model](path: Path, model: type[M]) -> M | None:
+    """A file of a machine's directory; None where it is missing or cannot be read as this model."""
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None
+
+
+def write(path: Path, model: Model, *, replace: bool = True) -> None:
+    """Whole or not at all, readable by its owner only. `FileExistsError` where it may not replace."""
+    draft = path.with_name(f".{path.name}.{token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(model.model_dump_json())
+        if replace:
+            draft.replace(path)
+        else:
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""Repositories: make those that were wished for, and keep the index of their history true."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from amasia import errors
+from amasia.database.engine import Database
+from amasia.models.base import now
+from amasia.models.repositories import Repository
+from amasia.services import repositories
+from amasia.stores import credentials
+from amasia.stores import repositories as stores
+from amasia.stores.leases import Source
+
+log = structlog.get_logger()
+
+SETTLE = timedelta(seconds=1)
+"""A commit that was begun this recently is most likely being made; its history is read after it."""
+
+
+def create(db: Database) -> None:
+    """Make every repository that was asked for; repeatable, also after a crash half-way."""
+    for repository in repositories.requested(db):
+        try:
+            stores.create(_source(db, repository))
+        except errors.Unavailable as error:
+            log.warning("repository waits for its store", repository=repository.full_name, error=str(error))
+        except errors.AmasiaError as error:
+            repositories.made(db, repository, reason=str(error))
+        else:
+            repositories.made(db, repository)
+
+
+def index(db: Database) -> None:
+    """Read the history of repositories that changed, and bring the index up to date."""
+    for repository in repositories.stale(db, now() - SETTLE):
+        read_at = now()
+        try:
+            history = stores.history(stores.open(_source(db, repository)))
+        except errors.Unavailable as error:
+            log.warning("history could not be read", repository=repository.full_name, error=str(error))
+            continue
+        repositories.index(db, repository, [_plain(item) for item in history], read_at)
+
+
+def _plain(snapshot: stores.Snapshot) -> dict[str, Any]:
+    return {
+        "snapshot": snapshot.id,
+        "parent": snapshot.parent,
+        "message": snapshot.message,
+        "at": snapshot.at,
+        "metadata": dict(snapshot.metadata),
+    }
+
+
+def _source(db: Database, repository: Repository) -> Source:
+    """Administrator's rights on the repository's prefix, asked for anew each time."""
+    place = repositories.place(db, repository)
+    keys = credentials.Keys(place.access_key, place.secret_key, place.role or credentials.ROLE)
+    return partial(credentials.administer, place.bucket, keys, repository.id, repository.name, repository.workspace)

@@ -1,0 +1,244 @@
+"""The control plane, put together: database, object store, providers, reconcilers, API. ``python -m amasia.server``."""
+
+import getpass
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+from cryptography.fernet import Fernet
+from fastapi import FastAPI
+from filelock import FileLock, Timeout
+
+from amasia import errors
+from amasia.api import app as api
+from amasia.database.engine import Database
+from amasia.environments import commands
+from amasia.models.money import parse
+from amasia.models.repositories import Lease, Mode
+from amasia.models.users import Principal, Scope, SignIn, UserRequest
+from amasia.models.workspaces import WorkspaceRequest
+from amasia.providers.local import LocalProvider
+from amasia.reconcilers import clusters, machines, repositories
+from amasia.reconcilers.loops import Loop
+from amasia.services import machines as machine_verbs
+from amasia.services import repositories as repository_verbs
+from amasia.services import users, workspaces
+from amasia.settings import ServerSettings
+from amasia.stores import credentials
+from amasia.stores.embedded import EmbeddedStore
+
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT. A failed start is told in ``server-error.json`` as well as on stderr."""
+    settings = ServerSettings()
+    problem = settings.home / "server-error.json"
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        problem.unlink(missing_ok=True)
+        run(settings)
+    except errors.AmasiaError as error:
+        _tell(problem, error)
+        return error.exit_code
+    except OSError as error:
+        _tell(problem, errors.Unavailable(f"{settings.home} cannot be used ({error}).", cure="Free or permit it."))
+        return 1
+    return 0
+
+
+def run(settings: ServerSettings) -> None:
+    """Start everything in order of need; stop it in reverse."""
+    with ExitStack() as stack:
+        stack.enter_context(sole(settings))
+        listener = stack.enter_context(listening(settings))
+        db = Database(settings.sqlalchemy_url, key(settings.home))
+        stack.callback(db.close)
+        db.migrate()
+        store = EmbeddedStore(settings.home / "store", settings.store_port)
+        store.start()
+        provider = LocalProvider(
+            settings.home,
+            parse(settings.local_price_per_cpu),
+            parse(settings.local_price_per_gib),
+            uv_cache=commands.shared_cache(settings.home),
+        )
+        providers = {provider.name: provider}
+        bootstrap(db, settings, provider)
+        machines.refresh_offers(db, providers)
+        repository_verbs.refresh_embedded(
+            db,
+            uri=f"s3://{store.bucket}",
+            endpoint=store.endpoint,
+            access_key=store.keys.access_key,
+            secret_key=store.keys.secret_key,
+            role=store.keys.role,
+        )
+        loops = reconcilers(db, settings, providers)
+
+        def pulse() -> tuple[str, dict[str, float]]:
+            return store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}
+
+        app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers())
+        for loop in loops:
+            loop.start()
+            stack.callback(loop.stop)
+        stack.callback(_rest, db, store)
+        stack.enter_context(announced(settings))
+        serve(app, listener)
+
+
+def reconcilers(db: Database, settings: ServerSettings, providers: machines.Providers) -> list[Loop]:
+    """Each loop and its pace in seconds: quick where a person waits, slow where only a crash needs it."""
+    return [
+        Loop("clusters", 0.2, lambda: clusters.reconcile(db, settings)),
+        Loop("machines", 0.1, lambda: machines.reconcile(db, settings, providers)),
+        Loop("watch", 1.0, lambda: machines.watch(db, settings, providers)),
+        Loop("sweep", 10.0, lambda: machines.sweep(db, providers)),
+        Loop("repositories", 0.2, lambda: repositories.create(db)),
+        Loop("history", 0.5, lambda: repositories.index(db)),
+    ]
+
+
+def lend(place: repository_verbs.Place, mode: Mode, principal: str) -> Lease:
+    repository = place.repository
+    keys = credentials.Keys(place.access_key, place.secret_key, place.role or credentials.ROLE)
+    return credentials.lend(place.bucket, keys, repository.id, repository.name, repository.workspace, mode, principal)
+
+
+def bootstrap(db: Database, settings: ServerSettings, provider: LocalProvider) -> None:
+    """On an empty database: the first user, an operator, and their workspace; told in ``first-user.json``."""
+    if users.find(db):
+        return
+    name = settings.first_user or first_name()
+    password = secrets.token_urlsafe(12)
+    users.create(db, None, UserRequest(name=name, password=password, operator=True))
+    made = users.sign_in(db, SignIn(name=name, password=password, label="amasia up"), source="")
+    who = Principal(user=name, operator=True, scope=Scope.everything, token_id=made.token.id)
+    request = WorkspaceRequest(name=settings.first_workspace, currency=settings.currency)
+    workspaces.create(db, who, request, limit=parse(settings.first_budget), offers=provider.offers())
+    told = {
+        "url": settings.url,
+        "user": name,
+        "password": password,
+        "token": made.secret,
+        "workspace": settings.first_workspace,
+    }
+    _write_private(settings.home / "first-user.json", json.dumps(told, indent=2))
+
+
+def first_name() -> str:
+    """The operating system's name of the user, made a name of ours."""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in getpass.getuser().lower())
+    return plain.strip("-") or "me"
+
+
+def key(home: Path) -> bytes:
+    """The key that secrets in the database are sealed with; made once, readable by its owner only."""
+    path = home / "key"
+    if not path.exists():
+        _write_private(path, Fernet.generate_key().decode())
+    return path.read_bytes()
+
+
+@contextmanager
+def sole(settings: ServerSettings) -> Iterator[None]:
+    """Hold the home directory, and the SQLite file wherever it is; a second control plane is refused."""
+    with ExitStack() as stack:
+        stack.enter_context(_held(settings.home / "lock", f"The home {settings.home}"))
+        url = settings.sqlalchemy_url
+        if url.startswith("sqlite:///"):
+            path = Path(url.removeprefix("sqlite:///"))
+            stack.enter_context(_held(path.with_name(path.name + ".lock"), f"The database {path}"))
+        yield
+
+
+@contextmanager
+def _held(path: Path, what: str) -> Iterator[None]:
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise errors.AlreadyRunning(
+            f"{what} is in use by another control plane.",
+            cure="Use that one (`amasia status`), stop it (`amasia down`), or choose another AMASIA_HOME.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def listening(settings: ServerSettings) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise errors.Conflict(
+                f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}).",
+                cure="Choose another port with `amasia up --port` or AMASIA_PORT.",
+            ) from error
+        yield listener
+
+
+@contextmanager
+def announced(settings: ServerSettings) -> Iterator[None]:
+    """``server.json``: who serves this home, for ``amasia status`` and ``amasia down``."""
+    path = settings.home / "server.json"
+    _write_private(path, json.dumps({"pid": os.getpid(), "url": settings.url}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def serve(app: FastAPI, listener: socket.socket) -> None:
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        server.handle_exit(number, frame)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    server.run(sockets=[listener])
+
+
+def _rest(db: Database, store: EmbeddedStore) -> None:
+    """Stop the object store, unless machines still work with it: they outlive the control plane by their leases."""
+    if machine_verbs.alive(db):
+        log.info("machines still run: the object store stays up")
+        return
+    store.stop()
+
+
+def _write_private(path: Path, text: str) -> None:
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _tell(path: Path, error: errors.AmasiaError) -> None:
+    sys.stderr.write(f"amasia: {error}\n")
+    if path.parent.is_dir():
+        path.write_text(json.dumps(errors.to_wire(error)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

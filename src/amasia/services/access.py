@@ -1,0 +1,157 @@
+"""Who somebody is, and whether they may. Denied unless granted; denials are events too."""
+
+import hashlib
+import secrets
+import zlib
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from amasia import errors
+from amasia.database import events, users
+from amasia.database.engine import Database
+from amasia.models.base import new_id, now
+from amasia.models.events import Outcome
+from amasia.models.permissions import Permission, Role, may
+from amasia.models.users import NewToken, Principal, Scope, Token
+
+PEOPLE = frozenset({Scope.everything, Scope.read})
+TASKS = frozenset({Scope.everything, Scope.read, Scope.data})
+
+_TOUCH = timedelta(minutes=1)
+
+
+def digest(secret: str) -> str:
+    """Tokens have 256 random bits, so one round of SHA-256 hides them; passwords need argon2."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_secret() -> str:
+    """``ama_`` + 256 bits + checksum: secret scanners know it, and a mistyped one is seen without a look-up."""
+    body = "ama_" + secrets.token_urlsafe(32)
+    return f"{body}{zlib.crc32(body.encode()):08x}"
+
+
+def issue_token(
+    tx: Connection,
+    user: str,
+    label: str,
+    scope: Scope,
+    life: timedelta,
+    *,
+    workspace: str | None = None,
+    cluster_id: str | None = None,
+    machine_id: str | None = None,
+) -> NewToken:
+    secret = new_secret()
+    made = now()
+    token = Token(
+        id=new_id("tk"),
+        user=user,
+        label=label,
+        scope=scope,
+        prefix=secret[:10],
+        created_at=made,
+        expires_at=made + life,
+    )
+    users.add_token(tx, token, digest(secret), workspace=workspace, cluster_id=cluster_id, machine_id=machine_id)
+    return NewToken(token=token, secret=secret)
+
+
+def principal(db: Database, secret: str, source: str) -> Principal:
+    """Who holds this token."""
+    with db.read() as tx:
+        row = users.token_row(tx, digest(secret)) if secret else None
+    if row is None:
+        raise errors.NotSignedIn(
+            "No token was sent." if not secret else "This token is not known here.",
+            cure="Sign in with `amasia login`.",
+        )
+    at = now()
+    if row["expires_at"] <= at:
+        raise errors.TokenExpired(
+            f"The token {row['label']!r} ({row['prefix']}…) expired at {row['expires_at']:%Y-%m-%d %H:%M} UTC.",
+            cure="Sign in again with `amasia login`.",
+        )
+    if row["last_used_at"] is None or at - row["last_used_at"] > _TOUCH:
+        with db.write() as tx:
+            users.touch_token(tx, row["id"], at)
+    return Principal.model_validate({**row, "token_id": row["id"], "source": source})
+
+
+def require(
+    db: Database,
+    who: Principal,
+    workspace: str,
+    permission: Permission,
+    verb: str,
+    scopes: frozenset[Scope] = PEOPLE,
+) -> Role:
+    """The role that lets them, or an error and an event.
+
+    Whoever is no member learns nothing, not even that the workspace exists.
+    """
+    with db.read() as tx:
+        role = users.role(tx, workspace, who.user)
+    bound = who.workspace is None or who.workspace == workspace
+    if role is None or not bound:
+        _deny(db, who, None, verb, workspace)
+        raise errors.NotFound(
+            f"There is no workspace {workspace!r} that {who.user} is a member of.",
+            cure="`amasia workspace list` shows yours.",
+        )
+    if who.scope not in scopes or (who.scope is Scope.read and permission is not Permission.read):
+        _deny(db, who, workspace, verb, workspace)
+        raise errors.PermissionDenied(
+            f"A token of scope {who.scope.value!r} does not allow {verb}.", cure="Use a token of scope 'everything'."
+        )
+    if not may(role, permission):
+        _deny(db, who, workspace, verb, workspace)
+        raise errors.PermissionDenied(
+            f"{verb} in {workspace!r} needs the permission {permission.value!r}, and {who.user} is {role.value} there.",
+            cure="Ask an admin of the workspace.",
+        )
+    return role
+
+
+def require_operator(db: Database, who: Principal, verb: str) -> None:
+    if who.operator and who.scope is Scope.everything:
+        return
+    _deny(db, who, None, verb, "control plane")
+    raise errors.PermissionDenied(f"{verb} is for operators of this control plane.", cure="Ask one of them.")
+
+
+def require_person(who: Principal, *, writing: bool) -> None:
+    """Only people's own tokens, and no read-only one where something changes."""
+    if who.scope is Scope.everything or (who.scope is Scope.read and not writing):
+        return
+    raise errors.PermissionDenied(
+        f"A token of scope {who.scope.value!r} does not allow this.", cure="Use a token of scope 'everything'."
+    )
+
+
+def require_machine(who: Principal, machine_id: str) -> None:
+    if who.scope is Scope.machine and who.machine_id == machine_id:
+        return
+    raise errors.PermissionDenied(f"Only machine {machine_id} itself may say this.")
+
+
+def owner_or_manager(db: Database, who: Principal, workspace: str, role: Role, owner: str, verb: str) -> None:
+    """For what belongs to somebody: its owner, or whoever manages the workspace."""
+    if who.user == owner or may(role, Permission.manage):
+        return
+    _deny(db, who, workspace, verb, owner)
+    raise errors.PermissionDenied(f"It belongs to {owner}.", cure=f"Ask {owner}, or an admin of {workspace!r}.")
+
+
+def _deny(db: Database, who: Principal, workspace: str | None, verb: str, target: str) -> None:
+    with db.write() as tx:
+        events.append(
+            tx,
+            actor=who.actor,
+            verb=verb,
+            target=target,
+            workspace=workspace,
+            source=who.source,
+            outcome=Outcome.denied,
+        )

@@ -1,0 +1,296 @@
+"""Clusters: asked for, scaled, stopped; and followed until what is matches what is wished."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from amasia import errors
+from amasia.database import budgets, environments, events, machines
+from amasia.database import clusters as rows
+from amasia.database.engine import Database
+from amasia.models.base import new_id, now
+from amasia.models.clusters import (
+    Cluster,
+    ClusterRequest,
+    ClusterSpec,
+    ClusterStatus,
+    ClusterTarget,
+    ScaleRequest,
+    Security,
+)
+from amasia.models.locations import Location
+from amasia.models.machines import LogLine, Machine, MachineRole, MachineStatus, MachineTarget
+from amasia.models.users import Principal
+from amasia.services import certificates, leases, locations
+from amasia.services import machines as machine_verbs
+from amasia.settings import ServerSettings
+
+SCHEDULER_CPUS = 1.0
+SHARED = (
+    "This cluster is shared: whoever connects can run code in the Python of everybody else who is connected. "
+    "Share only with people whom you would lend your laptop."
+)
+MAX_DEATHS = 5
+"""Worker machines per wanted worker that may end unasked before the cluster is given up."""
+
+
+def create(db: Database, settings: ServerSettings, who: Principal, workspace: str, request: ClusterRequest) -> Cluster:
+    """Reserve the first leases and write the wishes; the reconcilers do the rest."""
+    cluster = Cluster(
+        id=new_id("cl"),
+        workspace=workspace,
+        name=request.name or f"{who.user[:40]}-{secrets.token_hex(3)}",
+        owner=who.user,
+        status=ClusterStatus.starting,
+        target=ClusterTarget.running,
+        spec=request.spec,
+        environment_hash=request.environment_hash,
+        wanted_workers=_first_size(request.spec),
+        created_at=now(),
+    )
+    security = certificates.issue(cluster.id)
+    with db.write() as tx:
+        _check(tx, cluster)
+        location = locations.choose(tx, workspace, request.spec.location)
+        _check_room(tx, workspace, location, 1 + cluster.wanted_workers)
+        rows.create(tx, cluster, location=location.name, security=security, sealed_key=db.seal(security.tls_key))
+        roles = [MachineRole.scheduler] + [MachineRole.worker] * cluster.wanted_workers
+        _add_machines(tx, settings, cluster, location, roles, first=0)
+        events.append(tx, actor=who.actor, verb="cluster.create", target=cluster.id, workspace=workspace,
+                      source=who.source, name=cluster.name, spec=cluster.spec.model_dump(mode="json"))  # fmt: skip
+    return get(db, workspace, cluster.id)
+
+
+def get(db: Database, workspace: str, name: str) -> Cluster:
+    with db.read() as tx:
+        return _views(tx, [_known(tx, workspace, name)])[0]
+
+
+def find(db: Database, workspace: str, *, live: bool = False, limit: int = 100) -> list[Cluster]:
+    with db.read() as tx:
+        return _views(tx, rows.page(tx, workspace, limit, live=live))
+
+
+def scale(db: Database, who: Principal, workspace: str, cluster_id: str, request: ScaleRequest) -> Cluster:
+    with db.write() as tx:
+        cluster = _known(tx, workspace, cluster_id)
+        if cluster.target is ClusterTarget.stopped:
+            raise errors.Conflict(f"Cluster {cluster.name!r} is ending, so it cannot be scaled.", cure="Start another.")
+        size = {"minimum": request.minimum, "maximum": request.maximum}
+        wanted = cluster.wanted_workers
+        if request.n_workers is not None:
+            size["n_workers"] = wanted = request.n_workers
+        elif request.minimum is not None and request.maximum is not None:
+            wanted = max(request.minimum, min(request.maximum, wanted))
+        spec = cluster.spec.model_copy(update=size)
+        location = locations.choose(tx, workspace, rows.location(tx, cluster.id))
+        _check_room(tx, workspace, location, wanted - cluster.wanted_workers)
+        rows.update(tx, cluster.id, spec=spec, wanted_workers=wanted)
+        events.append(tx, actor=who.actor, verb="cluster.scale", target=cluster.id, workspace=workspace,
+                      source=who.source, **request.model_dump())  # fmt: skip
+    return get(db, workspace, cluster.id)
+
+
+def stop(db: Database, who: Principal, workspace: str, cluster_id: str) -> Cluster:
+    """Wish its end; repeatable."""
+    with db.write() as tx:
+        cluster = _known(tx, workspace, cluster_id)
+        if cluster.status is not ClusterStatus.stopped and rows.wish_stop(tx, cluster.id, f"{who.user} stopped it"):
+            events.append(tx, actor=who.actor, verb="cluster.stop", target=cluster.id, workspace=workspace,
+                          source=who.source)  # fmt: skip
+    return get(db, workspace, cluster.id)
+
+
+def security(db: Database, who: Principal, workspace: str, cluster_id: str) -> Security:
+    """The certificate to connect with: for the owner; for other members only if the cluster is shared."""
+    with db.write() as tx:
+        cluster = _known(tx, workspace, cluster_id)
+        if cluster.owner != who.user and not cluster.spec.shared:
+            raise errors.PermissionDenied(
+                f"Cluster {cluster.name!r} is {cluster.owner}'s alone: tasks on it can reach its clients' processes.",
+                cure=f"Start your own, or ask {cluster.owner} to start one with shared=True.",
+            )
+        if cluster.status is not ClusterStatus.running:
+            raise errors.Conflict(f"Cluster {cluster.name!r} is {cluster.status.value}.", cure="Wait until it runs.")
+        found, sealed = rows.security(tx, cluster.id)
+        events.append(tx, actor=who.actor, verb="cluster.connect", target=cluster.id, workspace=workspace,
+                      source=who.source)  # fmt: skip
+    warning = SHARED if cluster.spec.shared else ""
+    return found.model_copy(update={"tls_key": db.unseal(sealed), "warning": warning})
+
+
+def log(db: Database, workspace: str, cluster_id: str, machine_id: str | None, after: int) -> list[LogLine]:
+    with db.read() as tx:
+        return rows.log(tx, _known(tx, workspace, cluster_id).id, machine_id, after, limit=500)
+
+
+def live(db: Database) -> list[Cluster]:
+    with db.read() as tx:
+        return rows.live(tx)
+
+
+def follow(db: Database, settings: ServerSettings, cluster_id: str) -> None:
+    """One look at one cluster: wish machines or their end, until it is as it should be. Repeatable."""
+    with db.write() as tx:
+        cluster = rows.find(tx, cluster_id)
+        if cluster is None:
+            return
+        own = machines.of_cluster(tx, cluster.id)
+        match cluster.status, cluster.target:
+            case ClusterStatus.stopped, _:
+                return
+            case _, ClusterTarget.stopped:
+                _wind_down(tx, cluster, own)
+            case _:
+                _keep_up(tx, settings, cluster, own)
+
+
+def _first_size(spec: ClusterSpec) -> int:
+    if spec.minimum is None or spec.maximum is None:
+        return spec.n_workers
+    return max(spec.minimum, min(spec.maximum, spec.n_workers))
+
+
+def _known(tx: Connection, workspace: str, name: str) -> Cluster:
+    found = rows.find_named(tx, workspace, name)
+    if found is None:
+        raise errors.NotFound(
+            f"The workspace {workspace!r} has no cluster {name!r}.", cure="`amasia cluster list` shows what there is."
+        )
+    return found
+
+
+def _check(tx: Connection, cluster: Cluster) -> None:
+    environment = environments.find(tx, cluster.workspace, cluster.environment_hash)
+    if environment is None:
+        raise errors.NotFound(f"The environment {cluster.environment_hash[:12]}… is not known.", cure="Send it first.")
+    wanted = [artifact.sha256 for artifact in environment.artifacts()]
+    if machines_lack := environments.missing(tx, cluster.workspace, wanted):
+        raise errors.Conflict(f"{len(machines_lack)} artifacts of the environment were not sent.", cure="Send them.")
+    other = rows.find_named(tx, cluster.workspace, cluster.name)
+    if other is not None and other.status is not ClusterStatus.stopped:
+        raise errors.Conflict(
+            f"A cluster {cluster.name!r} of {other.owner} is {other.status.value} already.",
+            cure=f"Join it with Cluster(name={cluster.name!r}), or choose another name.",
+        )
+
+
+def _check_room(tx: Connection, workspace: str, location: Location, more: int) -> None:
+    have = machines.count(tx, workspace, location.name)
+    if more > 0 and have + more > location.max_machines:
+        raise errors.TooLarge(
+            f"{more} more machines were asked for; {workspace!r} has {have} at {location.name!r}, and at most "
+            f"{location.max_machines} are allowed there.",
+            cure="Ask for fewer workers, or stop something.",
+        )
+
+
+def _add_machines(
+    tx: Connection,
+    settings: ServerSettings,
+    cluster: Cluster,
+    location: Location,
+    roles: list[MachineRole],
+    first: int,
+) -> list[Machine]:
+    spec = cluster.spec
+    offers = [
+        locations.fit(location, SCHEDULER_CPUS, spec.scheduler_memory, "The scheduler")
+        if role is MachineRole.scheduler
+        else locations.fit(location, spec.worker_cpu, spec.worker_memory, "Each worker")
+        for role in roles
+    ]
+    amounts = leases.reserve(tx, cluster.workspace, [offer.price or 0 for offer in offers], settings.lease_seconds)
+    made = []
+    worker = first
+    for role, offer, amount in zip(roles, offers, amounts, strict=True):
+        index = 0 if role is MachineRole.scheduler else worker
+        worker += role is MachineRole.worker
+        made.append(machine_verbs.wish(tx, cluster, location, role, index, offer, amount))
+    return made
+
+
+def _wind_down(tx: Connection, cluster: Cluster, own: list[Machine]) -> None:
+    waiting = [machine for machine in own if machine.status is not MachineStatus.stopped]
+    if waiting:
+        wished = [machine.id for machine in waiting if machine.target is not MachineTarget.stopped]
+        machines.wish_stop(tx, wished, cluster.reason)
+        if cluster.status is not ClusterStatus.stopping:
+            rows.update(tx, cluster.id, status=ClusterStatus.stopping)
+        return
+    rows.update(tx, cluster.id, status=ClusterStatus.stopped, stopped_at=now())
+    events.append(tx, actor="amasia", verb="cluster.end", target=cluster.id, workspace=cluster.workspace,
+                  reason=cluster.reason)  # fmt: skip
+
+
+def _keep_up(tx: Connection, settings: ServerSettings, cluster: Cluster, own: list[Machine]) -> None:
+    scheduler = next(machine for machine in own if machine.role is MachineRole.scheduler)
+    if scheduler.status is MachineStatus.stopped or scheduler.target is MachineTarget.stopped:
+        # Its memory held every future; results that matter are commits. A new scheduler would know nothing.
+        rows.wish_stop(tx, cluster.id, f"its scheduler ended: {scheduler.reason}")
+        return
+    workers = [
+        machine
+        for machine in own
+        if machine.role is MachineRole.worker
+        and machine.target is MachineTarget.running
+        and machine.status is not MachineStatus.stopped
+    ]
+    if machines.deaths(tx, cluster.id) > MAX_DEATHS * max(1, cluster.wanted_workers):
+        last = [machine.reason for machine in own if machine.status is MachineStatus.stopped][-1]
+        rows.wish_stop(tx, cluster.id, f"its workers ended again and again, the last one since {last}")
+        return
+    if len(workers) < cluster.wanted_workers:
+        _grow(tx, settings, cluster, own, cluster.wanted_workers - len(workers))
+    elif len(workers) > cluster.wanted_workers:
+        _shrink(tx, cluster, workers)
+
+
+def _grow(tx: Connection, settings: ServerSettings, cluster: Cluster, own: list[Machine], more: int) -> None:
+    location = locations.choose(tx, cluster.workspace, rows.location(tx, cluster.id))
+    first = 1 + max((machine.index for machine in own if machine.role is MachineRole.worker), default=-1)
+    try:
+        _check_room(tx, cluster.workspace, location, more)
+        _add_machines(tx, settings, cluster, location, [MachineRole.worker] * more, first)
+    except (errors.BudgetExceeded, errors.TooLarge) as error:
+        if (text := str(error)) not in rows.last_notices(tx, cluster.id):
+            rows.add_notice(tx, cluster.id, text)
+
+
+def _shrink(tx: Connection, cluster: Cluster, workers: list[Machine]) -> None:
+    """End those that hold nothing yet; running ones are drained by the scheduler, which says when."""
+    surplus = len(workers) - cluster.wanted_workers
+    young = [machine for machine in workers if machine.status is not MachineStatus.running]
+    newest = sorted(young, key=lambda machine: -machine.index)[:surplus]
+    machines.wish_stop(tx, [machine.id for machine in newest], "it is no longer needed")
+
+
+def _views(tx: Connection, found: list[Cluster]) -> list[Cluster]:
+    """Clusters with their machines and money."""
+    own: dict[str, list[Machine]] = {cluster.id: [] for cluster in found}
+    for machine in machines.of_clusters(tx, own):
+        own[machine.cluster_id].append(machine)
+    return [_view(tx, cluster, own[cluster.id]) for cluster in found]
+
+
+def _view(tx: Connection, cluster: Cluster, own: list[Machine]) -> Cluster:
+    amount, time = budgets.of_cluster(tx, cluster.id)
+    notices = rows.last_notices(tx, cluster.id)
+    view = cluster.model_copy(
+        update={
+            "machines": tuple(own),
+            "amount": amount,
+            "milliseconds": time,
+            "rate": sum(m.price for m in own if m.status not in (MachineStatus.requested, MachineStatus.stopped)),
+            "notices": tuple(notices),
+        }
+    )
+    return view.model_copy(update={"version": _version(view, own, notices)})
+
+
+def _version(cluster: Cluster, own: Iterable[Machine], notices: list[str]) -> str:
+    seen = [cluster.status, cluster.target, cluster.wanted_workers, cluster.scheduler_address, cluster.spec, notices]
+    seen += [(m.id, m.status, m.target, m.stages, m.reason) for m in own]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]

@@ -1,0 +1,316 @@
+"""The life of a machine as the control plane writes it: wished, begun, joined, heard of, gone."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from amasia import errors
+from amasia.database import clusters, environments, events, machines, users
+from amasia.database.engine import Database
+from amasia.database.machines import Account
+from amasia.models.base import new_id, now
+from amasia.models.clusters import Cluster
+from amasia.models.locations import Location, Offer
+from amasia.models.machines import (
+    Assignment,
+    Boot,
+    Found,
+    Heartbeat,
+    Join,
+    Machine,
+    MachineRole,
+    MachineStatus,
+    MachineTarget,
+    Stages,
+    Wishes,
+)
+from amasia.models.permissions import Permission, may
+from amasia.models.users import Scope
+from amasia.services import leases, schedulers
+from amasia.services.access import digest, issue_token
+from amasia.settings import ServerSettings
+
+LONGEST = timedelta(days=30)
+"""Of a machine's tokens; they are deleted when it ends, which is nearly always sooner."""
+
+
+def wish(
+    tx: Connection, cluster: Cluster, location: Location, role: MachineRole, index: int, offer: Offer, reserved: int
+) -> Machine:
+    """Write the wish for one machine, whose first lease is reserved already."""
+    machine = Machine(
+        id=new_id("ma"),
+        workspace=cluster.workspace,
+        location=location.name,
+        cluster_id=cluster.id,
+        cluster=cluster.name,
+        owner=cluster.owner,
+        role=role,
+        index=index,
+        status=MachineStatus.requested,
+        target=MachineTarget.running,
+        machine_type=offer.type,
+        cpus=offer.cpus,
+        memory=offer.memory,
+        price=offer.price or 0,
+        stages=Stages(requested=now()),
+    )
+    machines.create(tx, machine, reserved)
+    return machine
+
+
+def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | None:
+    """Remember that the provider is about to be asked; None if the wish changed in the meantime.
+
+    The lease counts from here. The join token is derived, so that a repeated start carries the same one.
+    """
+    token = db.derive("join", machine.id)
+    until = now() + timedelta(seconds=settings.lease_seconds)
+    with db.write() as tx:
+        done = machines.begin(tx, machine.id, lease_until=until, join_hash=digest(token))
+    if not done:
+        return None
+    return Boot(
+        machine_id=machine.id,
+        control_plane=settings.url,
+        join_token=token,
+        lease_until=until,
+        cpus=machine.cpus,
+        memory=machine.memory,
+    )
+
+
+def accepted(db: Database, machine: Machine, handle: dict[str, object]) -> None:
+    """The provider has it. The agent may have joined before this is written: the status only ever goes on."""
+    with db.write() as tx:
+        held = machines.locked(tx, machine.id)
+        if held is None:
+            return
+        current, _ = held
+        stages = current.stages.model_copy(update={"accepted": current.stages.accepted or now()})
+        machines.update(tx, machine.id, handle=handle, stages=stages, claimed_until=None, tries=0)
+        machines.advance(tx, machine.id, MachineStatus.starting, MachineStatus.booting)
+
+
+def refused(db: Database, machine: Machine, error: errors.AmasiaError, *, final: bool, limit: int) -> None:
+    """The provider said no. For good, or ``limit`` times: the machine ends here; else later again, each time longer."""
+    with db.write() as tx:
+        tries = machines.tries(tx, machine.id) + 1
+        wait = timedelta(seconds=min(30.0, 0.5 * 2**tries))
+        machines.update(tx, machine.id, claimed_until=now() + wait, tries=tries)
+        if (not final and tries < limit) or machine.target is MachineTarget.stopped:
+            return
+        machines.update(tx, machine.id, claimed_until=None, tries=0)
+        machines.wish_stop(tx, [machine.id], str(error))
+        clusters.add_notice(tx, machine.cluster_id, str(error))
+
+
+def stopping(db: Database, machine: Machine) -> None:
+    """The provider was asked to end it; looked at again in a moment."""
+    with db.write() as tx:
+        machines.advance(tx, machine.id, machine.status, MachineStatus.stopping)
+        machines.update(tx, machine.id, claimed_until=now() + timedelta(seconds=0.3))
+
+
+def expect_join(db: Database, machine: Machine, seconds: int) -> None:
+    with db.write() as tx:
+        machines.wish_stop(
+            tx,
+            [machine.id],
+            f"its agent did not join within {seconds} s; see the log in its directory, or `amasia cluster logs`",
+        )
+
+
+def join(db: Database, settings: ServerSettings, request: Join) -> Assignment:
+    """An agent says it is here. Repeatable until its first heartbeat, since an answer may be lost."""
+    with db.write() as tx:
+        held = machines.locked(tx, request.machine_id)
+        if held is None or machines.join_hash(tx, request.machine_id) != digest(request.join_token):
+            raise errors.NotSignedIn(f"No machine {request.machine_id!r} waits for this join token.")
+        machine, account = held
+        if machine.target is MachineTarget.stopped or machine.last_heartbeat_at is not None:
+            raise errors.PermissionDenied(f"Machine {machine.id} may not join: it was ended, or has joined before.")
+        machine = _joined(tx, machine, account, request)
+        return _assignment(tx, db, settings, machine)
+
+
+def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Heartbeat) -> Wishes:
+    """Take down what is, renew the lease, answer what should be."""
+    with db.write() as tx:
+        held = machines.locked(tx, machine_id)
+        if held is None or held[0].status is MachineStatus.stopped:
+            raise errors.NotFound(f"Machine {machine_id} is no longer known.")
+        machine = _heard(tx, held[0], beat)
+        if machine.role is MachineRole.scheduler and beat.scheduler is not None:
+            schedulers.take(tx, machine, beat)
+        machine = _renewed(tx, settings, machine, held[1], beat)
+        return _wishes(tx, machine)
+
+
+def gone(db: Database, machine: Machine, found: Found | None) -> None:
+    """The provider no longer has it: settle, and tell its cluster why."""
+    with db.write() as tx:
+        held = machines.locked(tx, machine.id)
+        if held is None or held[0].status is MachineStatus.stopped:
+            return
+        current, account = held
+        started = (found.started_at if found else None) or current.started_at
+        end = (found.stopped_at if found else None) or current.last_heartbeat_at or started
+        current = current.model_copy(update={"started_at": started})
+        reason = current.reason or (found.reason if found else "") or "it is gone, and its provider knows no reason"
+        leases.settle(tx, current, account, end)
+        machines.update(
+            tx,
+            machine.id,
+            status=MachineStatus.stopped,
+            started_at=started,
+            stopped_at=end or now(),
+            reason=reason,
+            claimed_until=None,
+        )
+        users.delete_tokens_of_machine(tx, machine.id)
+        unwished = current.target is MachineTarget.running
+        if unwished:
+            clusters.add_notice(tx, current.cluster_id, f"{current.role.value} {current.index} ended: {reason}.")
+        events.append(tx, actor="amasia", verb="machine.end", target=machine.id, workspace=current.workspace,
+                      reason=reason, wished=not unwished)  # fmt: skip
+
+
+def found_unknown(db: Database, location: str, machine_id: str) -> None:
+    """A provider has a machine that no record wants: it is being stopped."""
+    with db.write() as tx:
+        events.append(tx, actor="amasia", verb="machine.sweep", target=machine_id, workspace=None, location=location)
+
+
+def started(db: Database, machine: Machine, found: Found) -> None:
+    """The provider says since when it runs; counted from there also if it never joins."""
+    if machine.started_at is not None or found.started_at is None:
+        return
+    with db.write() as tx:
+        machines.set_started(tx, machine.id, found.started_at)
+
+
+def _joined(tx: Connection, machine: Machine, account: Account, request: Join) -> Machine:
+    at = now()
+    started_at = min(machine.started_at or request.started_at, at)
+    paid = started_at + timedelta(milliseconds=account.reserved * 3_600_000 // max(1, machine.price))
+    assert machine.lease_until is not None
+    changes = {
+        "status": MachineStatus.preparing,
+        "started_at": started_at,
+        "lease_until": min(machine.lease_until, paid) if machine.price else machine.lease_until,
+        "stages": machine.stages.model_copy(update={"accepted": machine.stages.accepted or at, "joined": at}),
+    }
+    machines.update(tx, machine.id, **changes)
+    return machine.model_copy(update=changes)
+
+
+def _assignment(tx: Connection, db: Database, settings: ServerSettings, machine: Machine) -> Assignment:
+    cluster = clusters.find(tx, machine.cluster_id)
+    assert cluster is not None
+    environment = environments.find(tx, machine.workspace, cluster.environment_hash)
+    assert environment is not None
+    security, sealed = clusters.security(tx, cluster.id)
+    users.delete_tokens_of_machine(tx, machine.id)
+    bound = {"workspace": machine.workspace, "cluster_id": cluster.id, "machine_id": machine.id}
+    own = issue_token(tx, machine.owner, machine.id, Scope.machine, LONGEST, **bound)
+    data = issue_token(tx, machine.owner, f"{machine.id} data", Scope.data, LONGEST, **bound)
+    return Assignment(
+        machine=machine,
+        token=own.secret,
+        owner_token=data.secret,
+        environment_hash=cluster.environment_hash,
+        environment=environment,
+        spec=cluster.spec.model_dump(mode="json"),
+        tls_ca=security.tls_ca,
+        tls_certificate=security.tls_certificate,
+        tls_key=db.unseal(sealed),
+        scheduler_address=cluster.scheduler_address if machine.role is MachineRole.worker else "",
+        heartbeat_seconds=settings.heartbeat_seconds,
+    )
+
+
+def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
+    at = now()
+    stages = machine.stages.model_copy(
+        update={key: time for key, time in beat.stages.items() if key in Stages.model_fields}
+    )
+    changes = {
+        "last_heartbeat_at": at,
+        "metrics": beat.metrics,
+        "stages": stages,
+        "address": beat.process.address or machine.address,
+    }
+    if beat.process.reason and not machine.reason:
+        changes["reason"] = beat.process.reason
+    machines.update(tx, machine.id, **changes)
+    status = machine.status
+    if beat.process.status == "running" and status in (MachineStatus.booting, MachineStatus.preparing):
+        machines.advance(tx, machine.id, status, MachineStatus.running)
+        changes["status"] = MachineStatus.running
+    for death in beat.deaths:
+        _tell_death(tx, machine, death.reason)
+    if beat.log:
+        clusters.add_log(tx, machine.cluster_id, machine.id, at, beat.log)
+    return machine.model_copy(update=changes)
+
+
+def _tell_death(tx: Connection, machine: Machine, reason: str) -> None:
+    """The restarted process tells the scheduler itself, so the notice is for people who look later."""
+    clusters.add_notice(tx, machine.cluster_id, f"worker {machine.index}: {reason}", told=True)
+
+
+def _renewed(tx: Connection, settings: ServerSettings, machine: Machine, account: Account, beat: Heartbeat) -> Machine:
+    if machine.target is MachineTarget.stopped or machine.lease_until is None:
+        return machine
+    at = min(now(), beat.at)
+    if machine.lease_until - at > timedelta(seconds=settings.lease_seconds * 11 / 12):
+        return machine
+    role = users.role(tx, machine.workspace, machine.owner)
+    if not may(role, Permission.run):
+        reason = f"{machine.owner} may no longer run anything in {machine.workspace!r}"
+        clusters.wish_stop(tx, machine.cluster_id, reason)
+        return machine
+    until = leases.renew(tx, machine, account, at, settings.lease_seconds)
+    if until is None:
+        leases.warn_unpaid(tx, machine)
+        return machine
+    return machine.model_copy(update={"lease_until": until})
+
+
+def _wishes(tx: Connection, machine: Machine) -> Wishes:
+    cluster = clusters.find(tx, machine.cluster_id)
+    current = machines.find(tx, machine.id)
+    assert cluster is not None
+    assert current is not None
+    assert current.lease_until is not None
+    ending = cluster.target.value == "stopped" or current.target is MachineTarget.stopped
+    target = MachineTarget.stopped if ending else MachineTarget.running
+    if machine.role is MachineRole.worker:
+        return Wishes(target=target, lease_until=current.lease_until, scheduler_address=cluster.scheduler_address)
+    return Wishes(
+        target=target,
+        lease_until=current.lease_until,
+        scale=schedulers.wish(cluster),
+        notices=tuple(clusters.take_notices(tx, cluster.id)),
+    )
+
+
+def alive(db: Database) -> list[Machine]:
+    with db.read() as tx:
+        return machines.alive(tx)
+
+
+def claim(db: Database, seconds: float, limit: int = 64) -> list[Machine]:
+    at: datetime = now()
+    with db.write() as tx:
+        return machines.claim(tx, at, at + timedelta(seconds=seconds), limit)
+
+
+def unknown(db: Database, machine_ids: list[str]) -> list[str]:
+    """Of these ids, those that no live record has."""
+    if not machine_ids:
+        return []
+    with db.read() as tx:
+        known = machines.known(tx, machine_ids)
+    return [machine_id for machine_id in machine_ids if machine_id not in known]

@@ -1,0 +1,286 @@
+"""Repositories: asked for, lent, committed to; and the index of their history."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from amasia import errors
+from amasia.database import budgets, clusters, events, locations, users
+from amasia.database import repositories as rows
+from amasia.database.engine import Database
+from amasia.models.base import Model, new_id, now
+from amasia.models.repositories import (
+    Bucket,
+    BucketKind,
+    BucketRequest,
+    Commit,
+    CommitDone,
+    CommitRequest,
+    CommitStatus,
+    LeaseRequest,
+    Provenance,
+    Repository,
+    RepositoryRequest,
+    RepositoryStatus,
+)
+from amasia.models.users import Principal
+
+ABANDONED_AFTER = timedelta(hours=2)
+"""A begun commit that is in no history after this: longer than any credential, so it cannot land any more."""
+
+
+class Place(Model):
+    """Where a repository is, and the long-lived keys of its bucket: for whoever lends credentials, never for users."""
+
+    repository: Repository
+    bucket: Bucket
+    access_key: str = ""
+    secret_key: str = ""
+    role: str = ""
+
+    def __repr__(self) -> str:
+        return f"Place({self.repository.full_name!r} in {self.bucket.uri!r})"
+
+
+def create_bucket(db: Database, who: Principal, workspace: str, request: BucketRequest) -> Bucket:
+    if request.kind is BucketKind.embedded:
+        raise errors.InvalidRequest(
+            "Every workspace has the embedded bucket already.", cure="Register a bucket of kind s3 or directory."
+        )
+    bucket = Bucket(workspace=workspace, **request.model_dump(exclude={"access_key", "secret_key", "role"}))
+    with db.write() as tx:
+        if locations.find_bucket(tx, workspace, bucket.name):
+            raise errors.Conflict(f"There is a bucket {bucket.name!r} already.", cure="Choose another name.")
+        locations.add_bucket(tx, bucket, _seal(db, request.access_key, request.secret_key, request.role))
+        events.append(tx, actor=who.actor, verb="bucket.create", target=bucket.name, workspace=workspace,
+                      source=who.source, uri=bucket.uri)  # fmt: skip
+    return bucket
+
+
+def find_buckets(db: Database, workspace: str) -> list[Bucket]:
+    with db.read() as tx:
+        return locations.list_buckets(tx, workspace)
+
+
+def refresh_embedded(db: Database, *, uri: str, endpoint: str, access_key: str, secret_key: str, role: str) -> None:
+    """Tell every workspace's embedded bucket where the store is and with which keys, at each start."""
+    with db.write() as tx:
+        for found in locations.embedded_buckets(tx):
+            fresh = found.model_copy(update={"endpoint": endpoint, "uri": uri})
+            locations.change_bucket(tx, fresh, _seal(db, access_key, secret_key, role))
+
+
+def create(db: Database, who: Principal, workspace: str, request: RepositoryRequest) -> Repository:
+    """Write the wish; `amasia.reconcilers.repositories` makes it."""
+    with db.write() as tx:
+        if rows.find(tx, workspace, request.name):
+            raise errors.Conflict(
+                f"There is a repository {workspace}/{request.name} already.",
+                cure="Choose another name, or write to that one.",
+            )
+        bucket = _bucket(tx, workspace, request.bucket)
+        repository = Repository(
+            id=new_id("re"),
+            workspace=workspace,
+            name=request.name,
+            bucket=bucket.name,
+            status=RepositoryStatus.requested,
+            description=request.description,
+            created_by=who.user,
+            created_at=now(),
+        )
+        rows.create(tx, repository)
+        events.append(tx, actor=who.actor, verb="repository.create", target=repository.full_name,
+                      workspace=workspace, source=who.source)  # fmt: skip
+    return repository
+
+
+def find(db: Database, workspace: str) -> list[Repository]:
+    with db.read() as tx:
+        return rows.every_of(tx, workspace)
+
+
+def get(db: Database, workspace: str, name: str) -> Repository:
+    with db.read() as tx:
+        return _known(tx, workspace, name)
+
+
+def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
+    """Forget it and its index. Its objects stay in the bucket, under its id, until the bucket's admin removes them."""
+    with db.write() as tx:
+        repository = _known(tx, workspace, name)
+        rows.remove(tx, repository.id)
+        events.append(tx, actor=who.actor, verb="repository.delete", target=repository.full_name,
+                      workspace=workspace, source=who.source, id=repository.id)  # fmt: skip
+
+
+def lend(db: Database, who: Principal, workspace: str, name: str, request: LeaseRequest) -> Place:
+    """Write down that credentials are lent, and say for what; the API asks the store for them."""
+    with db.write() as tx:
+        repository = _known(tx, workspace, name)
+        if repository.status is not RepositoryStatus.ready:
+            why = f": {repository.reason}" if repository.reason else ""
+            raise errors.Conflict(
+                f"Repository {repository.full_name} is {repository.status.value}{why}.", cure="Try again in a moment."
+            )
+        place = _place(tx, db, repository)
+        events.append(tx, actor=who.actor, verb="credentials.lend", target=repository.full_name,
+                      workspace=workspace, source=who.source, mode=request.mode.value)  # fmt: skip
+    return place
+
+
+def place(db: Database, repository: Repository) -> Place:
+    with db.read() as tx:
+        return _place(tx, db, repository)
+
+
+def begin_commit(db: Database, who: Principal, workspace: str, name: str, request: CommitRequest) -> Provenance:
+    """Write the commit down before it is made, with provenance in the control plane's own words.
+
+    Its cost is that of its cluster since the cluster's last commit, so that commits share a cluster's bill.
+    """
+    with db.write() as tx:
+        repository = _known(tx, workspace, name)
+        amount, time, cluster_name = _cost(tx, workspace, who, request.cluster_id)
+        found = users.find_workspace(tx, workspace)
+        assert found is not None
+        provenance = Provenance(
+            commit_id=new_id("co"),
+            user=who.user,
+            at=now(),
+            cluster=cluster_name,
+            inputs=request.inputs,
+            environment_hash=request.environment_hash,
+            code_version=request.code_version,
+            amount=amount,
+            currency=found.currency,
+            milliseconds=time,
+        )
+        commit = Commit(
+            id=provenance.commit_id,
+            repository=repository.full_name,
+            branch=request.branch,
+            status=CommitStatus.begun,
+            message=request.message,
+            at=provenance.at,
+            provenance=provenance,
+        )
+        rows.begin_commit(tx, repository.id, request.cluster_id, commit)
+        rows.update(tx, repository.id, stale_since=now())
+        events.append(tx, actor=who.actor, verb="commit.begin", target=repository.full_name, workspace=workspace,
+                      source=who.source, commit=commit.id)  # fmt: skip
+    return provenance
+
+
+def finish_commit(db: Database, who: Principal, workspace: str, name: str, commit_id: str, done: CommitDone) -> Commit:
+    """The commit landed, says its maker; `index` looks for itself."""
+    with db.write() as tx:
+        repository = _known(tx, workspace, name)
+        commit = rows.find_commit(tx, repository.id, commit_id)
+        if commit is None or (commit.provenance and commit.provenance.user != who.user):
+            raise errors.NotFound(f"No commit {commit_id!r} of {who.user} was begun in {repository.full_name}.")
+        rows.update_commit(tx, commit_id, status=CommitStatus.committed, snapshot=done.snapshot)
+        rows.update(tx, repository.id, stale_since=now())
+        events.append(tx, actor=who.actor, verb="commit.finish", target=repository.full_name, workspace=workspace,
+                      source=who.source, commit=commit_id, snapshot=done.snapshot)  # fmt: skip
+        found = rows.find_commit(tx, repository.id, commit_id)
+    assert found is not None
+    return found
+
+
+def commits(db: Database, workspace: str, name: str, limit: int = 100) -> list[Commit]:
+    with db.read() as tx:
+        return rows.history(tx, _known(tx, workspace, name).id, limit)
+
+
+def requested(db: Database) -> list[Repository]:
+    with db.read() as tx:
+        return rows.requested(tx)
+
+
+def made(db: Database, repository: Repository, reason: str = "") -> None:
+    """It is there now; or, with a reason, it could not be made."""
+    status = RepositoryStatus.failed if reason else RepositoryStatus.ready
+    with db.write() as tx:
+        rows.update(tx, repository.id, status=status, reason=reason, stale_since=now())
+        events.append(tx, actor="amasia", verb="repository.made", target=repository.full_name,
+                      workspace=repository.workspace, reason=reason)  # fmt: skip
+
+
+def stale(db: Database, before: datetime) -> list[Repository]:
+    with db.read() as tx:
+        return rows.stale(tx, before)
+
+
+def index(db: Database, repository: Repository, history: Iterable[Mapping[str, Any]], since: datetime) -> None:
+    """Make the index agree with the history that was read at ``since``: the history is right.
+
+    ``history`` has snapshot, parent, message, at and metadata of each commit on main, newest first.
+    """
+    with db.write() as tx:
+        known = rows.snapshots(tx, repository.id)
+        for item in history:
+            _index_one(tx, repository, item, known)
+        for commit in rows.begun_before(tx, repository.id, since - ABANDONED_AFTER):
+            rows.update_commit(tx, commit.id, status=CommitStatus.abandoned, amount=0, milliseconds=0)
+        still = rows.begun_before(tx, repository.id, since)
+        rows.update(tx, repository.id, stale_since=now() if still else None)
+
+
+def _index_one(tx: Connection, repository: Repository, item: Mapping[str, Any], known: set[str]) -> None:
+    commit_id = item["metadata"].get("amasia", {}).get("commit_id", "")
+    landed = {"status": CommitStatus.committed, "snapshot": item["snapshot"], "parent": item["parent"],
+              "at": item["at"], "message": item["message"], "metadata": item["metadata"]}  # fmt: skip
+    if commit_id and rows.find_commit(tx, repository.id, commit_id):
+        rows.update_commit(tx, commit_id, **landed)
+        return
+    if item["snapshot"] in known:
+        return
+    # Made by a tool that did not ask first: it is in the history, so it is in the index.
+    foreign = Commit(id=new_id("co"), repository=repository.full_name, branch="main", **landed)
+    rows.begin_commit(tx, repository.id, None, foreign)
+
+
+def _cost(tx: Connection, workspace: str, who: Principal, cluster_id: str | None) -> tuple[int, int, str]:
+    """(amount, milliseconds, name) of the cluster since its last commit."""
+    if not cluster_id:
+        return 0, 0, ""
+    cluster = clusters.find(tx, cluster_id)
+    if cluster is None or cluster.workspace != workspace or (cluster.owner != who.user and not cluster.spec.shared):
+        raise errors.NotFound(f"You have no cluster {cluster_id!r} in {workspace!r} to commit from.")
+    amount, time = budgets.of_cluster(tx, cluster.id)
+    before, before_time = rows.attributed(tx, cluster.id)
+    return max(0, amount - before), max(0, time - before_time), cluster.name
+
+
+def _bucket(tx: Connection, workspace: str, name: str | None) -> Bucket:
+    found = locations.list_buckets(tx, workspace)
+    for bucket in found:
+        if name in (None, bucket.name):
+            return bucket
+    names = ", ".join(bucket.name for bucket in found)
+    raise errors.NotFound(f"The workspace {workspace!r} has no bucket {name!r}.", cure=f"It has: {names}.")
+
+
+def _known(tx: Connection, workspace: str, name: str) -> Repository:
+    found = rows.find(tx, workspace, name)
+    if found is None:
+        raise errors.NotFound(
+            f"There is no repository {workspace}/{name}.",
+            cure=f"`amasia repo list` shows what there is; `amasia repo create {workspace}/{name}` makes it.",
+        )
+    return found
+
+
+def _seal(db: Database, access_key: str, secret_key: str, role: str) -> str:
+    return db.seal(json.dumps({"access_key": access_key, "secret_key": secret_key, "role": role}))
+
+
+def _place(tx: Connection, db: Database, repository: Repository) -> Place:
+    row = locations.bucket_row(tx, repository.workspace, repository.bucket)
+    assert row is not None
+    keys = json.loads(db.unseal(row["keys"]))
+    return Place(repository=repository, bucket=Bucket.model_validate(dict(row)), **keys)

@@ -1,0 +1,52 @@
+"""What a cluster's scheduler says of itself, and what it is told: size, idleness, drained workers."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from amasia.database import clusters, events, machines
+from amasia.models.clusters import Cluster, ClusterStatus
+from amasia.models.machines import Heartbeat, Machine
+
+
+def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
+    """Take down the scheduler's report: addresses, adaptive target, drained workers, idleness."""
+    cluster = clusters.find(tx, machine.cluster_id)
+    report = beat.scheduler
+    assert cluster is not None
+    assert report is not None
+    changes: dict[str, Any] = {}
+    if beat.process.status == "running" and beat.process.address:
+        changes["scheduler_address"] = beat.process.address
+        changes["dashboard_address"] = beat.process.dashboard_address
+        if cluster.status is ClusterStatus.starting:
+            changes["status"] = ClusterStatus.running
+    wanted = _clamp(cluster, report.wanted_workers)
+    if wanted is not None and wanted != cluster.wanted_workers:
+        changes["wanted_workers"] = wanted
+    changed = {key: value for key, value in changes.items() if getattr(cluster, key) != value}
+    if changed:
+        clusters.update(tx, cluster.id, **changed)
+    if report.retire:
+        own = {worker.id for worker in machines.of_cluster(tx, cluster.id)}
+        machines.wish_stop(tx, own & set(report.retire), "it was drained: the cluster was made smaller")
+    limit = cluster.spec.idle_timeout
+    if limit and report.idle_seconds > limit:
+        reason = f"it was idle for {report.idle_seconds:.0f} s (idle_timeout is {limit:.0f} s)"
+        if clusters.wish_stop(tx, cluster.id, reason):
+            events.append(tx, actor="amasia", verb="cluster.stop", target=cluster.id, workspace=cluster.workspace,
+                          reason=reason)  # fmt: skip
+
+
+def wish(cluster: Cluster) -> dict[str, Any]:
+    """What the scheduler is told about its size."""
+    size: dict[str, Any] = {"idle_timeout": cluster.spec.idle_timeout}
+    if cluster.spec.minimum is None:
+        return size | {"n_workers": cluster.wanted_workers}
+    return size | {"minimum": cluster.spec.minimum, "maximum": cluster.spec.maximum}
+
+
+def _clamp(cluster: Cluster, wanted: int | None) -> int | None:
+    if wanted is None or cluster.spec.minimum is None or cluster.spec.maximum is None:
+        return None
+    return max(cluster.spec.minimum, min(cluster.spec.maximum, wanted))

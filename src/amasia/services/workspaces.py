@@ -1,0 +1,80 @@
+"""The tenant: its members and its first bucket, budget and location."""
+
+from collections.abc import Sequence
+
+from amasia import errors
+from amasia.database import budgets, events, locations, users
+from amasia.database.engine import Database
+from amasia.models.base import now
+from amasia.models.budgets import Budget
+from amasia.models.locations import Location, Offer
+from amasia.models.permissions import Permission, Role, may
+from amasia.models.repositories import Bucket, BucketKind
+from amasia.models.users import Membership, Principal
+from amasia.models.workspaces import Workspace, WorkspaceRequest
+
+EMBEDDED_BUCKET = "embedded"
+
+
+def create(
+    db: Database, who: Principal, request: WorkspaceRequest, *, limit: int, offers: Sequence[Offer] = ()
+) -> Workspace:
+    """Make a workspace, its maker the owner, with the local location, the embedded bucket and a budget."""
+    workspace = Workspace(name=request.name, currency=request.currency, created_at=now())
+    with db.write() as tx:
+        if users.find_workspace(tx, workspace.name):
+            raise errors.Conflict(f"There is a workspace {workspace.name!r} already.", cure="Choose another name.")
+        users.add_workspace(tx, workspace)
+        users.set_member(tx, Membership(workspace=workspace.name, user=who.user, role=Role.owner))
+        budgets.create(tx, Budget(workspace=workspace.name, limit=limit, spent=0, reserved=0))
+        locations.put_location(
+            tx, Location(workspace=workspace.name, name="local", provider="local", offers=tuple(offers))
+        )
+        embedded = Bucket(workspace=workspace.name, name=EMBEDDED_BUCKET, kind=BucketKind.embedded, uri="s3://amasia")
+        locations.add_bucket(tx, embedded, db.seal("{}"))
+        events.append(tx, actor=who.actor, verb="workspace.create", target=workspace.name, workspace=workspace.name,
+                      source=who.source, limit=limit)  # fmt: skip
+    return workspace
+
+
+def find(db: Database, who: Principal) -> list[Workspace]:
+    with db.read() as tx:
+        return users.workspaces_of(tx, who.user)
+
+
+def members(db: Database, workspace: str) -> list[Membership]:
+    with db.read() as tx:
+        return users.members(tx, workspace)
+
+
+def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> Membership:
+    with db.write() as tx:
+        if not users.find_user(tx, member.user):
+            raise errors.NotFound(f"There is no user {member.user!r}.", cure="An operator can make one.")
+        before = users.role(tx, member.workspace, member.user)
+        _check_owners(mine, before, member.role, users.members(tx, member.workspace))
+        users.set_member(tx, member)
+        events.append(tx, actor=who.actor, verb="member.set", target=member.user, workspace=member.workspace,
+                      source=who.source, role=member.role.value)  # fmt: skip
+    return member
+
+
+def remove_member(db: Database, who: Principal, mine: Role, workspace: str, user: str) -> None:
+    with db.write() as tx:
+        before = users.role(tx, workspace, user)
+        if before is None:
+            raise errors.NotFound(f"{user!r} is no member of {workspace!r}.")
+        _check_owners(mine, before, None, users.members(tx, workspace))
+        users.delete_member(tx, workspace, user)
+        users.delete_tokens_of_member(tx, workspace, user)
+        events.append(tx, actor=who.actor, verb="member.remove", target=user, workspace=workspace, source=who.source)
+
+
+def _check_owners(mine: Role, before: Role | None, after: Role | None, members: list[Membership]) -> None:
+    if Role.owner not in (before, after):
+        return
+    if not may(mine, Permission.own):
+        raise errors.PermissionDenied("Only an owner makes or unmakes owners.", cure="Ask an owner of the workspace.")
+    owners = sum(member.role is Role.owner for member in members)
+    if before is Role.owner and after is not Role.owner and owners == 1:
+        raise errors.Conflict("A workspace keeps at least one owner.", cure="Make another member owner first.")

@@ -1,0 +1,1 @@
+"""Contract suites and fakes, shipped for those who write providers and for our own tests."""

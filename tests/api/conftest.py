@@ -1,0 +1,36 @@
+"""The API in process, on a real database."""
+
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+
+from amasia.api import app
+from amasia.models.repositories import Lease
+
+
+@pytest.fixture
+def api(world):
+    def lend(place, mode, principal):
+        repository = place.repository
+        return Lease(
+            repository=repository.name,
+            workspace=repository.workspace,
+            mode=mode,
+            kind=place.bucket.kind,
+            bucket="b",
+            prefix=repository.id,
+        )
+
+    return app.create(world.db, world.settings, lend=lend, local_offers=())
+
+
+@pytest.fixture
+def as_(api) -> Callable[[str], TestClient]:
+    """A client that sends this token."""
+
+    def client(secret: str) -> TestClient:
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        return TestClient(api, headers=headers, raise_server_exceptions=False)
+
+    return client

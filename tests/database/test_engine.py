@@ -1,0 +1,34 @@
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from amasia.database.tables import metadata
+
+
+def test_the_migrations_make_exactly_the_tables(db):
+    with db.read() as tx:
+        context = MigrationContext.configure(tx, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrating_twice_changes_nothing(db):
+    db.migrate()
+    db.migrate()
+
+
+def test_what_is_sealed_cannot_be_read_and_comes_back(db):
+    sealed = db.seal("secret key")
+    assert "secret" not in sealed
+    assert db.unseal(sealed) == "secret key"
+
+
+def test_a_transaction_that_fails_leaves_nothing(db, world):
+    def half() -> None:
+        with db.write() as tx:
+            tx.exec_driver_sql("DELETE FROM memberships")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half()
+    with db.read() as tx:
+        assert tx.exec_driver_sql("SELECT count(*) FROM memberships").scalar() == 3
