@@ -100,7 +100,7 @@ def test_appending_to_nothing_is_not_found(on_disk: leases.Source) -> None:
 
 def test_what_zarr_cannot_hold_is_rejected_and_nothing_is_committed(on_disk: leases.Source) -> None:
     odd = series().assign(odd=("time", np.array([object(), {}, 1], dtype=object)))
-    with pytest.raises(errors.DataRejected, match="mixed native types.*nothing was committed"):
+    with pytest.raises(errors.DataRejected, match=r"mixed native types.*nothing was committed"):
         commit(on_disk, writing.write, odd)
     assert len(repositories.history(repositories.open(on_disk))) == 1
 
