@@ -91,7 +91,7 @@ def picture(page, name):
     """For the documentation, or all of them into a folder to look at; ordinary runs change no file."""
     width, scheme = page.look
     if WANTED == "1" and scheme == "light" and name in ("home", "cluster", "repository"):
-        page.screenshot(path=IMAGES / f"console-{name}-{width}.png", full_page=True)
+        page.screenshot(path=IMAGES / f"console-{name}-{width}.png", full_page=width == "desktop")
     elif WANTED not in ("", "1"):
         page.screenshot(path=Path(WANTED) / f"{name}-{width}-{scheme}.png", full_page=True)
 
