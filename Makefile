@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 DOSE ?= 1
 
-.PHONY: help demo down test lint format openapi migration show-house clean
+.PHONY: help demo down test lint format openapi reference migration show-house clean
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -43,6 +43,9 @@ format: .venv/.synced  ## Put the code in shape
 
 openapi: .venv/.synced  ## Write openapi.json anew
 	$(RUN) python -m tools.openapi > openapi.json
+
+reference: .venv/.synced  ## Write docs/reference anew, from the code
+	$(RUN) python -m tools.reference
 
 migration: .venv/.synced  ## A new migration from the tables: make migration NAME="what changes"
 	$(RUN) python -m tools.migration "$(NAME)"

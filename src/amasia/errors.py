@@ -8,14 +8,14 @@
     │       ├── MixedGrids        one file, several grids
     │       └── DoesNotFit        dimensions, dtype, calendar or order differ from what is stored
     ├── NotSignedIn               no token, or one that is not known here
-    │   └── TokenExpired
+    │   └── TokenExpired          it was known, and its time is over
     ├── PermissionDenied          signed in, and not allowed
     ├── BudgetExceeded            the limit would be passed
-    ├── NotFound
+    ├── NotFound                  there is none of that name, or none that you may see
     ├── Conflict                  it exists already, or somebody changed it in between
     │   └── AlreadyRunning        another control plane holds this database
     ├── Unavailable               a server did not answer; nothing was changed
-    │   ├── ControlPlaneDown
+    │   ├── ControlPlaneDown      nothing answered at its address
     │   ├── StoreDown             the object store did not answer
     │   └── StoreFull             no space left where the data goes
     ├── MachineLost               a machine or worker ended; says why

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from amasia import errors
 from amasia.api import app as api
 from amasia.database.engine import Database
+from amasia.environments import commands
 from amasia.models.money import parse
 from amasia.models.repositories import Lease, Mode
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
@@ -67,7 +68,10 @@ def run(settings: ServerSettings) -> None:
         store = EmbeddedStore(settings.home / "store", settings.store_port)
         store.start()
         provider = LocalProvider(
-            settings.home, parse(settings.local_price_per_cpu), parse(settings.local_price_per_gib)
+            settings.home,
+            parse(settings.local_price_per_cpu),
+            parse(settings.local_price_per_gib),
+            uv_cache=commands.shared_cache(settings.home),
         )
         providers = {provider.name: provider}
         bootstrap(db, settings, provider)

@@ -32,6 +32,7 @@ class ServerSettings(BaseSettings):
     home: Path = Field(default_factory=default_home)
     """Directory of the database, the embedded object store, machines of the local provider, keys and logs."""
     host: str = "127.0.0.1"
+    """Address that the API and the console listen on."""
     port: int = 8642
     """Of the API and the console."""
     public_url: str = ""
@@ -43,14 +44,17 @@ class ServerSettings(BaseSettings):
     lease_seconds: int = 120
     """Time that a machine is paid for in advance. It outlives the control plane for as long, and no longer."""
     heartbeat_seconds: float = 2.0
+    """Between two reports of a machine's agent."""
     join_seconds: int = 60
     """A machine that did not join within this time is ended."""
     first_user: str = ""
     """Name of the first user; empty for the operating system's."""
     first_workspace: str = "demo"
+    """Name of the workspace that the first start makes."""
     first_budget: str = "10.00"
-    """Of the first workspace, in its currency."""
+    """Limit that a new workspace begins with, in its currency."""
     currency: str = "EUR"
+    """Of the first workspace."""
     local_price_per_cpu: str = "0.04"
     """Per core and hour on the local provider: nominal, so that a bill can be read."""
     local_price_per_gib: str = "0.005"
@@ -71,7 +75,9 @@ class ClientSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="AMASIA_", extra="ignore")
 
     url: str = ""
+    """Of the control plane."""
     token: SecretStr = SecretStr("")
+    """To be known by there."""
     workspace: str = ""
     """The workspace that names without one belong to."""
     cluster: str = ""
@@ -90,8 +96,12 @@ def client_settings() -> ClientSettings:
     if not settings.profile.exists():
         return settings
     saved = _saved(settings.profile)
-    changes = {key: saved[key] for key in ("url", "workspace") if key in saved and not getattr(settings, key)}
-    if saved.get("token") and not settings.token.get_secret_value():
+    changes: dict[str, Any] = {
+        key: saved[key] for key in ("url", "workspace") if key in saved and not getattr(settings, key)
+    }
+    # A profile's token goes to the profile's control plane, and to no other that a variable names.
+    elsewhere = settings.url and settings.url != saved.get("url")
+    if saved.get("token") and not settings.token.get_secret_value() and not elsewhere:
         changes["token"] = SecretStr(saved["token"])
     return settings.model_copy(update=changes)
 

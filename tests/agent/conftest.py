@@ -1,8 +1,7 @@
 """The other side of the wire: a tiny HTTP server that speaks the two machine routes with the real models."""
 
+import contextlib
 import json
-import os
-import signal
 import sys
 import threading
 import time
@@ -18,10 +17,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from distributed import Client, Security
 
 from amasia import errors
+from amasia.models import homes
 from amasia.models.base import new_id, now
 from amasia.models.environments import Environment
+from amasia.models.homes import Exit, Identity
 from amasia.models.machines import (
     Assignment,
     Boot,
@@ -36,15 +38,18 @@ from amasia.models.machines import (
 )
 from amasia.providers.local import LocalProvider
 
+CODE = Path(__file__).with_name("code")
+sys.path.append(str(CODE))
 AGENT = """#!{python}
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from amasia.agent.__main__ import run
 
+{before}
 _, dash_m, module, home, dash_cache, cache = sys.argv
 assert (dash_m, module, dash_cache) == ("-m", "amasia.agent", "--cache")
-sys.exit(run(Path(home), Path(cache), lambda *_: SimpleNamespace(python=Path(sys.executable), code=None)))
+sys.exit(run(Path(home), Path(cache), lambda *_: SimpleNamespace(python=Path(sys.executable), code=Path({code!r}))))
 """
 """The agent, in the environment of the tests instead of one that it builds: tests/environments has those."""
 MIB = 1 << 20
@@ -78,10 +83,8 @@ class ControlPlane:
 
     def __init__(self, home: Path) -> None:
         home.mkdir()
-        python = home / "agent"
-        python.write_text(AGENT.format(python=sys.executable))
-        python.chmod(0o755)
-        self.provider = LocalProvider(home, 40_000, 5_000, python=str(python))
+        self.provider = LocalProvider(home, 40_000, 5_000, python=str(home / "agent"))
+        self.agents_run_first("")
         self.lease_seconds = 30.0
         self.tls = authority()
         self.machines: dict[str, Machine] = {}
@@ -93,6 +96,12 @@ class ControlPlane:
         self.notices: list[str] = []
         self.spec: dict[str, Any] = {"n_workers": 10}
         self.serve(0)
+
+    def agents_run_first(self, before: str) -> None:
+        """What agents that start from now on run before they begin."""
+        python = Path(self.provider.python)
+        python.write_text(AGENT.format(python=sys.executable, code=str(CODE), before=before))
+        python.chmod(0o755)
 
     def serve(self, port: int) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", port), handler(self))
@@ -159,8 +168,20 @@ class ControlPlane:
     def home(self, machine_id: str) -> Path:
         return self.provider.machines / machine_id
 
+    def gone(self, machine_id: str) -> bool:
+        return not self.provider.find([self.machines[machine_id]])[machine_id].alive
+
+    def exit(self, machine_id: str) -> Exit:
+        return Exit.model_validate_json((self.home(machine_id) / homes.EXIT).read_text())
+
+    def agent(self, machine_id: str) -> int:
+        return Identity.model_validate_json((self.home(machine_id) / homes.IDENTITY).read_text()).pid
+
     def status(self, machine_id: str) -> str:
         return self.last(machine_id).process.status if self.last(machine_id) else ""
+
+    def log(self, machine_id: str) -> str:
+        return "".join(beat.log for beat in self.heard[machine_id])
 
     def cluster(self, workers: int = 1, memory: int = 256 * MIB) -> tuple[str, list[str]]:
         scheduler = self.start("scheduler", 512 * MIB)
@@ -168,9 +189,13 @@ class ControlPlane:
         wait(lambda: all(self.status(machine_id) == "running" for machine_id in [scheduler, *ids]), 30)
         return scheduler, ids
 
-    def client(self) -> Any:
-        from distributed import Client, Security
+    def wait(self, condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+        return wait(condition, seconds)
 
+    def processes(self, machine_id: str) -> list[psutil.Process]:
+        return processes_of(self.home(machine_id))
+
+    def client(self) -> Any:
         ca, certificate, key = self.tls
         security = Security(tls_ca_file=ca, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
         return Client(self.scheduler_address(), security=security, timeout=15)
@@ -231,9 +256,8 @@ def plane(tmp_path: Path) -> Iterator[ControlPlane]:
     yield plane
     for machine_id in plane.machines:
         plane.provider.stop(machine_id)
-        for process in processes_of(plane.home(machine_id)):
-            try:
-                os.kill(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        for process in plane.processes(machine_id):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    plane.provider.find(None)  # which buries them
     plane.die()

@@ -1,7 +1,10 @@
 """A laptop: a real virtual environment with a script, a module beside it and an editable package."""
 
 import json
+import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +61,7 @@ class Answer:
 
 
 class Laptop:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, template: Path) -> None:
         self.root = root
         self.venv = root / "venv"
         self.python = self.venv / "bin" / "python"
@@ -66,10 +69,9 @@ class Laptop:
         self.work = root / "work"
         self.cache = root / "cache"
         self.work.mkdir(parents=True)
-        run_uv("venv", self.venv, "--python", CHECKOUT / ".venv" / "bin" / "python")
+        shutil.copytree(template, self.venv, symlinks=True, copy_function=os.link)
         make_package(self.project, "rivers", "FLOW = 1\n")
-        self.install(*NEEDED)
-        self.install("--no-deps", "-e", CHECKOUT, "-e", self.project)
+        self.install("--no-deps", "-e", self.project)
         (self.work / "helper.py").write_text("DEPTH = 7\n")
         self.write_script("import helper, rivers")
 
@@ -113,15 +115,28 @@ def package() -> Callable[[Path, str, str], None]:
     return make_package
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with this checkout in it, to make laptops from."""
+    venv = tmp_path_factory.mktemp("template") / "venv"
+    run_uv("venv", venv, "--python", sys.executable)
+    run_uv("pip", "install", "--python", venv / "bin" / "python", *NEEDED)
+    run_uv("pip", "install", "--python", venv / "bin" / "python", "--no-deps", "-e", CHECKOUT)
+    return venv
+
+
 @pytest.fixture
-def laptop(tmp_path: Path) -> Laptop:
-    return Laptop(tmp_path / "laptop")
+def laptop(tmp_path: Path, template: Path, captured: Answer) -> Laptop:
+    """One of the test's own. It knows the lock and the wheels already, which saves building this checkout again."""
+    one = Laptop(tmp_path / "laptop", template)
+    shutil.copytree(captured.files[captured.environment.code.sha256].parents[2], one.cache)
+    return one
 
 
 @pytest.fixture(scope="session")
-def captured(tmp_path_factory: pytest.TempPathFactory) -> Answer:
+def captured(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Answer:
     """The environment of a laptop that no test changes."""
-    return Laptop(tmp_path_factory.mktemp("captured") / "laptop").capture()
+    return Laptop(tmp_path_factory.mktemp("captured") / "laptop", template).capture()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
 import hashlib
 import json
-import multiprocessing
 import os
 import signal
 import stat
 import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -16,7 +16,35 @@ from amasia.environments.build import build
 from amasia.errors import EnvironmentFailed
 from amasia.models.environments import Artifact, Environment
 
-SPAWN = multiprocessing.get_context("spawn")
+BUILDER = """
+import json, sys, time
+from pathlib import Path
+from amasia.environments.build import build
+from amasia.models.environments import Environment
+told = json.loads(sys.stdin.read())
+def fetch(one):
+    time.sleep(told["stall"])
+    return Path(told["files"][one.sha256]).read_bytes()
+environment = Environment.model_validate(told["environment"])
+built = build(environment, fetch, Path(told["cache"]), uv_cache=Path(told["uv_cache"]))
+print(built.fresh, built.python)
+"""
+
+
+def builder(captured, cache: Path, uv_cache: Path, stall: float = 0) -> subprocess.Popen[str]:
+    """Another process that builds, as an agent would."""
+    told = {
+        "environment": captured.environment.model_dump(mode="json"),
+        "files": {key: str(path) for key, path in captured.files.items()},
+        "cache": str(cache),
+        "uv_cache": str(uv_cache),
+        "stall": stall,
+    }
+    command = [sys.executable, "-c", BUILDER]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process.stdin.write(json.dumps(told))
+    process.stdin.close()
+    return process
 
 
 def run(built, code: str) -> str:
@@ -24,15 +52,6 @@ def run(built, code: str) -> str:
     done = subprocess.run([built.python, "-c", code], cwd="/", env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-def build_and_tell(environment: Environment, files: dict[str, Path], cache: Path, uv_cache: Path, told) -> None:
-    built = build(environment, lambda one: files[one.sha256].read_bytes(), cache, uv_cache=uv_cache)
-    told.put((built.fresh, str(built.python)))
-
-
-def build_and_stall(environment: Environment, cache: Path, uv_cache: Path) -> None:
-    build(environment, lambda one: time.sleep(60), cache, uv_cache=uv_cache)  # type: ignore[arg-type,return-value]
 
 
 def with_code(environment: Environment, content: bytes, size: int | None = None) -> Environment:
@@ -62,9 +81,12 @@ def test_a_second_build_starts_no_process_and_fetches_nothing(captured, tmp_path
         raise AssertionError("something was started or fetched")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    start = time.perf_counter()
-    second = build(captured.environment, refuse, tmp_path, uv_cache=uv_cache)
-    assert time.perf_counter() - start < 0.02
+    taken = []
+    for _ in range(5):
+        start = time.perf_counter()
+        second = build(captured.environment, refuse, tmp_path, uv_cache=uv_cache)
+        taken.append(time.perf_counter() - start)
+    assert min(taken) < 0.02
     assert (second.python, second.code, second.fresh) == (first.python, first.code, False)
 
 
@@ -83,27 +105,24 @@ def test_an_edited_package_is_built_on_the_same_base_and_is_what_runs(laptop, tm
 
 
 def test_four_processes_that_want_one_environment_build_it_once(captured, tmp_path, uv_cache):
-    told = SPAWN.Queue()
-    arguments = (captured.environment, captured.files, tmp_path, uv_cache, told)
-    processes = [SPAWN.Process(target=build_and_tell, args=arguments) for _ in range(4)]
-    for process in processes:
-        process.start()
-    answers = [told.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
-    assert sorted(fresh for fresh, _ in answers) == [False, False, False, True]
+    processes = [builder(captured, tmp_path, uv_cache) for _ in range(4)]
+    answers = [process.stdout.read().split() for process in processes]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+    assert sorted(fresh for fresh, _ in answers) == ["False", "False", "False", "True"]
     assert len({python for _, python in answers}) == 1
-    assert len(list((tmp_path / "bases").glob("*/*/venv"))) == 1
+    assert len(list(tmp_path.glob("bases/*/*/venv"))) == 1
 
 
-def test_a_build_that_was_killed_is_repaired_by_the_next(captured, tmp_path, uv_cache):
-    process = SPAWN.Process(target=build_and_stall, args=(captured.environment, tmp_path, uv_cache))
-    process.start()
+@pytest.mark.parametrize("moment", ["bases/*/*/venv", "bases/*/ready.json"])
+def test_a_build_that_was_killed_is_repaired_by_the_next(captured, tmp_path, uv_cache, moment):
+    process = builder(captured, tmp_path, uv_cache, stall=60)
     deadline = time.monotonic() + 30
-    while not list(tmp_path.glob("bases/*/*/venv")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob(moment)):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
         time.sleep(0.002)
-    os.kill(process.pid or 0, signal.SIGKILL)
-    process.join()
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
     assert not list(tmp_path.glob("environments/*/ready.json"))
     built = build(captured.environment, captured.fetch, tmp_path, uv_cache=uv_cache)
     assert run(built, "import six, toolz, rivers, helper; print('ok')") == "ok"
@@ -166,18 +185,21 @@ def test_a_python_that_cannot_be_had_is_refused_with_a_cure(captured, tmp_path, 
         build(environment, captured.fetch, tmp_path, uv_cache=uv_cache)
 
 
-def test_a_package_whose_bytes_changed_on_the_index_is_refused(captured, tmp_path):
+def test_a_package_whose_bytes_are_not_those_of_the_lock_is_refused(captured, tmp_path, uv_cache):
     pylock = captured.environment.pylock
     digest = pylock.partition('name = "six"')[2].partition("wheels")[2].partition('sha256 = "')[2][:64]
     environment = captured.environment.model_copy(update={"pylock": pylock.replace(digest, "0" * 64)})
-    with pytest.raises(EnvironmentFailed, match="uv could not build the environment"):
-        build(environment, captured.fetch, tmp_path)
+    with pytest.raises(EnvironmentFailed, match=r"(?s)uv could not build the environment.*six.*[Hh]ash mismatch"):
+        build(environment, captured.fetch, tmp_path, uv_cache=uv_cache)
+    assert not list(tmp_path.glob("*/*/ready.json"))
 
 
 def test_a_full_disk_is_named(captured, tmp_path, uv_cache):
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", small], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", small], capture_output=True, check=False
+    ).returncode:
         pytest.skip("only root may mount a small disk")
     try:
         with pytest.raises(EnvironmentFailed, match=r"The disk that holds .*small is full: [\d,]+ bytes are free"):
@@ -200,3 +222,15 @@ def test_uv_that_is_missing_is_said(monkeypatch):
     monkeypatch.setattr(commands.uv, "find_uv_bin", missing)
     with pytest.raises(EnvironmentFailed, match="pip install uv"):
         commands.run("--version")
+
+
+def test_a_machine_that_captures_its_own_environment_gets_the_same_wheels(captured, tmp_path, uv_cache):
+    built = build(captured.environment, captured.fetch, tmp_path / "machine", uv_cache=uv_cache)
+    code = (
+        "import pathlib, amasia.environments.capture as c\n"
+        f"made = c.capture(cache=pathlib.Path({str(tmp_path / 'cache')!r}))\n"
+        "print(made.environment.model_dump_json())"
+    )
+    again = Environment.model_validate_json(run(built, code))
+    assert again.pylock == captured.environment.pylock
+    assert again.wheels == captured.environment.wheels

@@ -5,7 +5,10 @@ import time
 import tomllib
 import zipfile
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import uv
 
@@ -27,9 +30,12 @@ def test_the_environment_of_this_process_is_captured_and_captured_again_in_momen
         raise AssertionError("uv was started")
 
     monkeypatch.setattr(commands, "run", refuse)
-    start = time.perf_counter()
-    second = captures.capture(cache=tmp_path)
-    warm = time.perf_counter() - start
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        second = captures.capture(cache=tmp_path)
+        taken.append(time.perf_counter() - start)
+    warm = min(taken)
     print(f"capture of {len(tomllib.loads(first.environment.pylock)['packages'])} packages: {cold=:.2f} {warm=:.3f}")
     assert second == first
     assert warm < 0.3
@@ -187,3 +193,26 @@ def test_the_bytes_of_loose_code_depend_on_contents_only(laptop):
     os.utime(laptop.work / "helper.py", (1, 1))
     os.chmod(laptop.work / "helper.py", 0o600)
     assert laptop.capture().environment.code == first.environment.code
+
+
+def test_a_private_index_is_used_and_its_password_stays_here(laptop, package: Callable[..., None]):
+    project, served = laptop.root / "zz-amasia-ponds", laptop.root / "served"
+    package(project, "zz_amasia_ponds", "")
+    page = served / "simple" / "zz-amasia-ponds"
+    command = [uv.find_uv_bin(), "build", "-q", "--wheel", "--python", laptop.python, "-o", page, project]
+    subprocess.run(command, check=True)
+    wheel = next(page.glob("*.whl"))
+    laptop.install("--no-deps", wheel)
+    for path in laptop.venv.glob("lib/python*/site-packages/zz_*.dist-info/direct_url.json"):
+        path.unlink()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://user:se-cret@127.0.0.1:{server.server_port}/simple"
+        (page / "index.html").write_text(f'<a href="{address}/zz-amasia-ponds/{wheel.name}">{wheel.name}</a>')
+        answer = laptop.capture(env={**os.environ, "UV_INDEX": address})
+        server.shutdown()
+    assert [one for one in tomllib.loads(answer.environment.pylock)["packages"] if one["name"] == "zz-amasia-ponds"]
+    told = answer.environment.model_dump_json() + "".join(answer.warnings)
+    assert "127.0.0.1" in told
+    assert "se-cret" not in told

@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from amasia.agent import memory
@@ -17,8 +18,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m amasia.agent", description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--uv-cache", type=Path, help="shared with others on this computer")
     arguments = parser.parse_args()
-    return run(arguments.directory.absolute(), arguments.cache.absolute())
+    builder = partial(build, uv_cache=arguments.uv_cache)
+    return run(arguments.directory.absolute(), arguments.cache.absolute(), builder)
 
 
 def run(home: Path, cache: Path, builder: Build = build) -> int:
@@ -35,4 +38,6 @@ def run(home: Path, cache: Path, builder: Build = build) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # it costs until it is gone

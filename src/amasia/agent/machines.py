@@ -12,12 +12,13 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import psutil
 
 from amasia import errors
 from amasia.agent import memory, setups
-from amasia.agent.heartbeats import REFUSED, beat, join, own_address
+from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address
 from amasia.agent.lease import Lease
 from amasia.agent.logs import Log
 from amasia.agent.processes import Dask, Limit, begin
@@ -45,6 +46,7 @@ POLITE = 3.0
 LINGER = 30.0
 """Seconds that a machine with nothing left to do waits to be told to end."""
 RESTARTS = 10
+STOPPED = "it was stopped"
 STEADY = 300.0
 """A process that lived this many seconds has its earlier deaths forgiven."""
 
@@ -85,6 +87,7 @@ class Agent:
         self.dask: Dask | None = None
         self.told: dict[str, Any] = {}
         self.last_death: dict[str, Any] = {}
+        self.port = 0
         self.restarts = 0
         self.next_start = 0.0
         self._cpu = (monotonic(), 0.0)
@@ -120,7 +123,7 @@ class Agent:
         os.set_blocking(self._wake_in, False)
         os.set_blocking(self._wake_out, False)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.end("it was stopped"))
+            signal.signal(number, lambda *_: self.end(STOPPED))
         self.limit.group = memory.make_group(f"amasia-{self.boot.machine_id}", self.boot.memory)
         cgroup = str(self.limit.group.path) if self.limit.group else ""
         homes.write(self.home / homes.IDENTITY, Identity(pid=os.getpid(), created=self.born, cgroup=cgroup))
@@ -130,7 +133,7 @@ class Agent:
         if self.lease.ends():
             return self.end(f"its lease ended at {self.lease.until:%H:%M:%S} UTC and was not renewed")
         if (self.home / homes.STOPPED).exists():
-            return self.end("it was stopped")
+            return self.end(STOPPED)
         if self.linger_until and monotonic() > self.linger_until:
             return self.end(self.report.reason)
         self._touch()
@@ -157,7 +160,8 @@ class Agent:
 
     def _begin_dask(self, assignment: Assignment, built: Built) -> None:
         variables = setups.environ(assignment, self.boot, built.code, os.environ)
-        setup = setups.first_instruction(assignment, self.home, self.host) | {"death": self.last_death}
+        setup = setups.first_instruction(assignment, self.home, self.host)
+        setup |= {"death": self.last_death, "port": self.port}
         self.told = {}
         self.dask = begin(assignment.machine.role, built.python, self.home, variables, self.limit, setup, self.log)
 
@@ -204,12 +208,15 @@ class Agent:
         if dask.news.status == "retired":
             return self._rest("exited", "its work was moved to other workers, and it retired")
         if dask.news.status == "scheduler-gone":
-            self.report = ProcessReport(status="preparing", reason="its scheduler is gone; it looks for it again")
+            reason = "the worker lost its scheduler; it looks for it again"
+            self.last_death = {"address": dask.news.address, "reason": reason, "keys": []}
+            self.report = ProcessReport(status="preparing", reason=reason)
             self.next_start = monotonic() + 1.0
             return None
         print(reason, flush=True)
         self.deaths = (*self.deaths, Death(at=now(), reason=reason))
         self.last_death = {"address": dask.news.address, "reason": reason, "keys": keys}
+        self.port = urlsplit(dask.news.address).port or 0 if not self.port else 0  # so that clients find it again
         self.restarts = 1 if monotonic() - dask.born > STEADY else self.restarts + 1
         if self.restarts > RESTARTS:
             return self._rest("failed", f"its process died {self.restarts} times, lastly because {reason}")
@@ -241,14 +248,12 @@ class Agent:
         self.host = own_address(self.boot.control_plane)
         self.lease.renew(assignment.machine.lease_until or self.lease.until)
         self.assignment = assignment
-        connection = Connection(self.boot.control_plane, assignment.token, timeout=10.0)
-        Thread(target=self._prepare, args=(assignment,), daemon=True).start()
+        connection = Connection(self.boot.control_plane, assignment.token, timeout=TIMEOUT)
+        Thread(target=self._prepare, args=(assignment, connection), daemon=True).start()
         seconds = assignment.heartbeat_seconds
         beat(connection, self.boot.machine_id, seconds, self.due, self._heartbeat, self._obey, self.over.is_set)
 
-    def _prepare(self, assignment: Assignment) -> None:
-        connection = Connection(self.boot.control_plane, assignment.token)
-
+    def _prepare(self, assignment: Assignment, connection: Connection) -> None:
         def fetch(artifact: Artifact) -> bytes:
             return connection.download(f"/v1/workspaces/{assignment.machine.workspace}/artifacts/{artifact.sha256}")
 
@@ -282,7 +287,7 @@ class Agent:
         self.wishes = wishes
         self.notices += wishes.notices
         if wishes.target is MachineTarget.stopped:
-            self.end("it was stopped")
+            self.end(STOPPED)
         self._wake()
 
     def _metrics(self) -> Metrics:
@@ -304,7 +309,8 @@ class Agent:
     def _end_dask(self) -> None:
         """Politely as long as the lease allows, then by force; nothing is left."""
         if self.dask:
-            self.dask.tell(notices=[f"This machine ends: {self.ending}."])
+            if self.ending != STOPPED:
+                self.dask.tell(notices=[f"The cluster ends: {self.ending}."])
             self.dask.terminate()
             with contextlib.suppress(TimeoutError, Exception):
                 self.dask.child.wait(min(POLITE, self.lease.seconds_to_kill()))

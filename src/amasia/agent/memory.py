@@ -93,6 +93,15 @@ def resident(processes: Iterable[psutil.Process]) -> int:
     return total
 
 
+def proportional(processes: Iterable[psutil.Process]) -> int:
+    """As `resident`, with shared pages counted once, where the kernel tells: a fork is no second copy. Slower."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += getattr(process.memory_full_info(), "pss", process.memory_info().rss)
+    return total
+
+
 def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
     """Seconds of processor time that processes have used together."""
     total = 0.0

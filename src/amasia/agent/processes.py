@@ -51,6 +51,8 @@ class Limit:
             return
         processes = memory.tree(pid)
         used = memory.resident(processes)
+        if used > self.size:
+            used = memory.proportional(processes)
         self.peak = max(self.peak, used)
         if used > self.size:
             self.exceeded = True

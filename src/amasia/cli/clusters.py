@@ -106,7 +106,7 @@ def start(
         maximum=maximum, idle_timeout=seconds(idle), location=location, shared=shared,
     )  # fmt: skip
     link = connect()
-    with Stages(f"Cluster {name}" if name else "Cluster", starting.STAGES, quiet=as_json) as stages:
+    with Stages(f"Cluster {name}" if name else "Cluster", quiet=as_json) as stages:
         made = starting.start(spec, name, current(workspace), None, link, stages)
         made = starting.wait_for(made, True, link, stages)
     show_json(made) if as_json else say(f"Join it: amasia.Cluster(name={made.name!r})")

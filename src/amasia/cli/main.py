@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import amasia
-from amasia.errors import AmasiaError, to_wire
+from amasia.errors import AmasiaError, InvalidRequest, to_wire
 
 LAZY = {
     "up": ("amasia.cli.server", "Start the control plane on this computer."),
@@ -66,7 +66,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback(epilog="\b\nExamples:\n  amasia up\n  amasia cluster start --workers 4\n  amasia cost --by cluster")
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Versioned geoscience data and Dask machines, with budgets that hold."""
 
@@ -90,9 +92,14 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        app(prog_name="amasia")
+        status = app(prog_name="amasia", standalone_mode="--json" not in sys.argv)
+    except typer.TyperException as error:  # only with --json: else Typer has shown it, with the usage
+        raise InvalidRequest(error.format_message(), cure="Add --help to see what there is.") from error
+    except typer.Abort:
+        sys.exit(1)
     finally:
         sys.stdout.flush()
+    sys.exit(status or 0)
 
 
 def _report(error: AmasiaError) -> None:

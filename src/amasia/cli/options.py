@@ -14,7 +14,7 @@ from amasia.models.repositories import Repository
 
 def noun(help: str) -> typer.Typer:
     """The commands of one noun. Plain help, because drawing it with rich takes longer than most commands."""
-    return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None)
+    return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
 def examples(*lines: str) -> str:

@@ -75,8 +75,14 @@ def health(url: str) -> Health | None:
 def begin(settings: ServerSettings, *, foreground: bool = False) -> subprocess.Popen[bytes]:
     """Start the control plane; in a session of its own unless it is to stay in the foreground."""
     home = settings.home
-    (home / "logs").mkdir(parents=True, exist_ok=True)
-    (home / ERROR_FILE).unlink(missing_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "logs").mkdir(exist_ok=True)
+        (home / ERROR_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"The home {home} cannot be used ({error.strerror}).", cure="Choose another: amasia up --home DIRECTORY"
+        ) from error
     command = [sys.executable, "-m", "amasia.server"]
     chosen = {"AMASIA_HOME": str(home), "AMASIA_PORT": str(settings.port)}
     with (home / "logs" / "server.log").open("ab") as log:
@@ -128,6 +134,25 @@ def end(process: psutil.Process) -> None:
         raise Unavailable(
             f"Process {process.pid} did not end within {STOP_SECONDS:g} s.", cure=f"End it by hand: kill {process.pid}"
         ) from None
+
+
+def store(home: Path) -> psutil.Process | None:
+    """The process of the embedded object store, if it runs."""
+    record = read(home / "store" / "pid.json")
+    found = _process(record["pid"], "") if record else None
+    return found if found and abs(found.create_time() - record["started"]) < 1 else None
+
+
+def kill(process: psutil.Process) -> None:
+    """End the object store. Its answered writes are on disk, so that it may be killed where it does not end soon."""
+    try:
+        process.terminate()
+        process.wait(2)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+    except psutil.NoSuchProcess:
+        return
 
 
 def left_machines(settings: ServerSettings) -> list[LeftMachine]:

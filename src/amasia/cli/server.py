@@ -20,7 +20,6 @@ from amasia.errors import AlreadyRunning, AmasiaError, NotFound, NotSignedIn
 from amasia.models.clusters import Cluster
 from amasia.models.health import Health
 from amasia.settings import ServerSettings, client_settings, save_profile
-from amasia.stores import embedded
 
 app = noun("The control plane of this computer.")
 Home = Annotated[Path | None, typer.Option(help="Directory of its database, store and logs.")]
@@ -52,26 +51,28 @@ def down(home: Home = None, yes: Yes = False, as_json: Json = False) -> None:
     """Stop all machines, then the control plane and its object store. Data stays; amasia up brings it back."""
     settings = _settings(home)
     running = processes.server(settings.home)
-    stopped: list[Cluster] = []
+    link = _link(settings) if running and _is_up(settings) else None
+    found = _live_clusters(link) if link else []
+    if found:
+        confirm(f"{len(found)} clusters run: {', '.join(one.name for one in found)}. Stop them?", yes)
     with Stages("Stopping Amasia", quiet=as_json) as stages:
-        if running and _is_up(settings):
-            link = _link(settings)
-            found = _live_clusters(link)
-            if found:
-                confirm(f"{len(found)} clusters run: {', '.join(one.name for one in found)}. Stop them?", yes)
-            stopped = _stop_clusters(found, link, stages)
+        stopped = _stop_clusters(found, link, stages) if link else []
         if running:
             stages.begin("control plane")
             processes.end(running)
             stages.finish("control plane")
-        stages.begin("object store")
-        embedded.stop(settings.home)
-        stages.finish("object store")
-    left = processes.left_machines(settings)
+        left = processes.left_machines(settings)
+        store = processes.store(settings.home)
+        if store and not left:  # the control plane does this itself, unless it was killed
+            stages.begin("object store")
+            processes.kill(store)
+            stages.finish("object store")
     if as_json:
         show_json({"stopped": [one.name for one in stopped], "was_running": running is not None, "left": left})
     for machine in left:
         say(f"Machine {machine.id} still runs (process {machine.pid}); its lease ends it by {clock(machine.until)}.")
+    if left:
+        say("The object store stays up for them. When they are gone: amasia down")
     if not as_json:
         say("Amasia is down; its data stays." if running else "The control plane was not running.")
 
@@ -183,11 +184,12 @@ def _show_console(settings: ServerSettings, as_json: bool, *, started: bool) -> 
         show_json({**fields, "started": started, "home": str(settings.home)})
         return
     say("Amasia is up." if started else "Amasia was up already.")
-    show_fields({**fields, "password": "amasia console", "home": settings.home})
+    show_fields({**fields, "password": "shown by: amasia console", "home": settings.home})
 
 
 def _stay(process: subprocess.Popen[bytes]) -> None:
-    """Until the control plane ends; Ctrl-C reaches it too, and it ends on its own."""
+    """Until the control plane ends. Ctrl-C, or a supervisor's SIGTERM, ends it too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         process.wait()
     except KeyboardInterrupt:

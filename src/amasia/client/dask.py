@@ -6,6 +6,7 @@ import weakref
 from types import TracebackType
 from typing import Any, Self
 
+from distributed.client import Client
 from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster as DaskCluster
 from distributed.security import Security
@@ -95,6 +96,9 @@ class Cluster(DaskCluster):
     ...     client.submit(sum, [1, 2, 3]).result()
     """
 
+    created: bool
+    """Whether this object created the cluster, and will stop it; False for one that was joined."""
+
     def __init__(
         self,
         n_workers: int = 2,
@@ -127,18 +131,16 @@ class Cluster(DaskCluster):
         self._wait: Wait = wait
         self._security: Security | None = None
         title = f"Cluster {name}" if name else "Cluster"
-        with Stages(title, starting.STAGES, quiet=quiet) as stages:
+        with Stages(title, quiet=quiet) as stages:
             self._found_or_started(spec, name, current(workspace), environment, stages)
             super().__init__(asynchronous=False, quiet=quiet, name=self._record.name)
             self._measured = stages.seconds
+            self._loop_runner.start()
             if wait:
-                self._connect(stages)
+                self._connect_or_close(stages)
         # the text is for whoever ends the process without close(); close() detaches it
         farewell = (starting.still_running(self._record),) if self.created and not quiet else ()
         self._farewell = weakref.finalize(self, _say, *farewell)
-
-    created: bool
-    """Whether this object created the cluster, and will stop it; False for one that was joined."""
 
     def _found_or_started(
         self, spec: models.ClusterSpec, name: str | None, workspace: str, environment: str | None, stages: Stages
@@ -154,17 +156,21 @@ class Cluster(DaskCluster):
                 if not found:
                     raise
         self._record, self.created = found, False
-        for stage in ("environment", "requested"):
-            stages.finish(stage, "joined a running cluster", seconds=0.0)
         if text := starting.differs(spec, found):
             stages.note(text)
 
     def wait(self) -> Self:
         """Wait until the scheduler and one worker run, and connect; at once when that was done."""
         if self._security is None:
-            with Stages(f"Cluster {self.name}", list(starting.MACHINE_STAGES), quiet=self.quiet) as stages:
+            with Stages(f"Cluster {self.name}", quiet=self.quiet) as stages:
                 self._connect(stages)
         return self
+
+    def get_client(self) -> Client:
+        """A Dask client of this cluster; the current one if it is. Waits until there is something to connect to."""
+        self.wait()
+        client: Client = super().get_client()
+        return client
 
     @property
     def security(self) -> Security | None:
@@ -172,8 +178,17 @@ class Cluster(DaskCluster):
         self.wait()
         return self._security
 
+    def _connect_or_close(self, stages: Stages) -> None:
+        try:
+            self._connect(stages)
+        except BaseException:
+            super().close()
+            self._loop_runner.stop()
+            raise
+
     def _connect(self, stages: Stages) -> None:
-        self._record = starting.wait_for(self._record, self._wait or True, self._link, stages)
+        if self.created or self._record.status != models.ClusterStatus.running:
+            self._record = starting.wait_for(self._record, self._wait or True, self._link, stages)
         given = clusters.security(self._record.id, self._record.workspace, connection=self._link)
         if given.warning:
             stages.note(given.warning)
@@ -184,17 +199,12 @@ class Cluster(DaskCluster):
             require_encryption=True,
         )
         stages.begin("connected")
-        self._loop_runner.start()
         try:
             found = self.sync(self._open, given.scheduler_address, security)
-        except BaseException as error:
-            self._loop_runner.stop()
-            self.status = Status.created
-            if not isinstance(error, OSError):
-                raise
+        except OSError as error:
             raise Unavailable(
                 f"The scheduler of cluster {self.name} at {given.scheduler_address} did not answer: {error}.",
-                cure=f"Can this computer reach it? What it wrote: amasia cluster logs {self.id}",
+                cure=f"Can this computer reach it? {starting.still_running(self._record)}",
             ) from error
         stages.finish("connected", given.scheduler_address)
         self._security = security
@@ -287,9 +297,9 @@ class Cluster(DaskCluster):
 
     def _disconnect(self, timeout: float | None = None) -> None:
         self._farewell.detach()
-        if self._security is None:  # never connected
-            self.status = Status.closed
-            return
+        client = _current_client(self)
+        if client:
+            client.close()  # else it would warn of the end of what is ended on purpose
         super().close(timeout)
         self._loop_runner.stop()
 
@@ -316,6 +326,15 @@ class Cluster(DaskCluster):
         return str(super()._repr_html_(cluster_status=(cluster_status or "") + row))
 
 
+def _current_client(cluster: Cluster) -> Client | None:
+    """The current client, if it is one of this cluster."""
+    try:
+        client = Client.current()
+    except ValueError:
+        return None
+    return client if client.cluster is cluster else None
+
+
 def _live(name: str | None, workspace: str, link: Any) -> models.Cluster | None:
     if name is None:
         return None
@@ -328,7 +347,7 @@ def _live(name: str | None, workspace: str, link: Any) -> models.Cluster | None:
 
 def _versions(packages: dict[str, str | None]) -> dict[str, str]:
     """A Dask process's versions, as `versions.here` would give them there."""
-    found = {name: versions.without_stamp(packages[name]) for name in versions.NAMES if packages.get(name)}
+    found = {name: versions.without_stamp(text) for name in versions.NAMES if (text := packages.get(name))}
     python = (packages.get("python") or "").split(".")
     return {"python": ".".join(python[:3]), **found}
 

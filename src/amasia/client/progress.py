@@ -4,6 +4,7 @@ A terminal gets a live picture, a notebook one cell output that changes, anythin
 """
 
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 from time import monotonic
@@ -68,9 +69,9 @@ class Stages:
     'done'
     """
 
-    def __init__(self, title: str, names: list[str] | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, title: str, names: Iterable[str] = (), *, quiet: bool = False) -> None:
         self.title = title
-        self._stages = {name: Stage(name) for name in names or []}
+        self._stages = {name: Stage(name) for name in names}
         self._view: View = _Quiet() if quiet else _view()
 
     def __enter__(self) -> Self:
@@ -86,13 +87,18 @@ class Stages:
     def __getitem__(self, name: str) -> Stage:
         return self._stages.setdefault(name, Stage(name))
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Stage]:
         return iter(self._stages.values())
 
     @property
     def seconds(self) -> dict[str, float]:
         """Of the stages that ended."""
         return {stage.name: stage.seconds for stage in self if stage.seconds is not None}
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Stages that come later, to be shown as waiting."""
+        for name in names:
+            self._stages.setdefault(name, Stage(name))
 
     def begin(self, name: str, detail: str = "") -> None:
         """A stage goes on from here; naming it again changes its detail."""

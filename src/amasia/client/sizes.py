@@ -1,10 +1,10 @@
 """Sizes and times as people write them. Dask's own readers, so that they mean here what they mean there."""
 
-from dask.utils import format_bytes, parse_bytes, parse_timedelta
+from dask.utils import format_bytes, format_time, parse_bytes, parse_timedelta
 
 from amasia.errors import InvalidRequest
 
-__all__ = ["format_bytes", "memory", "seconds"]
+__all__ = ["format_bytes", "format_time", "memory", "seconds"]
 
 
 def memory(value: str | int | float) -> int:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from amasia.client import budgets, clusters, environments
 from amasia.client.progress import Stages
-from amasia.client.sizes import format_bytes
+from amasia.client.sizes import format_bytes, format_time
 from amasia.client.transport import Connection
 from amasia.errors import AmasiaError, EnvironmentFailed, MachineLost
 from amasia.models import money
@@ -30,6 +30,7 @@ def start(
     spec: ClusterSpec, name: str | None, workspace: str, environment: str | None, link: Connection, stages: Stages
 ) -> Cluster:
     """Capture the environment, unless the hash of one is given, and ask for the cluster; says what it will cost."""
+    stages.expect(STAGES)
     stages.begin("environment")
     if environment is None:
         environment = _send_environment(workspace, link, stages)
@@ -64,11 +65,11 @@ def wait_for(cluster: Cluster, wait: Wait, link: Connection, stages: Stages) -> 
     newest = cluster
     try:
         for newest in clusters.follow(cluster, connection=link):
+            if newest.target == ClusterTarget.stopped:
+                break
             for notice in [text for text in newest.notices if text not in said]:
                 said.add(notice)
                 stages.note(notice)
-            if newest.target == ClusterTarget.stopped:
-                break
             if _show(newest, wait, stages) and newest.status == ClusterStatus.running:
                 return newest
     except KeyboardInterrupt:
@@ -84,15 +85,14 @@ def price(cluster: Cluster, currency: str) -> str:
     if not cluster.spec.idle_timeout:
         return f"{text}; no idle stop: it runs until it is stopped or the budget ends it."
     until = money.cost(rate, round(cluster.spec.idle_timeout * 1000))
-    return (
-        f"{text}; unused, it stops itself after {cluster.spec.idle_timeout / 60:g} min ({money.show(until, currency)})."
-    )
+    idle = format_time(cluster.spec.idle_timeout)
+    return f"{text}; unused, it stops itself after {idle} ({money.show(until, currency)})."
 
 
 def still_running(cluster: Cluster) -> str:
     """What goes on when the waiting ends, and how to end that too."""
     idle = cluster.spec.idle_timeout
-    itself = f"It stops itself after {idle / 60:g} min without work. " if idle else ""
+    itself = f"It stops itself after {format_time(idle)} without work. " if idle else ""
     return (
         f"Cluster {cluster.name} goes on without this process. {itself}"
         f"Stop it now: amasia cluster stop {cluster.name}. Join it: amasia.Cluster(name={cluster.name!r})."

@@ -44,6 +44,16 @@ def run_offline_first(*arguments: str | Path, cwd: Path | None = None, text: str
     return run(*arguments, cwd=cwd, text=text) if done.failed else done
 
 
+def shared_cache(beside: Path) -> Path | None:
+    """The cache of uv's own choice, if it is on the file system of ``beside``: then installing is hard links."""
+    found = Path(run("cache", "dir").output.strip())
+    try:
+        found.mkdir(parents=True, exist_ok=True)
+        return found if found.stat().st_dev == beside.stat().st_dev else None
+    except OSError:
+        return None
+
+
 def check_space(failure: OSError | Finished, path: Path) -> None:
     """Raise the error of a full disk if that is what happened; return otherwise."""
     if isinstance(failure, OSError):

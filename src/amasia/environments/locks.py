@@ -29,6 +29,7 @@ _MACHINES = {
     "platform_machine": "x86_64",
 }
 """What machines are, in the words of markers, when the client is something else."""
+_LINUX = ("any", "manylinux", "musllinux", "linux")
 _CREDENTIALS = re.compile(r"(://)[^/@\s\"']+@")
 _WHEEL_LINE = re.compile(r"""url = "[^"]*/([^"/]+\.whl)(?:[?#][^"]*)?\"""")
 
@@ -110,8 +111,7 @@ def _lock(packages: Sequence[Installed]) -> Lock:
     lines = requirements(packages)
     unlocked: list[str] = []
     while True:
-        text, refused = _compile([line for name, line in lines.items() if name not in unlocked])
-        refused = [name for name in refused if name in lines and name not in unlocked]
+        text, refused = _compile({name: line for name, line in lines.items() if name not in unlocked})
         if not refused:
             break
         unlocked += refused
@@ -127,18 +127,18 @@ def _lock(packages: Sequence[Installed]) -> Lock:
     return Lock(_pruned(clean), tuple(unlocked), tuple(warnings))
 
 
-def _compile(lines: Sequence[str]) -> tuple[str, list[str]]:
+def _compile(lines: Mapping[str, str]) -> tuple[str, list[str]]:
     """The lock of these requirements, or nothing and the packages that no index has."""
     done = commands.run_offline_first(
         *("pip", "compile", "--no-deps", "--universal", "--format", "pylock.toml", "--no-header", "--no-annotate"),
         *("--quiet", "--python", sys.executable, "-"),
-        text="\n".join(lines),
+        text="\n".join(lines.values()),
     )
     if not done.failed:
         return done.output, _local(tomllib.loads(done.output))
-    refused = re.findall(r"you require ([a-z0-9._-]+)[=<>~! ]", " ".join(done.errors.split()))
-    if refused:
-        return "", [canonicalize_name(refused[0])]
+    for name in re.findall(r"you require ([a-z0-9._-]+)[=<>~! ]", " ".join(done.errors.split())):
+        if canonicalize_name(name) in lines:
+            return "", [canonicalize_name(name)]
     raise EnvironmentFailed(
         f"The {len(lines)} packages installed here could not be locked; uv said:\n{done.tail}\n",
         cure="Is the package index reachable from here? uv reads its address from UV_DEFAULT_INDEX or uv.toml.",
@@ -176,7 +176,7 @@ def _usable(line: str) -> bool:
 
 
 def _fits(interpreter: str, abi: str, system: str) -> bool:
-    systems = {"linux": ("any", "manylinux", "linux"), "darwin": ("any", "manylinux", "linux", "macosx")}
+    systems = {"linux": _LINUX, "darwin": (*_LINUX, "macosx")}
     if not system.startswith(systems.get(sys.platform, ("",))):
         return False
     if interpreter.startswith("py"):

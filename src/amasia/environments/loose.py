@@ -32,7 +32,10 @@ def home(script: Path | None) -> Path | None:
         and getattr(sys.modules["__main__"], "__spec__", None) is None
     ):
         return main.parent
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return None
     return here if any(Path(path or ".").resolve() == here for path in sys.path) else None
 
 
@@ -104,17 +107,27 @@ def _modules(directory: Path) -> list[tuple[str, Path]]:
 
 
 def _below(package: Path) -> list[Path]:
-    return _own(package) + [path for inner in _packages(package) for path in _below(inner)]
+    inner = [path for path in _packages(package) if not path.is_symlink()]
+    if not (package / "__init__.py").exists():
+        # It may be a folder of data with a script in it: go down only where there is code.
+        inner = [path for path in inner if _own(path)]
+    return _own(package) + [path for directory in inner for path in _below(directory)]
 
 
 def _own(directory: Path) -> list[Path]:
-    return [path for path in directory.iterdir() if path.name.endswith(_SUFFIXES) and path.is_file()]
+    return [path for path in _listed(directory) if path.name.endswith(_SUFFIXES) and path.is_file()]
 
 
 def _packages(directory: Path) -> list[Path]:
     """Directories that can be imported by name."""
-    found = [path for path in directory.iterdir() if path.name.isidentifier() and path.is_dir()]
-    return [path for path in found if not path.is_symlink() and not is_junk(path)]
+    return [path for path in _listed(directory) if path.name.isidentifier() and path.is_dir() and not is_junk(path)]
+
+
+def _listed(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except PermissionError:
+        return []  # What may not be read cannot be imported.
 
 
 def _imported(path: Path) -> bool:

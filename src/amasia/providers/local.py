@@ -4,6 +4,7 @@ They are no children of anybody's lifetime: they outlive the control plane and a
 """
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -42,17 +43,29 @@ class LocalProvider:
         Micro-units per hour, for a core and for a GiB of memory.
     python
         Interpreter that the agents run in; it needs Amasia installed.
+    uv_cache
+        Cache of packages to share with the people of this computer, on the file system of ``home``; None for one in
+        ``home``, filled from the package index.
     """
 
     name = "local"
 
-    def __init__(self, home: Path, price_per_cpu: int, price_per_gib: int, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        home: Path,
+        price_per_cpu: int,
+        price_per_gib: int,
+        python: str = sys.executable,
+        uv_cache: Path | None = None,
+    ) -> None:
         self.machines = home.absolute() / "machines"
         self.cache = home.absolute() / "cache"
         self.price_per_cpu = price_per_cpu
         self.price_per_gib = price_per_gib
         self.python = python
+        self.uv_cache = uv_cache
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._buried: set[str] = set()
 
     def __repr__(self) -> str:
         return f"LocalProvider({str(self.machines.parent)!r})"
@@ -151,13 +164,15 @@ class LocalProvider:
     def _launch(self, home: Path, boot: Boot) -> None:
         home.mkdir(exist_ok=True)
         homes.write(home / homes.BOOT, boot)
+        shared = ["--uv-cache", str(self.uv_cache)] if self.uv_cache else []
         with (home / homes.LOG).open("ab") as log:
             child = subprocess.Popen(
-                [self.python, "-m", "amasia.agent", str(home), "--cache", str(self.cache)],
+                [self.python, "-m", "amasia.agent", str(home), "--cache", str(self.cache), *shared],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=home,
+                env={key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"},
                 start_new_session=True,
             )
         self._children[home.name] = child
@@ -208,7 +223,10 @@ class LocalProvider:
 
     def _bury(self, home: Path, identity: Identity) -> None:
         """Leave nothing of a machine whose agent is gone, and write down its end where the agent could not."""
+        if home.name in self._buried:
+            return
         processes.kill_all(identity)
+        self._buried.add(home.name)
         if not (home / homes.EXIT).exists():
             _write_end(home, _last_seen(home, identity), _reason(home))
 

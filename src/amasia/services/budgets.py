@@ -41,7 +41,7 @@ def costs(db: Database, workspace: str, since: datetime | None) -> Costs:
         assert budget is not None
         assert found is not None
         by_user = rows.by_user(tx, workspace, since)
-        by_cluster = [line for _, line in rows.by_cluster(tx, workspace, since)]
+        by_cluster = _distinct(rows.by_cluster(tx, workspace, since))
         by_repository = rows.by_repository(tx, workspace, since)
     amount = sum(line.amount for line in by_user)
     time = sum(line.milliseconds for line in by_user)
@@ -61,3 +61,12 @@ def costs(db: Database, workspace: str, since: datetime | None) -> Costs:
         by_cluster=tuple(by_cluster),
         by_repository=(*by_repository, rest),
     )
+
+
+def _distinct(lines: list[tuple[str, CostLine]]) -> list[CostLine]:
+    """Lines of clusters; those that bore the same name, one after the other, are told apart by their ids."""
+    names = [line.key for _, line in lines]
+    return [
+        line.model_copy(update={"key": f"{line.key} ({cluster_id})"}) if names.count(line.key) > 1 else line
+        for cluster_id, line in lines
+    ]

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 import boto3
@@ -115,7 +116,7 @@ def _lease(
             "access_key": given["AccessKeyId"],
             "secret_key": given["SecretAccessKey"],
             "session_token": given["SessionToken"],
-            "expires_at": given["Expiration"],
+            "expires_at": given["Expiration"].astimezone(UTC),  # Icechunk takes no other zone
         }
     )
 
@@ -180,7 +181,7 @@ def _refused(bucket: Bucket, error: ClientError) -> errors.AmasiaError:
             f"{where[0].upper()}{where[1:]} failed while lending credentials ({said}).",
             cure="Nothing was changed; try again.",
         )
-    if said in {"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch", "InvalidAccessKeyId"}:
+    if status in {401, 403}:
         return errors.PermissionDenied(
             f"The broker's key may not lend credentials for {where} ({said}).",
             cure="Allow it sts:AssumeRole on the role of this bucket, with s3:GetObject and s3:PutObject in the role.",

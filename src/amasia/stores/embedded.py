@@ -284,8 +284,12 @@ class EmbeddedStore:
             )
 
     def _check_port(self) -> None:
-        if _free(self.port):
-            return
+        end = time.monotonic() + _GRACE
+        while time.monotonic() < end:
+            if _free(self.port):
+                return
+            # An earlier one may have been killed a moment ago.
+            time.sleep(0.1)
         raise errors.StoreDown(
             f"Port {self.port}, where the embedded object store listens, is taken by another process.",
             cure="End that process, or choose another port: AMASIA_STORE_PORT=9643 amasia up.",

@@ -12,6 +12,14 @@ from amasia.stores.leases import Source, current, failure
 
 _NO_SPACE = ("No space left", "os error 28", "Disk quota exceeded", "InsufficientStorage", "XMinioStorageFull")
 _REFUSED = ("AccessDenied", "Access Denied", "Permission denied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+_LOG = "`amasia repo log` shows snapshots, branches and tags."
+_KINDS: tuple[tuple[type[icechunk.IcechunkError], type[errors.AmasiaError], str], ...] = (
+    (icechunk.NotFoundError, errors.NotFound, _LOG),
+    (icechunk.ConflictError, errors.Conflict, "Open it again and repeat the change."),
+    (icechunk.AlreadyExistsError, errors.Conflict, "Choose another name, or remove that one first."),
+    (icechunk.ReadOnlyError, errors.PermissionDenied, "Open it with mode='write'."),
+    (icechunk.InvalidInputError, errors.InvalidRequest, _LOG),
+)
 
 
 @contextmanager
@@ -32,29 +40,23 @@ def _translate(error: icechunk.IcechunkError, source: Source | None) -> errors.A
         return renewal
     lease = current(source) if source else None
     name = f"{lease.workspace}/{lease.repository}" if lease else "the repository"
-    said = str(error).partition("\n")[0]
-    match error:
-        case icechunk.RepositoryNotFoundError():
-            return errors.NotFound(
-                f"No repository {name} in {_where(lease)}.", cure="`amasia repo list` shows those there are."
-            )
-        case icechunk.NotFoundError():
-            return errors.NotFound(f"{name}: {said}.", cure="`amasia repo log` shows snapshots, branches and tags.")
-        case icechunk.ConflictError() | icechunk.AlreadyExistsError():
-            return errors.Conflict(f"{name}: {said}.", cure="Open it again and repeat the change.")
-        case icechunk.ReadOnlyError():
-            return errors.PermissionDenied(f"{name} was opened for reading.", cure="Open it with mode='write'.")
-        case icechunk.StorageError():
-            return _storage(str(error), said, name, lease)
-        case _ if getattr(error, "kind", "") == ErrorKind.NO_CHANGES_TO_COMMIT:
-            return errors.InvalidRequest(f"{name}: there is nothing to commit.", cure="Write something first.")
-        case icechunk.InvalidInputError():
-            return errors.InvalidRequest(f"{name}: {said}.", cure="`amasia repo log` shows the ids of snapshots.")
+    if isinstance(error, icechunk.StorageError):
+        return _storage(str(error), name, lease)
+    if isinstance(error, icechunk.RepositoryNotFoundError):
+        return errors.NotFound(
+            f"There is no repository {name} in {_where(lease)}.", cure="`amasia repo list` shows those there are."
+        )
+    said = f"{name}: {str(error).partition('\n')[0]}."
+    for kind, told, cure in _KINDS:
+        if isinstance(error, kind):
+            return told(said, cure=cure)
+    if getattr(error, "kind", "") == ErrorKind.NO_CHANGES_TO_COMMIT:
+        return errors.InvalidRequest(f"{name}: there is nothing to commit.", cure="Write something first.")
     return None
 
 
-def _storage(text: str, said: str, name: str, lease: Lease | None) -> errors.AmasiaError:
-    where = _where(lease)
+def _storage(text: str, name: str, lease: Lease | None) -> errors.AmasiaError:
+    where, said = _where(lease), text.partition("\n")[0]
     if any(word in text for word in _NO_SPACE) or _embedded_full(text, lease):
         return errors.StoreFull(
             f"No space left in {where}, so nothing of this commit to {name} was kept.",

@@ -5,7 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import icechunk
 
@@ -61,7 +61,7 @@ class Credentials:
             access_key_id=lease.access_key,
             secret_access_key=lease.secret_key,
             session_token=lease.session_token,
-            expires_after=lease.expires_at - EARLY if lease.expires_at else None,
+            expires_after=(lease.expires_at - EARLY).astimezone(UTC) if lease.expires_at else None,
         )
 
 

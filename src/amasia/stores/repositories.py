@@ -15,6 +15,9 @@ from amasia.models.repositories import BucketKind, Lease
 from amasia.stores.failures import translated
 from amasia.stores.leases import Credentials, Source, current
 
+# Icechunk warns on each opening that local files are not safe for concurrent commits; `committing` makes them so.
+icechunk.set_logs_filter("warn,icechunk_arrow_object_store=error,icechunk_storage::readback=error")
+
 _LOCK_SECONDS = 120
 _REBASES = 30
 
@@ -74,11 +77,14 @@ def open(source: Source) -> icechunk.Repository:
         return icechunk.Repository.open(_storage(source), _config(current(source)))
 
 
-def history(repository: icechunk.Repository, branch: str = "main", limit: int | None = None) -> list[Snapshot]:
-    """Snapshots of a branch, the newest first; the last one is the empty repository."""
+def history(
+    repository: icechunk.Repository, branch: str = "main", limit: int | None = None, *, snapshot: str | None = None
+) -> list[Snapshot]:
+    """Snapshots of a branch, or those before and with a snapshot, newest first; the last is the empty repository."""
+    start = {"snapshot_id": snapshot} if snapshot else {"branch": branch}
     with translated():
         found: list[Snapshot] = []
-        for info in repository.ancestry(branch=branch):
+        for info in repository.ancestry(**start):
             if limit is not None and len(found) == limit:
                 break
             found.append(Snapshot(info.id, info.parent_id or "", info.message, info.written_at, dict(info.metadata)))
@@ -169,7 +175,7 @@ def _look(source: Source, branch: str, base: str, metadata: Mapping[str, Any], e
     if not wanted:
         raise failed from error
     try:
-        snapshots = history(open(source), branch)
+        snapshots = history(_glance(source), branch)
     except errors.AmasiaError:
         unknown = type(failed)(
             f"{failed.message} Whether commit {wanted} on {branch!r} was made is not known.",
@@ -188,7 +194,7 @@ def _look(source: Source, branch: str, base: str, metadata: Mapping[str, Any], e
 def _conflict(source: Source, branch: str, base: str, error: icechunk.ConflictError) -> errors.Conflict:
     lease = current(source)
     try:
-        newest = history(open(source), branch, limit=1)[0].id
+        newest = history(_glance(source), branch, limit=1)[0].id
     except errors.AmasiaError:
         newest = "unknown"
     return errors.Conflict(
@@ -199,6 +205,14 @@ def _conflict(source: Source, branch: str, base: str, error: icechunk.ConflictEr
         base=base,
         newest=newest,
     )
+
+
+def _glance(source: Source) -> icechunk.Repository:
+    """Open it now or not at all: a look after a failure that was waited for already."""
+    timeouts = icechunk.StorageTimeoutSettings(connect_timeout_ms=1000, operation_timeout_ms=2000)
+    settings = icechunk.StorageSettings(retries=icechunk.StorageRetriesSettings(max_tries=1), timeouts=timeouts)
+    with translated(source):
+        return icechunk.Repository.open(_storage(source), icechunk.RepositoryConfig(storage=settings))
 
 
 def _first_line(error: Exception) -> str:
@@ -228,9 +242,9 @@ def _storage(source: Source) -> icechunk.Storage:
 
 
 def _config(lease: Lease) -> icechunk.RepositoryConfig:
-    """Icechunk's defaults try for minutes. These ride out a restart of the store (8 s) and then say what is wrong."""
+    """Icechunk's defaults try for minutes. These ride out a restart of the store (4 s) and then say what is wrong."""
     near = lease.kind is BucketKind.embedded
-    retries = icechunk.StorageRetriesSettings(max_tries=8, initial_backoff_ms=200, max_backoff_ms=2000)
+    retries = icechunk.StorageRetriesSettings(max_tries=14, initial_backoff_ms=200, max_backoff_ms=2000)
     timeouts = icechunk.StorageTimeoutSettings(
         connect_timeout_ms=2000,
         # Also the time of one upload: far stores get more, for chunks over slow lines.

@@ -8,9 +8,9 @@ from distributed.scheduler import KilledWorker
 from amasia.errors import MachineLost
 
 TOPIC = "amasia-death"
-"""Event topic on which workers tell of a death: {"address", "reason", "keys", "label"}."""
+"""Event topic for {"address", "label", "reason", "keys", "over"}; over is False from a worker about to die."""
 MORE_MEMORY = "Give workers more memory, Cluster(worker_memory=…), or make the chunks smaller."
-SEE_LOG = "The cluster's log tells more: `amasia cluster log`."
+SEE_LOG = "Its log tells more: `amasia cluster logs`."
 
 
 class WorkerDied(MachineLost, KilledWorker):

@@ -31,6 +31,7 @@ class TellingScheduler(Scheduler):
         super().__init__(**kwargs)
         self.told: dict[str, dict[str, Any]] = {}
         self.shown: set[str] = set()
+        self.known: set[str] = set()
         self.reasons: dict[str, list[str]] = defaultdict(list)
         self.retired: list[str] = []
         self._news = asyncio.Condition()
@@ -44,17 +45,23 @@ class TellingScheduler(Scheduler):
         expected = expected or worker.status in LEAVING
         if not expected and self.status == Status.running:
             self.handle_worker_status_change("paused", worker, stimulus_id)
-            self._blame(worker, await self._reason(worker))
+            death = await self._reason(worker)
+            if worker.address not in self.workers:
+                return "already-removed"
+            self._blame(worker, death)
         return await super().remove_worker(address, stimulus_id=stimulus_id, expected=expected, close=close)
 
     async def learn(self, death: dict[str, Any]) -> None:
-        """Take in a reason; show it to every client, once."""
+        """Take in a reason, show it to every client once, and let go of the worker if that has not happened yet."""
+        address = death["address"]
+        if address in self.told or address not in self.known:
+            return
         async with self._news:
-            first = death["address"] not in self.told
-            self.told.setdefault(death["address"], death)
+            self.told[address] = death
             self._news.notify_all()
-        if first:
-            self.show(f"{death['label']}: {death['reason']}. {deaths.cure(death['reason'])}")
+        self.show(f"{death['label']}: {death['reason']}. {deaths.cure(death['reason'])}")
+        if death["over"]:
+            await self.remove_worker(address, stimulus_id=f"amasia-death-{time()}")
 
     def show(self, sentence: str) -> None:
         """Warn in every connected client, also in those that know nothing of Amasia."""
@@ -95,6 +102,9 @@ class Ears(SchedulerPlugin):
         if topic == deaths.TOPIC:
             self.scheduler._ongoing_background_tasks.call_soon(self.scheduler.learn, msg)
 
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        self.scheduler.known.add(worker)
+
     def add_client(self, scheduler: Scheduler, client: str) -> None:
         scheduler.idle_since = None
 
@@ -109,6 +119,7 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     scheduler = TellingScheduler(
         host=setup["host"],
+        port=setup["port"],
         protocol="tls",
         security=security(setup),
         dashboard=DASHBOARD,

@@ -6,15 +6,17 @@ from typing import Any
 import dask
 from distributed import Security
 
+DASHBOARD = importlib.util.find_spec("bokeh") is not None
 dask.config.set(
     {
         "distributed.scheduler.allowed-failures": 1,
         "distributed.comm.require-encryption": True,
         "distributed.scheduler.http.routes": ["distributed.http.health"],
         "distributed.worker.http.routes": ["distributed.http.health"],
+        "distributed.worker.profile.enabled": DASHBOARD,  # nobody else shows it, and it wakes up 100 times a second
+        "distributed.admin.tick.interval": "200ms",
     }
 )
-DASHBOARD = importlib.util.find_spec("bokeh") is not None
 LOCAL = "127.0.0.1:0"
 """Plain HTTP is for this machine only; people reach it through the gateway."""
 

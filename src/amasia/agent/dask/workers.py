@@ -10,7 +10,7 @@ from threading import Event, Thread
 from typing import Any
 
 import psutil
-from distributed import Worker
+from distributed import Worker, rpc
 from distributed.core import Status
 from distributed.diagnostics.plugin import WorkerPlugin
 
@@ -21,7 +21,8 @@ from amasia.agent.words import over_memory
 
 BRINK = 0.95
 """Part of the memory limit at which a worker ends itself while it can still say why."""
-GLANCE = 0.05
+FASTEST = 2 << 30
+"""Bytes that a program may fill in a second: the closer the brink, the more often it is looked for."""
 LAST_WORDS = 0.5
 """Seconds that the scheduler gets to hear of the end."""
 DEATH_TIMEOUT = 20.0
@@ -43,18 +44,19 @@ class Running(WorkerPlugin):
     name = "amasia"
 
     def __init__(self, path: str) -> None:
-        self.keys: dict[str, None] = {}
+        self.keys: list[str] = []
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    def setup(self, worker: Worker) -> None:
+        self._state = worker.state
+
     def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
-        runs = finish in ("executing", "long-running")
-        if runs == (start in ("executing", "long-running")):
+        """Also a task that nobody wants any more runs to its end, and may take its worker with it."""
+        keys = sorted(str(task.key) for task in self._state.all_running_tasks)
+        if keys == self.keys:
             return
-        if runs:
-            self.keys[str(key)] = None
-        else:
-            self.keys.pop(str(key), None)
-        text = json.dumps(list(self.keys)[:32]).encode()
+        self.keys = keys
+        text = json.dumps(keys[:32]).encode()
         os.pwrite(self._file, text, 0)
         os.ftruncate(self._file, len(text))
 
@@ -83,15 +85,21 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
         plugins=(running,),
     )
     try:
-        await _join(worker, setup)
+        await _join(worker, address, setup)
     except (OSError, TimeoutError, ValueError) as error:
         return channel.say(status="scheduler-gone", reason=str(error))
     channel.say(status="running", address=worker.address)
     loop = asyncio.get_running_loop()
 
     def last_words(used: int) -> None:
-        reason = over_memory("worker", used, setup["memory_limit"], list(running.keys))
-        death = {"address": worker.address, "label": setup["label"], "reason": reason, "keys": list(running.keys)}
+        reason = over_memory("worker", used, setup["memory_limit"], running.keys)
+        death = {
+            "address": worker.address,
+            "label": setup["label"],
+            "reason": reason,
+            "keys": running.keys,
+            "over": False,
+        }
         channel.say(status="dying", reason=reason)
         loop.call_soon_threadsafe(worker.log_event, deaths.TOPIC, death)
 
@@ -107,20 +115,20 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
 def watch(limit: int, last_words: Callable[[int], None]) -> None:
     """End this process at the brink of its memory, after it has said so."""
     process, pause = psutil.Process(), Event()
-    while not pause.wait(GLANCE):
-        used = process.memory_info().rss
-        if used < BRINK * limit:
-            continue
-        last_words(used)
-        pause.wait(LAST_WORDS)
-        os.kill(os.getpid(), signal.SIGKILL)
+    while (used := process.memory_info().rss) < BRINK * limit:
+        pause.wait(min(0.5, max(0.02, (BRINK * limit - used) / FASTEST)))
+    last_words(used)
+    pause.wait(LAST_WORDS)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def _join(worker: Worker, setup: dict[str, Any]) -> None:
+async def _join(worker: Worker, address: str, setup: dict[str, Any]) -> None:
     """Tell first why the process before this one died: its name is free only when the scheduler has understood."""
     async with asyncio.timeout(DEATH_TIMEOUT):
         if setup["death"].get("address"):
-            await worker.scheduler.log_event(topic=deaths.TOPIC, msg=setup["death"] | {"label": setup["label"]})
+            async with rpc(address, connection_args=worker.connection_args) as scheduler:  # type: ignore[no-untyped-call]
+                death = setup["death"] | {"label": setup["label"], "over": True}
+                await scheduler.log_event(topic=deaths.TOPIC, msg=death)
         await worker
 
 

@@ -1,0 +1,166 @@
+"""``amasia repo``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amasia.cli.options import Json, RepositoryName, Workspace, Yes, confirm, examples, noun
+from amasia.cli.output import ago, say, show_fields, show_json, show_table
+from amasia.client import repositories, workspaces
+from amasia.client.progress import Stages
+from amasia.models.money import show as show_money
+from amasia.models.repositories import Commit
+
+app = noun("Repositories: versioned arrays.")
+
+
+@app.command("list", epilog=examples("amasia repo list", "amasia repo list --workspace demo --json"))
+def list_(workspace: Workspace = None, as_json: Json = False) -> None:
+    """The repositories of a workspace."""
+    found = repositories.find(workspaces.current(workspace))
+    if as_json:
+        show_json(found)
+        return
+    rows = [(one.full_name, one.bucket, one.status, one.created_by, ago(one.created_at)) for one in found]
+    empty = "No repository yet. Make one: amasia repo create demo/reanalysis"
+    show_table(["repository", "bucket", "status", "by", "made"], rows, empty=empty)
+
+
+@app.command(epilog=examples("amasia repo create demo/reanalysis", "amasia repo create demo/sst --bucket lake"))
+def create(
+    repository: RepositoryName,
+    bucket: Annotated[str | None, typer.Option(help="Of the workspace; its first when not given.")] = None,
+    description: Annotated[str, typer.Option(help="What is in it, for people.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Make an empty repository."""
+    made = repositories.create(repository, bucket=bucket, description=description)
+    if as_json:
+        show_json(made)
+        return
+    say(f"{made.full_name} is there. Fill it: amasia repo ingest {made.full_name} FILE.nc")
+
+
+@app.command(
+    epilog=examples(
+        "amasia repo ingest demo/reanalysis winds.nc sst.nc t2m.grib",
+        "amasia repo ingest demo/reanalysis winds-1993.nc --group winds --append-dim time",
+    )
+)
+def ingest(
+    repository: RepositoryName,
+    files: Annotated[list[Path], typer.Argument(help="NetCDF 3 or 4, HDF5, GRIB.")],
+    group: Annotated[str | None, typer.Option(help="Where they go; one named after each file if not given.")] = None,
+    append_dim: Annotated[str | None, typer.Option(help="Append along this dimension where the group is.")] = None,
+    chunk: Annotated[list[str] | None, typer.Option(help="Stored chunk length, as time=720; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read files and commit each."""
+    with Stages(f"Ingest into {repository}", [path.name for path in files], quiet=as_json) as stages:
+        repo = repositories.open_repo(repository, mode="write")
+        taken = []
+        for path in files:
+            stages.begin(path.name)
+            found = repo.ingest([path], group=group, append_dim=append_dim, chunks=_chunks(chunk))
+            taken += found
+            stages.finish(path.name, ", ".join(f"{', '.join(one.groups)} at {one.snapshot}" for one in found))
+    if as_json:
+        show_json([asdict(one) for one in taken])
+
+
+@app.command(epilog=examples("amasia repo log demo/climatology", "amasia repo log demo/reanalysis --json"))
+def log(
+    repository: RepositoryName,
+    limit: Annotated[int, typer.Option(help="How many, at most.", min=1)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Its commits, and where each comes from: user, inputs, environment, code, cost."""
+    name, _, ref = repository.partition("@")
+    found = repositories.open_repo(name).log(ref or "main", limit)
+    if as_json:
+        show_json(found)
+        return
+    for commit in found:
+        _show_commit(commit)
+
+
+@app.command(
+    epilog=examples("amasia repo show demo/reanalysis", "amasia repo show demo/reanalysis@SNAPSHOT --group sst")
+)
+def show(
+    repository: RepositoryName,
+    group: Annotated[str | None, typer.Option(help="One group, with its dimensions and variables.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What is in it, at a branch, tag or snapshot."""
+    name, _, ref = repository.partition("@")
+    repo = repositories.open_repo(name)
+    snapshot = repo.snapshot(ref or "main")
+    shown: dict[str, object] = {"repository": repo.name, "snapshot": snapshot}
+    if group is None:
+        shown["groups"] = repo.groups(snapshot)
+        shown["branches"], shown["tags"] = sorted(repo.branches), sorted(repo.tags)
+    else:
+        ds = repo.to_xarray(group, ref=snapshot)
+        shown["group"] = group
+        shown["sizes"] = {str(dim): size for dim, size in ds.sizes.items()}
+        shown["variables"] = {
+            str(key): {
+                "dims": list(map(str, ds[key].dims)),
+                "dtype": str(ds[key].dtype),
+                "units": ds[key].attrs.get("units"),
+            }
+            for key in ds.data_vars
+        }
+    if as_json:
+        show_json(shown)
+        return
+    show_fields({key: _readable(value) for key, value in shown.items()})
+
+
+@app.command(epilog=examples("amasia repo delete demo/scratch --yes"))
+def delete(repository: RepositoryName, yes: Yes = False, as_json: Json = False) -> None:
+    """Forget a repository and its history's index; its objects stay in the bucket."""
+    confirm(f"Forget {repository}? Its objects stay in the bucket.", yes)
+    repositories.delete(repository)
+    if as_json:
+        show_json({"deleted": repository})
+        return
+    say(f"{repository} is forgotten.")
+
+
+def _chunks(words: list[str] | None) -> dict[str, int] | None:
+    if not words:
+        return None
+    pairs = [word.partition("=") for word in words]
+    for name, equals, length in pairs:
+        if not name or not equals or not length.isdigit() or int(length) < 1:
+            raise typer.BadParameter(f"{name}{equals}{length} is no chunk length: write it as time=720")
+    return {name: int(length) for name, _, length in pairs}
+
+
+def _show_commit(commit: Commit) -> None:
+    origin = commit.provenance
+    print(f"{commit.snapshot}  {commit.message}")
+    fields: dict[str, object] = {"  when": ago(commit.at)}
+    if origin is not None:
+        fields |= {
+            "  user": origin.user,
+            "  inputs": ", ".join(map(str, origin.inputs)),
+            "  cluster": origin.cluster,
+            "  environment": origin.environment_hash[:12],
+            "  code": origin.code_version,
+            "  cost": show_money(origin.amount, origin.currency) if origin.cluster else "",
+        }
+    show_fields({key: value for key, value in fields.items() if value})
+    print()
+
+
+def _readable(value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_readable(inner)}" for key, inner in value.items())
+    return value

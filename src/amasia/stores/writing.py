@@ -1,0 +1,234 @@
+"""Datasets into a session: everything is checked before the first byte, and only a commit makes it visible."""
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import icechunk
+import numpy as np
+import xarray as xr
+import zarr
+from icechunk.xarray import to_icechunk
+
+from amasia import errors
+from amasia.stores.encoding import encoded
+
+_CURE_APPEND = "Nothing was written. Make it like what is stored, or write it into a group of its own."
+
+
+def write(
+    session: icechunk.Session,
+    ds: xr.Dataset,
+    group: str = "/",
+    mode: str = "w-",
+    growing: Hashable | None = None,
+    chunks: Mapping[str, int] | None = None,
+) -> None:
+    """Put a dataset into a group. Dask arrays are computed by the current scheduler and written by its workers.
+
+    Parameters
+    ----------
+    session
+        Writable and without changes; commit it afterwards, or drop it.
+    ds
+        Any dataset that Xarray can write to Zarr. Read from snapshots, not from ``session``.
+    group
+        Path; made with its parents.
+    mode
+        ``"w-"`` to make the group, ``"w"`` to replace it.
+    growing
+        Dimension that will be appended along.
+    chunks
+        Chunk lengths by dimension; by default about 16 MiB each.
+
+    Raises
+    ------
+    Conflict
+        The group has data already and mode is ``"w-"``.
+    DataRejected
+        It has a variable that Zarr cannot hold.
+    """
+    if mode not in {"w", "w-"}:
+        raise errors.InvalidRequest(f"mode is {mode!r}.", cure="Use 'w-' to make a group or 'w' to replace it.")
+    if growing is not None and growing not in ds.sizes:
+        raise errors.DoesNotFit(
+            f"There is no dimension {growing!r} to append along; the dataset has {_listed(ds.dims)}.",
+            cure="Name one of them.",
+        )
+    if mode == "w-" and _stored(session, group) is not None:
+        raise errors.Conflict(
+            f"Group {group!r} has data already.", cure="Use append, mode='w' to replace it, or another group."
+        )
+    clean, encoding = encoded(ds, growing, chunks)
+    _put(session, clean, group, mode=mode, encoding=encoding)
+
+
+def append(session: icechunk.Session, ds: xr.Dataset, group: str = "/", dim: Hashable = "time") -> None:
+    """Add a dataset at the end of a group, along one dimension.
+
+    Parameters
+    ----------
+    session
+        Writable and without changes.
+    ds
+        Has the stored variables, dtypes, coordinates and calendar; its ``dim`` begins after the stored end.
+    group
+        Path of a group that was written before.
+    dim
+        Name of the dimension.
+
+    Raises
+    ------
+    NotFound
+        Nothing is stored in the group.
+    DoesNotFit
+        Names the variable, what is stored and what was offered. Nothing was written.
+    """
+    stored = _stored(session, group)
+    if stored is None:
+        raise errors.NotFound(f"Nothing is stored in group {group!r}.", cure="Write the first dataset with write.")
+    check_append(stored, ds, dim)
+    fixed = [name for name, variable in ds.variables.items() if dim not in variable.dims]
+    offered = ds.drop_vars(fixed).drop_encoding()
+    offered.attrs = dict(stored.attrs)
+    for name in offered.variables:
+        offered[name].attrs = dict(stored[name].attrs)
+    _put(session, offered, group, append_dim=dim)
+
+
+def exists(session: icechunk.Session, group: str) -> bool:
+    """Whether a group holds any variable."""
+    return _stored(session, group) is not None
+
+
+def check_append(stored: xr.Dataset, offered: xr.Dataset, dim: Hashable) -> None:
+    """Raise `DoesNotFit` unless a dataset continues the stored one along a dimension."""
+    for what, found in (("stored", stored), ("offered", offered)):
+        if dim not in found.sizes:
+            raise errors.DoesNotFit(
+                f"There is no dimension {dim!r} in what is {what}; it has {_listed(found.dims)}.", cure=_CURE_APPEND
+            )
+    _check_names(stored, offered)
+    for name in stored.variables:
+        _check_variable(str(name), stored.variables[name], offered.variables[name], dim)
+    for name, variable in stored.variables.items():
+        if dim not in variable.dims:
+            _check_equal(str(name), variable, offered.variables[name])
+    ruler = _ruler(stored, dim)
+    if ruler is not None:
+        _check_order(str(ruler), stored.variables[ruler], offered.variables[ruler])
+
+
+def _check_names(stored: xr.Dataset, offered: xr.Dataset) -> None:
+    missing = [name for name in stored.variables if name not in offered.variables]
+    extra = [name for name in offered.variables if name not in stored.variables]
+    if missing:
+        raise errors.DoesNotFit(
+            f"Variable {_listed(missing)} is stored and is missing in what was offered.", cure=_CURE_APPEND
+        )
+    if extra:
+        raise errors.DoesNotFit(
+            f"Variable {_listed(extra)} was offered; stored are {_listed(stored.variables)}.",
+            cure=f"Nothing was written. Drop it (ds.drop_vars({[str(n) for n in extra]})), or write another group.",
+        )
+
+
+def _check_variable(name: str, stored: xr.Variable, offered: xr.Variable, dim: Hashable) -> None:
+    if stored.dims != offered.dims:
+        raise _unlike(name, "dimensions", f"({_listed(stored.dims)})", f"({_listed(offered.dims)})")
+    for one, size in stored.sizes.items():
+        if one != dim and offered.sizes[one] != size:
+            raise _unlike(name, f"size along {one!r}", size, offered.sizes[one])
+    if _kind(stored) != _kind(offered):
+        raise _unlike(name, "dtype", _kind(stored), _kind(offered))
+    if stored.attrs.get("units", "") != offered.attrs.get("units", ""):
+        raise _unlike(name, "units", stored.attrs.get("units", ""), offered.attrs.get("units", ""))
+
+
+def _check_equal(name: str, stored: xr.Variable, offered: xr.Variable) -> None:
+    if offered.equals(stored):  # type: ignore[no-untyped-call]
+        return
+    raise _unlike(name, "values", _some(stored), _some(offered))
+
+
+def _ruler(stored: xr.Dataset, dim: Hashable) -> Hashable | None:
+    """The variable that orders a dimension: its times; NEMO, for one, counts 0 in each file and has them beside it."""
+    along = [name for name, variable in stored.coords.variables.items() if variable.dims == (dim,)]
+    timely = [name for name in along if "times" in _kind(stored.variables[name])]
+    if dim in timely or not timely:
+        return dim if dim in along else None
+    return timely[0]
+
+
+def _check_order(dim: str, stored: xr.Variable, offered: xr.Variable) -> None:
+    before, after = stored.values, offered.values
+    if not after.size or before.dtype.kind not in "iufMO":
+        return
+    falling = before.size > 1 and before[-1] < before[0]
+    steps_ok = after.size < 2 or bool(((after[1:] < after[:-1]) if falling else (after[1:] > after[:-1])).all())
+    if not steps_ok:
+        raise errors.DoesNotFit(
+            f"The values of {dim!r} that were offered are not in order, or repeat: {_some(offered)}.",
+            cure=f"Nothing was written. Sort them: ds.sortby({dim!r}).drop_duplicates({dim!r}).",
+        )
+    if before.size and not (after[0] < before[-1] if falling else after[0] > before[-1]):
+        raise errors.DoesNotFit(
+            f"The offered {dim!r} begins at {after[0]} and what is stored ends at {before[-1]}: they overlap.",
+            cure=f"Nothing was written. Offer only what comes after: ds.where(ds[{dim!r}] > end, drop=True).",
+        )
+
+
+def _put(session: icechunk.Session, ds: xr.Dataset, group: str, **options: Any) -> None:
+    path = group.strip("/") or None
+    try:
+        to_icechunk(ds, session, group=path, align_chunks=True, **options)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        if isinstance(error, icechunk.IcechunkError):
+            raise
+        raise errors.DataRejected(
+            f"The dataset cannot be stored in group {group!r}: {error}.",
+            cure="Change or drop the variable that it names; nothing was committed.",
+        ) from error
+
+
+def _stored(session: icechunk.Session, group: str) -> xr.Dataset | None:
+    """What a group holds; None when it has no variable."""
+    path = group.strip("/") or None
+    try:
+        ds = xr.open_zarr(session.store, group=path, consolidated=False, zarr_format=3, chunks=None)
+    except (FileNotFoundError, zarr.errors.GroupNotFoundError):
+        return None
+    return ds if ds.variables else None
+
+
+def _kind(variable: xr.Variable) -> str:
+    """A dtype in words; resolutions of times do not matter, calendars do."""
+    kind = variable.dtype.kind
+    if kind == "M":
+        return "times (standard calendar)"
+    if kind == "m":
+        return "durations"
+    if kind == "O" and variable.size:
+        first = variable[(0,) * variable.ndim].values.item()
+        calendar = getattr(first, "calendar", None)
+        return f"times ({calendar} calendar)" if calendar else "text"
+    return "text" if kind in "UT" else str(variable.dtype)
+
+
+def _unlike(name: str, what: str, stored: object, offered: object) -> errors.DoesNotFit:
+    return errors.DoesNotFit(
+        f"Variable {name!r}: its {what} is {stored} in what is stored and {offered} in what was offered.",
+        cure=_CURE_APPEND,
+        variable=name,
+    )
+
+
+def _some(variable: xr.Variable) -> str:
+    values = np.asarray(variable.values).ravel()
+    if values.size <= 4:
+        return str(values.tolist() if variable.dtype.kind != "M" else values.astype(str).tolist())
+    return f"{values[0]} … {values[-1]} ({math.prod(variable.shape)} values)"
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(repr(str(name)) for name in names)

@@ -1,0 +1,69 @@
+"""A control plane that answers on a real port and starts no machines: the API on SQLite, and nothing behind it."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import uvicorn
+from cryptography.fernet import Fernet
+
+from amasia.api import app as api
+from amasia.client.transport import Connection
+from amasia.database.engine import Database
+from amasia.models.environments import Environment, EnvironmentRecord
+from amasia.models.locations import Offer
+from amasia.models.users import Principal, Scope, SignIn, UserRequest
+from amasia.models.workspaces import WorkspaceRequest
+from amasia.services import users, workspaces
+from amasia.settings import ServerSettings, save_profile
+
+OFFERS = (Offer(type="c1-m1", cpus=1, memory=1 << 30, price=45_000),)
+
+
+@dataclass
+class ControlPlane:
+    url: str
+    db: Database
+    settings: ServerSettings
+    link: Connection
+    password: str
+    environment: str
+    """Hash of one that the workspace has."""
+
+    def another(self, name: str, *, operator: bool = False) -> Connection:
+        """The connection of another user, who is in no workspace."""
+        users.create(self.db, None, UserRequest(name=name, password="correct horse", operator=operator))
+        made = users.sign_in(self.db, SignIn(name=name, password="correct horse"), source="")
+        return Connection(self.url, made.secret)
+
+
+@pytest.fixture
+def control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
+    """Signed in as ada, the operator, who owns the workspace demo with a budget of 10 EUR."""
+    settings = ServerSettings(home=tmp_path / "home", lease_seconds=60)
+    db = Database(f"sqlite:///{tmp_path / 'amasia.db'}", Fernet.generate_key())
+    db.migrate()
+    users.create(db, None, UserRequest(name="ada", password="correct horse", operator=True))
+    made = users.sign_in(db, SignIn(name="ada", password="correct horse"), source="")
+    who = Principal(user="ada", operator=True, scope=Scope.everything, token_id=made.token.id)
+    workspaces.create(db, who, WorkspaceRequest(name="demo"), limit=10_000_000, offers=OFFERS)
+    app = api.create(db, settings, lend=lambda *_: pytest.fail("nothing is lent here"), local_offers=OFFERS)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        link = Connection(url, made.secret)
+        wish = Environment(python="3.13.0", pylock="")
+        where = f"/v1/workspaces/demo/environments/{wish.hash}"
+        link.put(where, wish, EnvironmentRecord)
+        save_profile(tmp_path / "profile.json", url=url, token=made.secret, workspace="demo")
+        yield ControlPlane(url, db, settings, link, "correct horse", wish.hash)
+        link.close()
+        server.should_exit = True
+        thread.join(10)
+    db.close()

@@ -1,0 +1,136 @@
+"""What fits is written, what does not is refused before the first byte."""
+
+from collections.abc import Iterator
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+from distributed import Client, LocalCluster
+
+from amasia import errors
+from amasia.stores import leases, repositories, writing
+
+
+def series(start: str = "2020-01-01", steps: int = 3, calendar: str = "standard") -> xr.Dataset:
+    time = xr.date_range(start, periods=steps, freq="D", calendar=calendar, use_cftime=calendar != "standard")
+    values = np.arange(steps * 4, dtype="f4").reshape(steps, 2, 2)
+    return xr.Dataset(
+        {"t": (("time", "y", "x"), values, {"units": "K"}), "mask": (("y", "x"), np.ones((2, 2), "i1"))},
+        {"time": time, "x": [10.0, 20.0], "y": [1.0, 2.0]},
+        {"title": "test"},
+    )
+
+
+def commit(source: leases.Source, put, *args, **options) -> str:
+    session = repositories.open(source).writable_session("main")
+    put(session, *args, **options)
+    return repositories.commit(source, session, "put", {})
+
+
+def stored(source: leases.Source, group: str | None = None) -> xr.Dataset:
+    session = repositories.open(source).readonly_session("main")
+    return xr.open_zarr(session.store, group=group, consolidated=False, chunks=None)
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day"])
+def test_appended_is_equal_to_concatenated(on_disk: leases.Source, calendar: str) -> None:
+    first, second = series(calendar=calendar), series("2020-01-04", 2, calendar=calendar)
+    commit(on_disk, writing.write, first, "a/b", growing="time")
+    commit(on_disk, writing.append, second, "a/b", "time")
+    expected = xr.concat(
+        [first, second], "time", data_vars="minimal", coords="minimal", compat="override", join="outer"
+    )
+    xr.testing.assert_identical(stored(on_disk, "a/b").load(), expected)
+
+
+def test_finer_times_than_the_first_file_had_are_kept_exactly(on_disk: leases.Source) -> None:
+    first, second = series(), series("2020-01-04T00:00:01", 1)
+    first.time.encoding["units"] = "days since 1900-01-01"
+    commit(on_disk, writing.write, first, growing="time")
+    commit(on_disk, writing.append, second)
+    assert stored(on_disk).time.values[-1] == np.datetime64("2020-01-04T00:00:01")
+
+
+def renamed(ds: xr.Dataset) -> xr.Dataset:
+    return ds.rename(t="u")
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (lambda ds: ds.isel(x=[0]), "'mask': its size along 'x' is 2 .* 1|'t': its size along 'x' is 2 .* 1"),
+        (lambda ds: ds.isel(x=0, drop=True), "'x'.*missing"),
+        (lambda ds: ds.isel(time=0, drop=True), "no dimension 'time' in what is offered"),
+        (lambda ds: ds.transpose("x", "y", "time"), "'t': its dimensions"),
+        (lambda ds: ds.assign(t=ds.t.astype("f8")), "'t': its dtype is float32 .* float64"),
+        (lambda ds: ds.assign(t=ds.t.assign_attrs(units="degC")), "'t': its units is K .* degC"),
+        (lambda ds: ds.assign_coords(x=[10.0, 21.0]), r"'x': its values is \[10.0, 20.0\] .* \[10.0, 21.0\]"),
+        (lambda ds: ds.assign(extra=ds.t), "'extra' was offered"),
+        (lambda ds: ds.drop_vars("t"), "'t' is stored and is missing"),
+        (lambda ds: ds.assign_coords(time=ds.time - np.timedelta64(1, "D")), "2020-01-03.* ends at 2020-01-03"),
+        (lambda ds: ds.isel(time=[1, 0]), "'time' that were offered are not in order"),
+        (lambda ds: ds.convert_calendar("noleap", use_cftime=True), "standard calendar.*noleap calendar"),
+        (lambda ds: ds.assign_coords(time=[1, 2]), "'time': its dtype is times .* int64"),
+    ],
+)
+def test_what_does_not_fit_is_named_and_nothing_is_written(on_disk: leases.Source, change, names: str) -> None:
+    commit(on_disk, writing.write, series(), growing="time")
+    before = repositories.history(repositories.open(on_disk))
+    session = repositories.open(on_disk).writable_session("main")
+    with pytest.raises(errors.DoesNotFit, match=f"(?s){names}") as caught:
+        writing.append(session, change(series("2020-01-04", 2)))
+    assert caught.value.cure
+    assert not session.has_uncommitted_changes
+    assert repositories.history(repositories.open(on_disk)) == before
+
+
+def test_a_group_is_not_overwritten_unless_said(on_disk: leases.Source) -> None:
+    commit(on_disk, writing.write, series(), "a")
+    with pytest.raises(errors.Conflict, match="'a' has data already"):
+        commit(on_disk, writing.write, series(), "a")
+    commit(on_disk, writing.write, series(steps=5), "a", mode="w")
+    assert stored(on_disk, "a").sizes["time"] == 5
+
+
+def test_appending_to_nothing_is_not_found(on_disk: leases.Source) -> None:
+    with pytest.raises(errors.NotFound, match="'none'"):
+        commit(on_disk, writing.append, series(), "none", "time")
+
+
+def test_what_zarr_cannot_hold_is_rejected_and_nothing_is_committed(on_disk: leases.Source) -> None:
+    odd = series().assign(odd=("time", np.array([object(), {}, 1], dtype=object)))
+    with pytest.raises(errors.DataRejected, match="odd"):
+        commit(on_disk, writing.write, odd)
+    assert len(repositories.history(repositories.open(on_disk))) == 1
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        yield client
+
+
+def test_workers_write_and_append_in_one_commit_each(
+    source: leases.Source, client: Client, importable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = xr.date_range("2000-01-01", periods=40, freq="D")
+    values = da.random.default_rng(1).random((40, 30, 50), chunks=(7, 30, 25))
+    ds = xr.Dataset({"t": (("time", "y", "x"), values)}, {"time": time}).persist()
+    commit(source, writing.write, ds.isel(time=slice(0, 25)), growing="time", chunks={"time": 10})
+    commit(source, writing.append, ds.isel(time=slice(25, None)))
+    xr.testing.assert_equal(stored(source), ds.compute())
+    assert len(repositories.history(repositories.open(source))) == 3
+
+
+def boom(block: np.ndarray) -> np.ndarray:
+    raise RuntimeError("boom")
+
+
+def test_a_task_that_fails_commits_nothing(on_disk: leases.Source) -> None:
+    values = da.zeros((4, 4), chunks=2).map_blocks(boom, dtype="f8", meta=np.empty((0, 0)))
+    with pytest.raises(RuntimeError, match="boom"):
+        commit(on_disk, writing.write, xr.Dataset({"t": (("y", "x"), values)}))
+    assert len(repositories.history(repositories.open(on_disk))) == 1
+    commit(on_disk, writing.write, series())
