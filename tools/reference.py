@@ -6,6 +6,7 @@ command without examples or a route without a decision is an error here, and so 
 
 import ast
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,7 +84,7 @@ def _docstrings(cls: type) -> dict[str, str]:
     """Strings that stand below the fields of a class."""
     body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
     found = {}
-    for field, after in zip(body, body[1:], strict=False):
+    for field, after in itertools.pairwise(body):
         if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):
             continue
         if isinstance(field, ast.AnnAssign | ast.Assign):

@@ -35,6 +35,7 @@ from amasia.services import users, workspaces
 from amasia.settings import ServerSettings
 from amasia.stores import credentials
 from amasia.stores.embedded import EmbeddedStore
+from amasia.web import app as web
 
 log = structlog.get_logger()
 
@@ -89,6 +90,7 @@ def run(settings: ServerSettings) -> None:
             return store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}
 
         app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers())
+        web.install(app, db, settings)
         for loop in loops:
             loop.start()
             stack.callback(loop.stop)

@@ -11,8 +11,7 @@ from amasia.models.permissions import Role
 from amasia.models.repositories import RepositoryRequest
 from amasia.models.users import Membership, Scope, User
 from amasia.services import access, clusters, repositories, workspaces
-
-from ..conftest import SECRETS
+from tests.conftest import SECRETS
 
 BODIES = {
     "POST /v1/sign-in": {"name": "ada", "password": "wrong password"},

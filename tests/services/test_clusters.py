@@ -39,7 +39,7 @@ def test_more_memory_than_any_machine_has_is_refused_and_nothing_is_left(world):
 
 def test_a_launch_that_the_budget_does_not_hold_is_refused_and_nothing_is_left(world):
     budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=3 * 750 - 1))
-    with pytest.raises(errors.BudgetExceeded, match="needs 0.0022 EUR"):
+    with pytest.raises(errors.BudgetExceeded, match=r"needs 0\.0022 EUR"):
         world.cluster(n_workers=2)
     assert clusters.find(world.db, "lab") == []
     assert budgets.get(world.db, "lab").reserved == 0

@@ -149,7 +149,9 @@ class Repository:
         snapshot = self.snapshot(ref)
         store = lineage.mark(self._reading(snapshot), self.name)
         try:
-            ds: xr.Dataset = xr.open_zarr(store, group=group, consolidated=False, chunks=chunks, drop_variables=drop_variables)
+            ds: xr.Dataset = xr.open_zarr(
+                store, group=group, consolidated=False, chunks=chunks, drop_variables=drop_variables
+            )
         except (FileNotFoundError, zarr.errors.GroupNotFoundError, zarr.errors.NodeNotFoundError) as error:
             raise errors.NotFound(
                 f"{self.name}@{snapshot} has no group {group!r}.",

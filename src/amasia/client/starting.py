@@ -85,9 +85,8 @@ def price(cluster: Cluster, currency: str) -> str:
     if not cluster.spec.idle_timeout:
         return f"{text}; no idle stop: it runs until it is stopped or the budget ends it."
     until = money.cost(rate, round(cluster.spec.idle_timeout * 1000))
-    return (
-        f"{text}; unused, it stops itself after {format_time(cluster.spec.idle_timeout)} ({money.show(until, currency)})."
-    )
+    idle = format_time(cluster.spec.idle_timeout)
+    return f"{text}; unused, it stops itself after {idle} ({money.show(until, currency)})."
 
 
 def still_running(cluster: Cluster) -> str:

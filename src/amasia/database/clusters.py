@@ -103,3 +103,9 @@ def log(tx: Connection, cluster_id: str, machine_id: str | None, after: int, lim
     if machine_id:
         query = query.where(logs.c.machine_id == machine_id)
     return every(tx, query.order_by(logs.c.id).limit(limit), LogLine)
+
+
+def last_log(tx: Connection, cluster_id: str, pieces: int) -> list[LogLine]:
+    """What its machines shipped last, oldest first."""
+    query = select(logs).where(logs.c.cluster_id == cluster_id).order_by(logs.c.id.desc()).limit(pieces)
+    return list(reversed(every(tx, query, LogLine)))

@@ -126,6 +126,12 @@ def log(db: Database, workspace: str, cluster_id: str, machine_id: str | None, a
         return rows.log(tx, _known(tx, workspace, cluster_id).id, machine_id, after, limit=500)
 
 
+def tail(db: Database, workspace: str, cluster_id: str, pieces: int = 40) -> list[LogLine]:
+    """The last pieces of the log, oldest first, for somebody who looks at the end of it."""
+    with db.read() as tx:
+        return rows.last_log(tx, _known(tx, workspace, cluster_id).id, pieces)
+
+
 def live(db: Database) -> list[Cluster]:
     with db.read() as tx:
         return rows.live(tx)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 import boto3
@@ -115,7 +116,7 @@ def _lease(
             "access_key": given["AccessKeyId"],
             "secret_key": given["SecretAccessKey"],
             "session_token": given["SessionToken"],
-            "expires_at": given["Expiration"],
+            "expires_at": given["Expiration"].astimezone(UTC),  # Icechunk takes no other zone
         }
     )
 

@@ -1,0 +1,117 @@
+"""Who looks at a page: the session's cookie, what it may do, and where a form may come from."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request, Response
+
+from amasia import errors
+from amasia.database.engine import Database
+from amasia.models.clusters import Cluster
+from amasia.models.permissions import Permission, Role, may
+from amasia.models.users import Principal
+from amasia.services import access
+from amasia.services.users import SESSION
+from amasia.settings import ServerSettings
+
+HOME = "/"
+
+
+def database(request: Request) -> Database:
+    db: Database = request.app.state.db
+    return db
+
+
+def settings(request: Request) -> ServerSettings:
+    found: ServerSettings = request.app.state.settings
+    return found
+
+
+def source(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def cookie_name(found: ServerSettings) -> str:
+    """Browsers keep cookies by host and not by port, so two control planes of one computer need two names."""
+    return f"__Host-amasia-{found.port}" if _https(found) else f"amasia-{found.port}"
+
+
+def principal(request: Request) -> Principal:
+    """Whoever holds the session's token."""
+    secret = request.cookies.get(cookie_name(settings(request)), "")
+    return access.principal(database(request), secret, source(request))
+
+
+Db = Annotated[Database, Depends(database)]
+Settings = Annotated[ServerSettings, Depends(settings)]
+Who = Annotated[Principal, Depends(principal)]
+
+
+class Grant:
+    """A principal in a workspace, and the role they have there."""
+
+    def __init__(self, who: Principal, role: Role) -> None:
+        self.who = who
+        self.role = role
+
+    def may_see_log(self, cluster: Cluster) -> bool:
+        return self.who.user == cluster.owner or may(self.role, Permission.manage)
+
+    def may_stop(self, cluster: Cluster) -> bool:
+        """As the API has it: who may run at all, their own; who manages, anybody's."""
+        return may(self.role, Permission.run) and self.may_see_log(cluster)
+
+
+def reader(db: Db, who: Who, workspace: str) -> Grant:
+    return Grant(who, access.require(db, who, workspace, Permission.read, "console.read"))
+
+
+def runner(db: Db, who: Who, workspace: str) -> Grant:
+    return Grant(who, access.require(db, who, workspace, Permission.run, "cluster.run"))
+
+
+Reader = Annotated[Grant, Depends(reader)]
+Runner = Annotated[Grant, Depends(runner)]
+
+
+def same_origin(request: Request) -> None:
+    """Refuse a form that another site sent. The cookie is SameSite=Strict; this stands behind it."""
+    if request.method in ("GET", "HEAD"):
+        return
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin", "")
+    host = request.headers.get("host", "")
+    # Origin wins where both are there: a proxy may end https, so the scheme is not compared, host and port are.
+    if site in (None, "same-origin", "none") and (urlsplit(origin).netloc == host if origin else site is not None):
+        return
+    raise errors.PermissionDenied(
+        f"This form came from {origin or 'an unknown place'}, and only this console's own pages may send it.",
+        cure="Open the console itself and press the button there.",
+    )
+
+
+def local(path: str) -> str:
+    """A path of this console to go on to; home for whatever else a link tries to send people to."""
+    parts = urlsplit(path)
+    plain = path.isprintable() and "\\" not in path and not parts.scheme and not parts.netloc
+    return path if plain and path.startswith("/") and not path.startswith("//") else HOME
+
+
+def keep(response: Response, found: ServerSettings, secret: str) -> None:
+    response.set_cookie(
+        cookie_name(found),
+        secret,
+        max_age=int(SESSION.total_seconds()),
+        path="/",
+        secure=_https(found),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def forget(response: Response, found: ServerSettings) -> None:
+    response.delete_cookie(cookie_name(found), path="/", secure=_https(found), httponly=True, samesite="strict")
+
+
+def _https(found: ServerSettings) -> bool:
+    return found.url.startswith("https://")

@@ -1,0 +1,47 @@
+"""The console as an application of its own beside the API: each keeps its own kind of errors."""
+
+from fastapi import Depends, FastAPI
+from starlette.responses import Response
+from starlette.routing import Match, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from amasia.database.engine import Database
+from amasia.settings import ServerSettings
+from amasia.web import answers, clusters, pages, repositories, users, workspaces
+from amasia.web.access import same_origin
+
+
+class Files(StaticFiles):
+    """Our own scripts and styles. Their addresses change with their content, so a browser asks once."""
+
+    def file_response(self, *args: object, **keywords: object) -> Response:
+        response = super().file_response(*args, **keywords)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+class Beside(Mount):
+    """All paths but the API's, which answers unknown ones itself."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope.get("path", "").startswith("/v1/"):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def create(db: Database, settings: ServerSettings) -> FastAPI:
+    """The pages alone."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(same_origin)])
+    app.state.db = db
+    app.state.settings = settings
+    answers.install(app)
+    app.mount("/-/static", Files(directory=pages.STATIC))
+    for noun in (users, workspaces, clusters, repositories):
+        app.include_router(noun.router)
+    return app
+
+
+def install(app: FastAPI, db: Database, settings: ServerSettings) -> None:
+    """Serve the console on every path of ``app`` that is not the API's. Call it after the API's routes are there."""
+    app.router.routes.append(Beside("", app=answers.Guarded(create(db, settings)), name="console"))

@@ -1,0 +1,124 @@
+"""Templates and how they say money, times and sizes. All that goes into a page is escaped, except our own pictures."""
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from amasia import __version__
+from amasia.models.base import NAME, now
+from amasia.models.money import show
+from amasia.models.repositories import Input
+from amasia.models.users import Me
+from amasia.services import users
+from amasia.web import pictures
+from amasia.web.access import Db, Grant
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+def render(request: Request, template: str, *, status: int = 200, **data: Any) -> HTMLResponse:
+    text = _environment.get_template(template).render(request=request, path=request.url.path, **data)
+    return HTMLResponse(text, status_code=status)
+
+
+def place(db: Db, grant: Grant, workspace: str, section: str) -> dict[str, Any]:
+    """What the frame of every page of a workspace shows."""
+    me: Me = users.me(db, grant.who, __version__)
+    mine = sorted(membership.workspace for membership in me.memberships)
+    return {"me": me.user, "grant": grant, "workspace": workspace, "workspaces": mine, "section": section}
+
+
+def per_hour(amount: int, currency: str) -> str:
+    return f"{show(amount, currency)}/h"
+
+
+def span(seconds: float) -> str:
+    """``42 s``, ``3 min``, ``2 h 10 min``, ``3 d 4 h``."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes = whole // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def ago(at: datetime) -> str:
+    seconds = (now() - at).total_seconds()
+    return "just now" if seconds < 5 else f"{span(seconds)} ago"
+
+
+def machine_time(milliseconds: int) -> str:
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: int) -> str:
+    """Bytes as ``512 MiB`` or ``1.5 GiB``."""
+    gib = count / 2**30
+    return f"{gib:.1f} GiB" if gib >= 1 else f"{count / 2**20:.0f} MiB"
+
+
+def moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def address(found: Input) -> str:
+    """The page of an input; empty where a client wrote down something that names no repository."""
+    workspace, slash, name = found.repository.partition("/")
+    if not slash or not NAME.fullmatch(workspace) or not NAME.fullmatch(name):
+        return ""
+    return f"/{workspace}/repositories/{name}#{quote(found.snapshot, safe='')}"
+
+
+def static(name: str) -> str:
+    """The address of a file of ours; it changes with the content, so browsers may keep it."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+    return f"/-/static/{name}?v={digest}"
+
+
+def _make() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "money": show,
+        "per_hour": per_hour,
+        "address": address,
+        "ago": ago,
+        "span": span,
+        "moment": moment,
+        "size": size,
+        "machine_time": machine_time,
+    }
+    made.globals |= {
+        "budget_bar": lambda budget: Markup(pictures.budget(budget)),  # noqa: S704
+        "share_bar": lambda part, whole: Markup(pictures.share(part, whole)),  # noqa: S704
+        "timeline": lambda machines: Markup(pictures.timeline(machines, now())),  # noqa: S704
+        "stages": pictures.STAGES,
+        "now": now,
+        "version": __version__,
+        "static": {path.name: static(path.name) for path in STATIC.iterdir()},
+    }
+    return made
+
+
+_environment = _make()

@@ -1,0 +1,52 @@
+"""The first page: what runs, whose, what it costs; and the bill."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from amasia import __version__, errors
+from amasia.models.clusters import ClusterStatus
+from amasia.services import budgets, clusters, users
+from amasia.web import pages
+from amasia.web.access import Db, Reader, Who
+
+router = APIRouter()
+
+ENDED = 8
+"""Ended clusters that are shown."""
+LOOK_BACK = 60
+
+
+@router.get("/")
+def first(db: Db, who: Who) -> Response:
+    mine = sorted(membership.workspace for membership in users.me(db, who, __version__).memberships)
+    if not mine:
+        raise errors.NotFound(
+            f"{who.user} is a member of no workspace yet.",
+            cure="Ask an admin of one to add you: `amasia workspace add-member`.",
+        )
+    return RedirectResponse(f"/{mine[0]}", status_code=303)
+
+
+@router.get("/{workspace}")
+def home(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
+    live = clusters.find(db, workspace, live=True)
+    ended = [one for one in clusters.find(db, workspace, limit=LOOK_BACK) if one.status is ClusterStatus.stopped]
+    return pages.render(
+        request,
+        "home.html",
+        **pages.place(db, grant, workspace, "home"),
+        live=live,
+        ended=ended[:ENDED],
+        budget=budgets.get(db, workspace),
+    )
+
+
+@router.get("/{workspace}/costs")
+def costs(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
+    return pages.render(
+        request,
+        "costs.html",
+        **pages.place(db, grant, workspace, "costs"),
+        costs=budgets.costs(db, workspace, None),
+        budget=budgets.get(db, workspace),
+    )

@@ -1,0 +1,194 @@
+"""What the pages say, and that nothing in them is ever run."""
+
+from html import escape
+
+from structlog.testing import capture_logs
+
+from amasia.database import clusters as cluster_rows
+from amasia.models.repositories import Input
+from amasia.services import clusters, machines
+from amasia.web import answers, pages
+
+from .conftest import charge, commit, end, repository, start
+
+HOSTILE = """<script>alert("1")</script>"><img src=x onerror='alert(2)'>{{ 7 * 7 }}"""
+
+
+def test_every_answer_carries_the_headers_that_keep_a_browser_safe(world, as_, anybody):
+    start(world, world.ada)
+    ada = as_("ada")
+    for answer in (
+        ada.get("/lab"),
+        ada.get("/nowhere"),
+        anybody.get("/lab"),
+        anybody.get("/-/sign-in"),
+        anybody.get("/-/static/console.css"),
+        anybody.post("/-/sign-in", headers={"Sec-Fetch-Site": "cross-site"}),
+    ):
+        for name, value in answers.HEADERS.items():
+            assert answer.headers[name] == value
+        assert "unsafe" not in answer.headers["content-security-policy"]
+    assert ada.get("/lab").headers["cache-control"] == "no-store"
+    assert "immutable" in anybody.get("/-/static/console.css").headers["cache-control"]
+
+
+def test_pages_hold_no_inline_script_style_or_foreign_address(world, as_, story):
+    ada = as_("ada")
+    for path in ("/lab", f"/lab/clusters/{story.id}", "/lab/repositories/climatology", "/lab/costs", "/-/sign-in"):
+        text = ada.get(path).text
+        assert " style=" not in text
+        assert "<style" not in text
+        assert " on" + "click" not in text
+        assert text.count("<script") == text.count('<script src="/-/static/')
+        assert "http://" not in text.replace("http://www.w3.org", "")
+        assert "https://" not in text
+
+
+def test_hostile_messages_notices_reasons_and_log_lines_are_shown_as_text(world, as_):
+    repository(world, "data", HOSTILE)
+    made = start(world, world.ada, log=HOSTILE + "\n")
+    commit(world, world.ada, "data", HOSTILE, cluster=made, inputs=(Input(repository=HOSTILE, snapshot=HOSTILE),))
+    with world.db.write() as tx:
+        cluster_rows.add_notice(tx, made.id, HOSTILE)
+        cluster_rows.wish_stop(tx, made.id, HOSTILE)
+    ada = as_("ada")
+    for path in (
+        "/lab",
+        f"/lab/clusters/{made.id}",
+        "/lab/repositories",
+        "/lab/repositories/data",
+        "/<script>alert(3)",
+    ):
+        text = ada.get(path).text
+        assert "alert" in text, path
+        assert "<script>" not in text
+        assert "<img src=x" not in text
+        assert "49" not in text[text.index("alert") : text.index("alert") + 200]
+    assert escape(HOSTILE).replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in ada.get("/lab").text
+
+
+def test_an_input_that_names_no_repository_leads_nowhere():
+    assert pages.address(Input(repository="lab/data", snapshot="AB/C")) == "/lab/repositories/data#AB%2FC"
+    for name in ("/evil.example", "//evil.example/x", "javascript:alert(1)", "lab", "lab/../x", "a/b/c", ""):
+        assert pages.address(Input(repository=name, snapshot="S")) == ""
+
+
+def test_home_tells_whose_it_is_how_large_it_is_and_what_it_costs(world, as_):
+    made = start(world, world.bo, name="of-bo", workers=2)
+    charge(world, made, 123_456, 60_000)
+    text = " ".join(as_("ada").get("/lab").text.split())
+    assert "of-bo</a><small>bo</small>" in text
+    assert ">2 of 2<" in text
+    # three machines at 0.045 an hour
+    assert ">0.14 EUR<" in text
+    assert ">0.12 EUR<" in text
+    assert "0.12 EUR spent and" in text
+    assert "of 1.00 EUR" in text
+
+
+def test_what_ended_is_shown_with_its_reason_and_no_button(world, as_):
+    made = start(world, world.ada)
+    end(world, made, world.ada)
+    text = as_("ada").get("/lab").text
+    assert "Nothing runs" in text
+    assert "ada stopped it" in text
+    assert "popover" not in text
+    assert "hx-trigger" not in as_("ada").get(f"/lab/clusters/{made.id}").text
+
+
+def test_a_cluster_page_tells_machines_stages_and_the_end_of_the_log(world, as_):
+    made = start(world, world.ada, workers=1, log="".join(f"line {n}\n" for n in range(300)))
+    text = as_("ada").get(f"/lab/clusters/{made.id}").text
+    assert "worker 0: machine asked for" in text
+    assert "process up 0.0 s" in text
+    assert "<code>line 299</code>" in text
+    assert "<code>line 50</code>" not in text
+    assert text.count("<code>line ") == 200
+
+
+def test_a_machine_that_ended_says_why(world, as_):
+    made = start(world, world.ada, workers=1)
+    machines.gone(world.db, made.machines[1], None)
+    text = as_("ada").get(f"/lab/clusters/{made.id}").text
+    assert "it is gone, and its provider knows no reason" in text
+    assert "worker 0 ended" in text
+
+
+def test_history_tells_where_each_commit_comes_from(world, as_):
+    repository(world, "source")
+    repository(world, "result")
+    made = start(world, world.ada)
+    charge(world, made, 450_000, 1000)
+    source = commit(world, world.bo, "source", "Ingest")
+    inputs = (Input(repository="lab/source", snapshot=source.snapshot),)
+    landed = commit(world, world.ada, "result", "Climatology", cluster=made, inputs=inputs)
+    text = as_("bo").get("/lab/repositories/result").text
+    for told in (
+        landed.snapshot[:8],
+        "Climatology",
+        "<b>ada</b>",
+        f'href="/lab/repositories/source#{source.snapshot}"',
+        world.environment_hash[:12],
+        "git 4f31962",
+        'href="/lab/clusters/running-one"',
+        "0.45 EUR",
+        "amasia://lab/result",
+    ):
+        assert told in text, told
+
+
+def test_costs_are_cut_by_user_cluster_and_repository(world, as_):
+    repository(world, "result")
+    made = start(world, world.ada, name="big")
+    charge(world, made, 450_000, 90_000)
+    commit(world, world.ada, "result", "Climatology", cluster=made)
+    charge(world, made, 50_000, 10_000)
+    text = " ".join(as_("bo").get("/lab/costs").text.split())
+    for key, amount in (
+        ("ada", "0.50 EUR"),
+        ("big", "0.50 EUR"),
+        ("result", "0.45 EUR"),
+        ("(no commit)", "0.0500 EUR"),
+    ):
+        row = text[text.index(f'<th scope="row">{key}</th>') :]
+        assert row[: row.index("</tr>")].endswith(f'<td class="n">{amount}</td> ')
+
+
+def test_unknown_things_are_pages_with_a_cure(world, as_):
+    ada = as_("ada")
+    for path, told in (
+        ("/lab/clusters/none", "has no cluster"),
+        ("/lab/repositories/none", "There is no repository"),
+        ("/lab/none", "There is no such page"),
+    ):
+        answer = ada.get(path)
+        assert answer.status_code == 404
+        assert told in answer.text
+        assert "<!doctype html>" in answer.text
+
+
+def test_the_api_keeps_its_own_errors(as_):
+    ada = as_("ada")
+    for method, path, status in (("GET", "/v1/none", 404), ("POST", "/v1/health", 405), ("GET", "/v1/me", 401)):
+        answer = ada.request(method, path)
+        assert answer.status_code == status
+        assert set(answer.json()) == {"kind", "message", "cure", "detail"}
+
+
+def test_a_bug_is_a_page_with_an_id_and_no_traceback(as_, site):
+    ada = as_("ada")
+    site.router.routes[-1].app.app.state.db = None
+    with capture_logs() as logged:
+        answer = ada.get("/lab")
+    assert answer.status_code == 500
+    assert f"This is a bug in Amasia (id {logged[0]['id']})." in answer.text
+    assert "NoneType" not in answer.text
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_a_stop_may_be_repeated(world, as_):
+    made = start(world, world.ada)
+    ada = as_("ada")
+    for _ in range(2):
+        assert ada.post(f"/lab/clusters/{made.id}/stop").headers["location"] == "/lab"
+    assert clusters.get(world.db, "lab", made.id).reason == "ada stopped it"
