@@ -48,7 +48,8 @@ def _timed(clone: Path, what: str, goal: float, target: str) -> Line:
 def _environ(base: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(OWN)}
     home = base / "person"
-    fresh = {name: str(home / part) for name, part in (("HOME", ""), ("XDG_CONFIG_HOME", ".config"),
-             ("XDG_DATA_HOME", ".local/share"), ("XDG_CACHE_HOME", ".cache"), ("UV_CACHE_DIR", ".cache/uv"))}  # fmt: skip
+    places = {"CONFIG": ".config", "DATA": ".local/share", "CACHE": ".cache"}
+    fresh = {f"XDG_{name}_HOME": str(home / place) for name, place in places.items()}
+    fresh |= {"HOME": str(home), "UV_CACHE_DIR": str(home / ".cache" / "uv")}
     home.mkdir(exist_ok=True)
     return kept | fresh

@@ -1,4 +1,7 @@
-"""``make show-house``: every promise of the house that a machine can prove, as a table. Exit status 1 if one falls short."""
+"""``make show-house``: every promise of the house that a machine can prove, as a table.
+
+Exit status 1 if one falls short.
+"""
 
 import argparse
 import json
