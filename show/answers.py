@@ -33,9 +33,8 @@ def compare(place: Place, facts: Facts) -> Iterator[Line]:
         with ExitStack() as stack:
             parts = [stack.enter_context(_open(path)) for path in files]
             whole = xr.concat(parts, dim) if len(parts) > 1 else parts[0]
-            timed = whole[
-                [name for name in whole.data_vars if dim in whole[name].dims and _is_real(whole[name])]
-            ].load()
+            names = [name for name in whole.data_vars if dim in whole[name].dims and whole[name].dtype.kind == "f"]
+            timed = whole[names].load()
         months = timed.groupby(f"{dim}.month")
         normals = months.mean()
         yield _compare(what, f"{group}/normals", normals)
