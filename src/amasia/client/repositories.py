@@ -53,6 +53,8 @@ class LeaseSource:
 
     workspace: str
     repository: str
+    repository_id: str
+    """Keeps leases apart when a repository is deleted and another one gets its name."""
     mode: str
 
     def __call__(self) -> Lease:
@@ -74,7 +76,7 @@ class Repository:
     def __init__(self, record: models.Repository, mode: Mode) -> None:
         self.record = record
         self.mode = mode
-        self._source = LeaseSource(record.workspace, record.name, mode)
+        self._source = LeaseSource(record.workspace, record.name, record.id, mode)
         self.repo: icechunk.Repository = stores.open(self._source)
 
     @property
