@@ -122,8 +122,11 @@ class Repository:
         """Paths of the groups that hold arrays; ``"/"`` is the root."""
         session = self._reading(self.snapshot(ref))
         with translated(self._source):
-            arrays = [path for path, node in zarr.open_group(session.store, mode="r").members(max_depth=None)
-                      if isinstance(node, zarr.Array)]  # fmt: skip
+            try:
+                members = zarr.open_group(session.store, mode="r").members(max_depth=None)
+            except zarr.errors.GroupNotFoundError:  # nothing was ever written
+                return []
+        arrays = [path for path, node in members if isinstance(node, zarr.Array)]
         return sorted({path.rpartition("/")[0] or "/" for path in arrays})
 
     def to_xarray(
