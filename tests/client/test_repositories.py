@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,11 +127,6 @@ def test_a_notebook_shows_it_with_everything_escaped(name: str) -> None:
     assert "<script" not in html
     assert "&lt;script" in html
     assert name in html
-
-
-def test_the_script_s_code_version_is_that_of_its_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "script.py"), raising=False)
-    assert repositories.code_version() == ""
 
 
 @pytest.mark.parametrize("words", [["list"], ["show", "NAME"], ["log", "NAME"], ["show", "NAME", "--group", "a"]])
