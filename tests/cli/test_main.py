@@ -29,8 +29,6 @@ def commands(found: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ..
     return [each for name, one in inner.items() for each in commands(one, (*path, name))]
 
 
-
-
 def test_help_takes_less_than_400_ms_and_names_every_word() -> None:
     seconds = []
     for _ in range(3):

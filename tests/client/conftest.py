@@ -14,16 +14,12 @@ from fastapi import FastAPI
 
 from amasia import server
 from amasia.api import app as api
-from amasia.client import repositories
 from amasia.client.transport import Connection
 from amasia.database.engine import Database
 from amasia.models.environments import Environment, EnvironmentRecord
 from amasia.models.locations import Offer
-from amasia.models.repositories import Bucket, BucketKind, BucketRequest
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
-from amasia.reconcilers import repositories as reconcilers
-from amasia.reconcilers.loops import Loop
 from amasia.services import users, workspaces
 from amasia.settings import ServerSettings, save_profile
 
@@ -80,20 +76,3 @@ def serving(app: FastAPI) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         running.should_exit = True
         thread.join(10)
-
-
-@pytest.fixture
-def lake(control_plane: ControlPlane, tmp_path: Path) -> Iterator[str]:
-    """The repository demo/lake in a bucket that is a directory, with the loops that make and index repositories."""
-    db = control_plane.db
-    loops = [
-        Loop("repositories", 0.05, lambda: reconcilers.create(db)),
-        Loop("history", 0.1, lambda: reconcilers.index(db)),
-    ]
-    for loop in loops:
-        loop.start()
-    wish = BucketRequest(name="shelf", kind=BucketKind.directory, uri=str(tmp_path / "shelf"))
-    control_plane.link.post("/v1/workspaces/demo/buckets", wish, Bucket)
-    yield repositories.create("demo/lake", bucket="shelf").full_name
-    for loop in loops:
-        loop.stop()

@@ -1,153 +1,176 @@
-"""A scientist's repository, against the real API, in a bucket that is a directory."""
+"""Repositories as a scientist holds them, on a real control plane with its real object store."""
 
+import json
 import pickle
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 
 from amasia import errors
 from amasia.client import repositories
-from amasia.client.repositories import LeaseSource, open_repo
+from amasia.client.transport import connect
+from amasia.models.base import Page, new_id
+from amasia.models.repositories import Commit
+from amasia.settings import client_settings
+from tests.client.houses import House, house
+
+NEMO = [f"ocean/nemo_1m_20150{a}01-20150{a + 1}01_grid-T.nc" for a in (1, 2, 3)]
 
 
-def series(start: str, steps: int, offset: float = 0.0) -> xr.Dataset:
-    times = pd.date_range(start, periods=steps, freq="D")
-    values = np.arange(steps * 6, dtype="float32").reshape(steps, 2, 3) + offset
-    data = xr.DataArray(values, dims=("time", "lat", "lon"), attrs={"units": "K", "standard_name": "air_temperature"})
-    return xr.Dataset({"t": data}, coords={"time": times, "lat": [0.0, 1.0], "lon": [0.0, 1.0, 2.0]})
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house(tmp_path_factory.mktemp("house")) as made:
+        yield made
 
 
 @pytest.fixture
-def repo(lake):
-    found = open_repo(lake, mode="write")
-    found.write(series("2026-01-01", 10), "The first days", group="days", growing="time")
-    return found
+def name(up: House, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A repository of the test's own, in a process that is signed in."""
+    for key, value in up.variables.items():
+        monkeypatch.setenv(key, value)
+    name = f"demo/{new_id('test')}"
+    repositories.create(name)
+    return name
 
 
-def test_what_was_written_is_what_is_opened_by_its_address(repo):
-    ds = xr.open_dataset("amasia://demo/lake", engine="amasia", group="days")
-    xr.testing.assert_identical(ds.load().drop_encoding(), series("2026-01-01", 10))
+def series(start: str = "2020-01-01", steps: int = 3) -> xr.Dataset:
+    values = np.arange(steps * 4, dtype="f4").reshape(steps, 2, 2)
+    coords = {"time": xr.date_range(start, periods=steps, freq="D"), "x": [1.0, 2.0], "y": [1.0, 2.0]}
+    return xr.Dataset({"t": (("time", "y", "x"), values)}, coords)
 
 
-def test_the_engine_is_found_from_the_address_alone(repo):
-    assert xr.open_dataset("amasia://demo/lake", group="days").sizes["time"] == 10
+def test_files_go_in_with_one_commit_each_and_a_reader_keeps_what_it_opened(name: str, data: Path) -> None:
+    repo = repositories.open_repo(name, mode="write")
+    (first,) = repo.ingest([data / NEMO[0]], group="ocean", append_dim="time_counter")
+    early = repositories.open_repo(name).to_xarray("ocean", chunks={})
+    done = repo.ingest([data / file for file in NEMO[1:]], group="ocean", append_dim="time_counter")
+    assert [one.appended for one in (first, *done)] == [False, True, True]
+    assert early.sizes["time_counter"] == 1
+    with xr.open_dataset(data / NEMO[0], engine="h5netcdf") as expected:
+        xr.testing.assert_equal(early.compute(), expected)
+    assert repo.to_xarray("ocean").sizes["time_counter"] == 3
+    log = repo.log()
+    assert [commit.snapshot for commit in log[:3]] == [done[1].snapshot, done[0].snapshot, first.snapshot]
+    assert repo.groups() == ["ocean"]
 
 
-def test_a_reader_of_a_snapshot_sees_it_unchanged_while_more_arrives(repo):
-    first = repo.snapshot()
-    reader = xr.open_dataset(f"amasia://demo/lake@{first}", engine="amasia", group="days", chunks={})
-    repo.append(series("2026-01-11", 5, 100), "time", "More days", group="days")
-    assert reader.t.compute().sizes["time"] == 10
-    assert repo.to_xarray("days").sizes["time"] == 15
-    assert repo.to_xarray("days", ref=first).sizes["time"] == 10
-
-
-def test_two_snapshots_of_one_address_have_different_names_in_dask(repo):
-    before = xr.open_dataset("amasia://demo/lake", engine="amasia", group="days", chunks={})
-    repo.write(series("2026-01-01", 10, 500), "Corrected", group="days", mode="w")
-    after = xr.open_dataset("amasia://demo/lake", engine="amasia", group="days", chunks={})
-    assert set(before.t.data.dask).isdisjoint(after.t.data.dask)
-    assert float((after.t - before.t).max()) == 500
-
-
-def test_a_commit_says_who_made_it_from_what(repo):
-    source = repo.snapshot()
-    ds = xr.open_dataset("amasia://demo/lake", engine="amasia", group="days", chunks={"time": 5})
-    repo.write(ds.mean("time"), "Their mean", group="mean")
+def test_a_result_says_who_made_it_and_from_what(name: str) -> None:
+    repo = repositories.open_repo(name, mode="write")
+    source = repo.write(series(), "source", group="in", inputs=())
+    result = repo.to_xarray("in", chunks={}).mean("time")
+    repo.write(result, "mean", group="out")
     newest = repo.log()[0]
-    assert newest.message == "Their mean"
-    assert newest.provenance.user == "ada"
-    assert [str(found) for found in newest.provenance.inputs] == [f"demo/lake@{source}"]
+    assert newest.provenance is not None
+    assert newest.provenance.user
+    assert [str(one) for one in newest.provenance.inputs] == [f"{name}@{source}"]
+    assert newest.metadata["amasia"]["commit_id"] == newest.provenance.commit_id
+    assert repo.log()[1].provenance.inputs == ()
 
 
-def test_the_control_plane_indexes_what_was_committed(repo, control_plane):
-    from amasia.models.base import Page
-    from amasia.models.repositories import Commit
+def test_the_source_of_leases_is_pickled_without_a_secret(name: str) -> None:
+    source = repositories.LeaseSource(*name.split("/"), "read")
+    content = pickle.dumps(source)
+    token = client_settings().token.get_secret_value()
+    assert token
+    assert token.encode() not in content
+    lease = pickle.loads(content)()
+    assert lease.prefix.startswith("demo/re-")
 
-    deadline = time.monotonic() + 20
+
+def test_a_repository_opened_for_reading_writes_nothing(name: str) -> None:
+    with pytest.raises(errors.PermissionDenied, match=f"{name} was opened for reading"):
+        repositories.open_repo(name).write(series(), "no")
+    assert len(repositories.open_repo(name).log()) == 1
+
+
+@pytest.mark.parametrize("bad", ["cut", "mixed", "shifted"])
+def test_a_bad_input_leaves_the_history_as_it_was(name: str, data: Path, tmp_path: Path, bad: str) -> None:
+    repo = repositories.open_repo(name, mode="write")
+    repo.ingest([data / NEMO[1]], group="ocean", append_dim="time_counter")
+    before = repo.log()
+    cut = tmp_path / "cut.nc"
+    cut.write_bytes((data / NEMO[2]).read_bytes()[:700_000])
+    file, error = {
+        "cut": (cut, errors.CorruptFile),
+        "mixed": (data / "grib/nam.t00z.awp21100.tm00.grib2", errors.MixedGrids),
+        "shifted": (data / NEMO[0], errors.DoesNotFit),
+    }[bad]
+    with pytest.raises(error, match=file.name):
+        repo.ingest([file], group="ocean", append_dim="time_counter")
+    assert repo.log() == before
+
+
+def test_branches_tags_and_snapshots_are_found_and_what_is_not_there_is_named(name: str) -> None:
+    repo = repositories.open_repo(name, mode="write")
+    first = repo.write(series(), "one", group="a")
+    repo.append(series("2020-01-04"), "time", "two", group="a")
+    repo.repo.create_tag("v1", snapshot_id=first)
+    assert repo.to_xarray("a", ref="v1").sizes["time"] == repo.to_xarray("a", ref=first).sizes["time"] == 3
+    assert repo.to_xarray("a").sizes["time"] == 6
+    assert repo.log("v1")[0].snapshot == first
+    for ref in ("nope", "AAAAAAAAAAAAAAAAAAAA"):
+        with pytest.raises(errors.NotFound, match=ref):
+            repo.to_xarray("a", ref=ref)
+    with pytest.raises(errors.NotFound, match=r"no group 'b'.*It has: a"):
+        repo.to_xarray("b")
+    with pytest.raises(errors.NotFound, match="nowhere"):
+        repositories.open_repo("demo/nowhere")
+
+
+def test_a_notebook_shows_it_with_everything_escaped(name: str) -> None:
+    repo = repositories.open_repo(name, mode="write")
+    assert repo.groups() == []
+    assert "none yet" in repo._repr_html_()
+    repo.write(series(), "<script>alert(1)</script>", group="a")
+    html = repo._repr_html_()
+    assert "<script" not in html
+    assert "&lt;script" in html
+    assert name in html
+
+
+@pytest.mark.parametrize("words", [["list"], ["show", "NAME"], ["log", "NAME"], ["show", "NAME", "--group", "a"]])
+def test_the_command_line_prints_only_data_as_json(up: House, name: str, words: list[str]) -> None:
+
+    repositories.open_repo(name, mode="write").write(series(), "one", group="a")
+    done = up.run("repo", *[name if word == "NAME" else word for word in words], "--json")
+    assert done.returncode == 0, done.stderr
+    assert name.partition("/")[2] in json.dumps(json.loads(done.stdout))
+
+
+def test_the_command_line_ingests_and_refuses_with_a_status(up: House, name: str, data: Path) -> None:
+    done = up.run("repo", "ingest", name, str(data / "reanalysis/air.nc"), "--json")
+    assert done.returncode == 0, done.stderr
+    done = up.run("repo", "ingest", name, str(data / "climatology/coads_climatology.cdf"))
+    assert done.returncode == 1
+    assert "hour since 0000-01-01" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert len(repositories.open_repo(name).log()) == 2
+
+
+def test_a_repository_that_was_deleted_can_be_made_again_and_is_empty(name: str) -> None:
+    repositories.open_repo(name, mode="write").write(series(), "Something", group="a")
+    repositories.delete(name)
+    with pytest.raises(errors.NotFound, match="no repository"):
+        repositories.open_repo(name)
+    repositories.create(name)
+    again = repositories.open_repo(name, mode="write")
+    assert again.groups() == []
+    again.write(series(), "Something else", group="b")
+    assert again.groups() == ["b"]
+
+
+def test_the_control_plane_indexes_what_was_committed(name: str) -> None:
+    snapshot = repositories.open_repo(name, mode="write").write(series(), "Indexed", group="a")
+    path = f"/v1/workspaces/demo/repositories/{name.partition('/')[2]}/commits"
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        found = control_plane.link.get("/v1/workspaces/demo/repositories/lake/commits", Page[Commit]).items
+        found = connect().get(path, Page[Commit]).items
         if len(found) == 2 and found[0].parent:
             break
-        time.sleep(0.1)
-    assert [commit.message for commit in found] == ["The first days", "Repository initialized"]
-    assert found[0].snapshot == repo.snapshot()
-
-
-def test_several_groups_go_into_one_commit(repo):
-    snapshot = repo.write({"a": series("2026-01-01", 2), "b/c": series("2026-01-01", 3)}, "Two at once", group="x")
-    assert repo.log()[0].snapshot == snapshot
-    assert {"x/a", "x/b/c"} <= set(repo.groups())
-    tree = xr.open_datatree("amasia://demo/lake", engine="amasia")
-    assert tree["x/b/c"].sizes["time"] == 3
-
-
-def test_a_file_is_ingested_and_the_next_is_appended(repo, tmp_path):
-    one, two = tmp_path / "one.nc", tmp_path / "two.nc"
-    series("2026-02-01", 4).to_netcdf(one, engine="h5netcdf")
-    series("2026-02-05", 4, 50).to_netcdf(two, engine="h5netcdf")
-    taken = repo.ingest([one, two], group="feb", append_dim="time")
-    assert [found.appended for found in taken] == [False, True]
-    assert len({found.snapshot for found in taken}) == 2
-    with xr.open_mfdataset([one, two], engine="h5netcdf") as expected:
-        xr.testing.assert_equal(repo.to_xarray("feb").load(), expected.load())
-
-
-def test_a_bad_file_changes_nothing_and_is_named(repo, tmp_path):
-    before = repo.snapshot()
-    bad = tmp_path / "bad.nc"
-    bad.write_bytes(b"CDF\x01 and then nothing of worth")
-    with pytest.raises(errors.CorruptFile, match=r"bad\.nc"):
-        repo.ingest([bad])
-    assert repo.snapshot() == before
-
-
-def test_an_append_that_does_not_fit_changes_nothing_and_says_what(repo):
-    before = repo.snapshot()
-    with pytest.raises(errors.DoesNotFit, match="overlap"):
-        repo.append(series("2026-01-05", 3), "time", "Again", group="days")
-    with pytest.raises(errors.DoesNotFit, match="dtype"):
-        repo.append(series("2026-01-11", 3).astype("float64"), "time", "Wider", group="days")
-    assert repo.snapshot() == before
-
-
-def test_what_was_opened_for_reading_is_not_written(repo):
-    with pytest.raises(errors.PermissionDenied, match="mode='write'"):
-        open_repo("demo/lake").write(series("2026-01-01", 1), "No", group="no")
-
-
-def test_names_that_are_not_there_are_named_with_what_is(repo):
-    with pytest.raises(errors.NotFound, match="It has: days"):
-        repo.to_xarray("nights")
-    with pytest.raises(errors.NotFound, match="no branch, tag or snapshot 'older'"):
-        repo.to_xarray("days", ref="older")
-    with pytest.raises(errors.NotFound, match="no repository demo/nothing"):
-        xr.open_dataset("amasia://demo/nothing", engine="amasia")
-    with pytest.raises(errors.InvalidRequest, match="does not name a repository"):
-        open_repo("nothing")
-
-
-def test_an_address_travels_to_workers_without_a_secret(repo, control_plane):
-    travelling = pickle.dumps(repo.to_xarray("days", chunks={}))
-    token = control_plane.link._http.headers["Authorization"].removeprefix("Bearer ")
-    assert token.encode() not in travelling
-    assert pickle.loads(travelling).t.mean().compute() == pytest.approx(29.5)
-    assert token not in repr(LeaseSource("demo", "lake", "re-1", "write"))
-
-
-def test_a_repository_that_was_deleted_can_be_made_again_and_is_empty(repo):
-    repositories.delete("demo/lake")
-    with pytest.raises(errors.NotFound):
-        open_repo("demo/lake")
-    repositories.create("demo/lake", bucket="shelf")
-    assert open_repo("demo/lake").groups() == []
-
-
-def test_a_repository_shows_itself_in_a_notebook_and_escapes_what_people_wrote(repo):
-    repo.write(series("2026-01-01", 1), "<script>alert(1)</script>", group="other")
-    html = repo._repr_html_()
-    assert "demo/lake" in html
-    assert "<script>" not in html
+        time.sleep(0.2)
+    assert [commit.message for commit in found] == ["Indexed", "Repository initialized"]
+    assert found[0].snapshot == snapshot
