@@ -42,6 +42,12 @@ def update(tx: Connection, repository_id: str, **columns: Any) -> int:
     return change(tx, repositories, repositories.c.id == repository_id, **columns)
 
 
+def indexed(tx: Connection, repository_id: str, read_at: datetime) -> None:
+    """Its index is true as of a time; what was marked after that stays marked."""
+    where = (repositories.c.id == repository_id, repositories.c.stale_since <= read_at)
+    change(tx, repositories, *where, stale_since=None)
+
+
 def remove(tx: Connection, repository_id: str) -> None:
     tx.execute(delete(commits).where(commits.c.repository_id == repository_id))
     tx.execute(delete(repositories).where(repositories.c.id == repository_id))

@@ -226,8 +226,10 @@ def index(db: Database, repository: Repository, history: Iterable[Mapping[str, A
             _index_one(tx, repository, item, known)
         for commit in rows.begun_before(tx, repository.id, since - ABANDONED_AFTER):
             rows.update_commit(tx, commit.id, status=CommitStatus.abandoned, amount=0, milliseconds=0)
-        still = rows.begun_before(tx, repository.id, since)
-        rows.update(tx, repository.id, stale_since=now() if still else None)
+        if rows.begun_before(tx, repository.id, now()):
+            rows.update(tx, repository.id, stale_since=now())
+        else:
+            rows.indexed(tx, repository.id, since)
 
 
 def _index_one(tx: Connection, repository: Repository, item: Mapping[str, Any], known: set[str]) -> None:

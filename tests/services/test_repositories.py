@@ -1,0 +1,101 @@
+from datetime import timedelta
+
+import pytest
+
+from amasia import errors
+from amasia.models.base import now
+from amasia.models.repositories import (
+    CommitDone,
+    CommitRequest,
+    Input,
+    LeaseRequest,
+    RepositoryRequest,
+    RepositoryStatus,
+)
+from amasia.services import repositories
+
+
+@pytest.fixture
+def data(world):
+    repositories.create(world.db, world.ada, "lab", RepositoryRequest(name="data"))
+    made = repositories.get(world.db, "lab", "data")
+    repositories.made(world.db, made)
+    return repositories.get(world.db, "lab", "data")
+
+
+def snapshot(name, commit_id="", parent="", minutes=0):
+    metadata = {"amasia": {"commit_id": commit_id}} if commit_id else {}
+    at = now() + timedelta(minutes=minutes)
+    return {"snapshot": name, "parent": parent, "message": f"made {name}", "at": at, "metadata": metadata}
+
+
+def test_a_repository_is_wished_first_and_nothing_is_lent_before_it_is_there(world):
+    made = repositories.create(world.db, world.ada, "lab", RepositoryRequest(name="data"))
+    assert made.status is RepositoryStatus.requested
+    with pytest.raises(errors.Conflict, match="is requested"):
+        repositories.lend(world.db, world.ada, "lab", "data", LeaseRequest())
+
+
+def test_a_name_is_taken_once(world, data):
+    with pytest.raises(errors.Conflict, match="lab/data already"):
+        repositories.create(world.db, world.ada, "lab", RepositoryRequest(name="data"))
+
+
+def test_provenance_is_the_control_planes_word(world, data):
+    request = CommitRequest(message="m", inputs=(Input(repository="lab/x", snapshot="S"),), code_version="abc")
+    found = repositories.begin_commit(world.db, world.bo, "lab", "data", request)
+    assert (found.user, found.code_version, str(found.inputs[0])) == ("bo", "abc", "lab/x@S")
+
+
+def test_nobody_commits_at_the_cost_of_another_ones_cluster(world, data):
+    cluster = world.cluster()
+    request = CommitRequest(message="m", cluster_id=cluster.id)
+    with pytest.raises(errors.NotFound, match="You have no cluster"):
+        repositories.begin_commit(world.db, world.bo, "lab", "data", request)
+
+
+def test_nobody_finishes_another_ones_commit(world, data):
+    begun = repositories.begin_commit(world.db, world.ada, "lab", "data", CommitRequest(message="m"))
+    with pytest.raises(errors.NotFound):
+        repositories.finish_commit(world.db, world.bo, "lab", "data", begun.commit_id, CommitDone(snapshot="S"))
+
+
+def test_a_commit_whose_maker_died_is_found_in_the_history(world, data):
+    begun = repositories.begin_commit(world.db, world.ada, "lab", "data", CommitRequest(message="m"))
+    repositories.index(world.db, data, [snapshot("S1", begun.commit_id, "S0"), snapshot("S0")], now())
+    found = repositories.commits(world.db, "lab", "data")
+    assert [(commit.snapshot, commit.parent) for commit in found if commit.id == begun.commit_id] == [("S1", "S0")]
+
+
+def test_a_commit_of_another_tool_is_in_the_index_too_and_once(world, data):
+    for _ in range(2):
+        repositories.index(world.db, data, [snapshot("S1"), snapshot("S0", minutes=-1)], now())
+    assert [commit.snapshot for commit in repositories.commits(world.db, "lab", "data")] == ["S1", "S0"]
+
+
+def test_what_was_committed_while_the_history_was_read_is_read_again(world, data):
+    read_at = now()
+    begun = repositories.begin_commit(world.db, world.ada, "lab", "data", CommitRequest(message="m"))
+    repositories.index(world.db, data, [snapshot("S0")], read_at)
+    assert [item.name for item in repositories.stale(world.db, now())] == ["data"]
+    repositories.index(world.db, data, [snapshot("S1", begun.commit_id), snapshot("S0")], now())
+    assert repositories.stale(world.db, now() + timedelta(minutes=1)) == []
+
+
+def test_a_commit_that_never_landed_is_given_up_and_costs_nothing(world, data):
+    begun = repositories.begin_commit(world.db, world.ada, "lab", "data", CommitRequest(message="m"))
+    repositories.index(world.db, data, [snapshot("S0")], now() + timedelta(hours=3))
+    assert begun.commit_id not in {commit.id for commit in repositories.commits(world.db, "lab", "data")}
+    assert repositories.stale(world.db, now() + timedelta(minutes=1)) == []
+
+
+def test_keys_of_a_bucket_are_neither_answered_nor_kept_in_clear(world):
+    body = repositories.BucketRequest(
+        name="lake", kind="s3", uri="s3://lake", access_key="AKIA-not-for-you", secret_key="very secret"
+    )
+    made = repositories.create_bucket(world.db, world.ada, "lab", body)
+    assert "secret" not in made.model_dump_json()
+    with world.db.read() as tx:
+        stored = tx.exec_driver_sql("SELECT keys FROM buckets WHERE name = 'lake'").scalar()
+    assert "AKIA" not in stored
+    assert "very secret" not in stored
