@@ -11,34 +11,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from icechunk.xarray import to_icechunk
 
 import amasia
-from amasia import clusters, errors
-from amasia.client.transport import connect
-from amasia.models.repositories import (
-    Commit,
-    CommitDone,
-    CommitRequest,
-    Lease,
-    LeaseRequest,
-    Mode,
-    Provenance,
-    Repository,
-    RepositoryRequest,
-    RepositoryStatus,
-)
-from amasia.stores import repositories as stores
+from amasia import clusters, errors, repositories
 
 PATIENCE = 90.0
 SPEC = {"worker_memory": "512 MiB", "quiet": True}
-OWN, SHARED = "desk", "field"
+OWN, SHARED = "demo/desk", "demo/field"
 """What the scientist's own process commits to, and what the workers commit to."""
 
 over = threading.Event()
@@ -66,22 +50,18 @@ def main(diary: Path, seed: int) -> None:
 
 
 def create(name: str) -> None:
-    where = "/v1/workspaces/demo/repositories"
     with contextlib.suppress(errors.Conflict):
-        connect().post(where, RepositoryRequest(name=name), Repository)
-    while connect().get(f"{where}/{name}", Repository, wait=5).status is not RepositoryStatus.ready:
-        time.sleep(0.1)
+        repositories.create(name)
+    repositories.open_repo(name)  # it may have been asked for before a kill
 
 
 def desk(note: Callable[..., None], dice: random.Random) -> None:
     """Small appends from this process, each in a commit."""
-    step = 0
     while not over.is_set():
         note("committing", repository=OWN)
-        snapshot = again(note, lambda step=step: write(OWN, step))
+        snapshot = again(note, lambda: write(OWN))
         if snapshot:
             note("committed", repository=OWN, snapshot=snapshot)
-        step += 1
         over.wait(dice.uniform(0.2, 1.5))
 
 
@@ -109,7 +89,9 @@ def visit(note: Callable[..., None], dice: random.Random, name: str) -> None:
     note("created", name=name, id=cluster.id)
     with cluster.get_client() as client:
         for _ in range(dice.randint(1, 3)):
-            client.submit(pow, 2, dice.randrange(1000), pure=False).result(timeout=PATIENCE)
+            note("committing", repository=SHARED)
+            snapshot = client.submit(write, SHARED, pure=False).result(timeout=PATIENCE)
+            note("committed", repository=SHARED, snapshot=snapshot)
         if dice.random() < 0.4:
             note("scaling", name=name)
             again(note, lambda: clusters.scale(name, dice.choice((1, 2, 3))))
@@ -130,22 +112,13 @@ def stop(name: str) -> None:
         return
 
 
-def write(repository: str, step: int) -> str:
-    """One small commit; its snapshot is told only when it is there."""
-    link, where = connect(), f"/v1/workspaces/demo/repositories/{repository}"
-
-    source = partial(lend, where)
-    session = stores.open(source).writable_session("main")
-    data = xr.Dataset({"level": ("x", np.full(8, step, dtype="f4"))})
-    to_icechunk(data, session, group="gauge", mode="w")
-    begun = link.post(f"{where}/commits", CommitRequest(message=f"step {step}"), Provenance)
-    snapshot = stores.commit(source, session, f"step {step}", {"amasia": begun.model_dump(mode="json")})
-    link.put(f"{where}/commits/{begun.commit_id}", CommitDone(snapshot=snapshot), Commit)
-    return snapshot
-
-
-def lend(where: str) -> Lease:
-    return connect().post(f"{where}/credentials", LeaseRequest(mode=Mode.write), Lease)
+def write(repository: str) -> str:
+    """One small commit; its snapshot is told only when it is there. The first makes the group, the others append."""
+    repo, at = amasia.open_repo(repository, mode="write"), time.time_ns()
+    data = xr.Dataset({"level": (("at", "x"), np.full((1, 8), at % 1000, dtype="f4"))}, coords={"at": [at]})
+    if repo.groups():
+        return repo.append(data, "at", f"reading {at}", group="gauge")
+    return repo.write(data, f"reading {at}", group="gauge", growing="at")
 
 
 def again[T](note: Callable[..., None], act: Callable[[], T]) -> T | None:

@@ -1,6 +1,5 @@
 """A real SeaweedFS, once per test process, and repositories in it and in plain directories."""
 
-import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,8 +14,6 @@ from amasia.models.repositories import Bucket, BucketKind, Lease, Mode
 from amasia.stores import repositories
 from amasia.stores.credentials import Keys, administer, lend
 from amasia.stores.embedded import EmbeddedStore
-
-DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 
 
 @dataclass(frozen=True)
@@ -45,13 +42,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    if not DATA.is_dir():
-        pytest.skip(f"no real data in {DATA}; set AMASIA_TEST_DATA")
-    return DATA
 
 
 @pytest.fixture(scope="session")

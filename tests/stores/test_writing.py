@@ -100,7 +100,7 @@ def test_appending_to_nothing_is_not_found(on_disk: leases.Source) -> None:
 
 def test_what_zarr_cannot_hold_is_rejected_and_nothing_is_committed(on_disk: leases.Source) -> None:
     odd = series().assign(odd=("time", np.array([object(), {}, 1], dtype=object)))
-    with pytest.raises(errors.DataRejected, match="odd"):
+    with pytest.raises(errors.DataRejected, match=r"mixed native types.*nothing was committed"):
         commit(on_disk, writing.write, odd)
     assert len(repositories.history(repositories.open(on_disk))) == 1
 
@@ -124,11 +124,10 @@ def test_workers_write_and_append_in_one_commit_each(
     assert len(repositories.history(repositories.open(source))) == 3
 
 
-def boom(block: np.ndarray) -> np.ndarray:
-    raise RuntimeError("boom")
+def test_a_task_that_fails_commits_nothing(on_disk: leases.Source, client: Client) -> None:
+    def boom(block: np.ndarray) -> np.ndarray:
+        raise RuntimeError("boom")
 
-
-def test_a_task_that_fails_commits_nothing(on_disk: leases.Source) -> None:
     values = da.zeros((4, 4), chunks=2).map_blocks(boom, dtype="f8", meta=np.empty((0, 0)))
     with pytest.raises(RuntimeError, match="boom"):
         commit(on_disk, writing.write, xr.Dataset({"t": (("y", "x"), values)}))

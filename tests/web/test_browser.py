@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from amasia.models.clusters import ClusterRequest
+from amasia.services import clusters
+
 playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need the package playwright")
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -88,7 +91,7 @@ def picture(page, name):
     """For the documentation, or all of them into a folder to look at; ordinary runs change no file."""
     width, scheme = page.look
     if WANTED == "1" and scheme == "light" and name in ("home", "cluster", "repository"):
-        page.screenshot(path=IMAGES / f"console-{name}-{width}.png", full_page=True)
+        page.screenshot(path=IMAGES / f"console-{name}-{width}.png", full_page=width == "desktop")
     elif WANTED not in ("", "1"):
         page.screenshot(path=Path(WANTED) / f"{name}-{width}-{scheme}.png", full_page=True)
 
@@ -138,3 +141,78 @@ def test_every_page_fits_its_window(page, story):
     picture(page, "costs")
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/-/sign-in")
+
+
+@pytest.fixture
+def window(chromium, served):
+    context = chromium.new_context(base_url=served)
+    opened = context.new_page()
+    opened.set_default_timeout(15_000)
+    yield opened
+    context.close()
+
+
+def focused(page) -> str:
+    return page.evaluate("document.activeElement.id")
+
+
+def test_a_page_follows_what_happens_and_keeps_the_focus_where_it_was(window, world, story):
+    sign_in(window)
+    window.locator(f"#ask-{story.id}").focus()
+    mine = clusters.create(world.db, world.settings, world.bo, "lab",
+                           ClusterRequest(name="new-one", environment_hash=world.environment_hash))  # fmt: skip
+    window.get_by_role("link", name="new-one").wait_for()
+    assert focused(window) == f"ask-{story.id}"
+    clusters.stop(world.db, world.bo, "lab", mine.id)
+    window.locator(f"#row-{mine.id}").get_by_text("stopping", exact=True).wait_for()
+    assert focused(window) == f"ask-{story.id}"
+
+
+def test_stopping_works_with_the_keyboard_alone(window, world, story):
+    sign_in(window)
+    window.locator(f"#ask-{story.id}").focus()
+    window.keyboard.press("Enter")
+    window.get_by_role("dialog").wait_for()
+    window.keyboard.press("Escape")
+    assert window.get_by_role("dialog").count() == 0
+    assert focused(window) == f"ask-{story.id}"
+    window.keyboard.press("Enter")
+    window.keyboard.press("Tab")
+    assert focused(window) == f"really-{story.id}"
+    # Longer than a beat of the live part: the question stays.
+    window.wait_for_timeout(2500)
+    assert focused(window) == f"really-{story.id}"
+    window.keyboard.press("Enter")
+    window.locator(f"#row-{story.id}").get_by_text("stopping", exact=True).wait_for()
+
+
+def test_a_page_that_cannot_reach_the_control_plane_says_so_and_recovers(window, story):
+    sign_in(window)
+    window.route("**/lab", lambda route: route.abort())
+    window.get_by_text("The control plane does not answer.").wait_for()
+    assert window.locator(f"#row-{story.id}").is_visible()
+    window.unroute("**/lab")
+    window.get_by_text("The control plane does not answer.").wait_for(state="hidden")
+
+
+def test_a_session_that_ended_leads_to_the_sign_in_and_back(window, world, story):
+    sign_in(window)
+    window.context.clear_cookies()
+    window.wait_for_url("**/-/sign-in?next=/lab")
+
+
+def test_a_link_on_another_site_opens_the_page_for_whoever_is_signed_in(window, served, story):
+    sign_in(window)
+    window.goto("data:text/html,<a href='" + served + "/lab/costs'>the bill</a>")
+    window.get_by_text("the bill").click()
+    window.get_by_role("heading", name="By user").wait_for()
+
+
+def test_everything_works_without_scripts(chromium, served, story):
+    context = chromium.new_context(base_url=served, java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page)
+    page.locator(f"#ask-{story.id}").click()
+    page.locator(f"#really-{story.id}").click()
+    page.get_by_text("ada stopped it").wait_for()
+    context.close()

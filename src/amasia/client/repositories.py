@@ -35,6 +35,7 @@ from amasia.settings import client_settings
 from amasia.stores import ingest as files
 from amasia.stores import lineage, writing
 from amasia.stores import repositories as stores
+from amasia.stores.failures import translated
 
 Mode = Literal["read", "write"]
 WriteMode = Literal["w-", "w"]
@@ -93,13 +94,15 @@ class Repository:
         ------
         NotFound
         """
-        if ref in self.branches:
-            return str(self.repo.lookup_branch(ref))
-        if ref in self.tags:
-            return str(self.repo.lookup_tag(ref))
+        with translated(self._source):
+            if ref in self.repo.list_branches():
+                return str(self.repo.lookup_branch(ref))
+            if ref in self.repo.list_tags():
+                return str(self.repo.lookup_tag(ref))
         try:
-            return str(self.repo.lookup_snapshot(ref).id)
-        except (icechunk.IcechunkError, ValueError) as error:
+            with translated(self._source):
+                return str(self.repo.lookup_snapshot(ref).id)
+        except (errors.NotFound, errors.InvalidRequest) as error:
             raise errors.NotFound(
                 f"{self.name} has no branch, tag or snapshot {ref!r}.",
                 cure=f"`amasia repo log {self.name}` lists them.",
@@ -107,20 +110,21 @@ class Repository:
 
     @property
     def branches(self) -> set[str]:
-        return set(self.repo.list_branches())
+        with translated(self._source):
+            return set(self.repo.list_branches())
 
     @property
     def tags(self) -> set[str]:
-        return set(self.repo.list_tags())
+        with translated(self._source):
+            return set(self.repo.list_tags())
 
     def groups(self, ref: str = "main") -> list[str]:
         """Paths of the groups that hold arrays; ``"/"`` is the root."""
-        root = zarr.open_group(self._reading(self.snapshot(ref)).store, mode="r")
-        found = ["/"] if list(root.array_keys()) else []
-        for path, member in sorted(root.members(max_depth=None)):
-            if isinstance(member, zarr.Group) and list(member.array_keys()):
-                found.append(path)
-        return found
+        session = self._reading(self.snapshot(ref))
+        with translated(self._source):
+            arrays = [path for path, node in zarr.open_group(session.store, mode="r").members(max_depth=None)
+                      if isinstance(node, zarr.Array)]  # fmt: skip
+        return sorted({path.rpartition("/")[0] or "/" for path in arrays})
 
     def to_xarray(
         self,
@@ -147,7 +151,7 @@ class Repository:
             No such group, branch, tag or snapshot.
         """
         snapshot = self.snapshot(ref)
-        store = lineage.mark(self._reading(snapshot), self.name)
+        store = lineage.mark(self._reading(snapshot), self.name, self._source)
         try:
             ds: xr.Dataset = xr.open_zarr(
                 store, group=group, consolidated=False, chunks=chunks, drop_variables=drop_variables
@@ -283,7 +287,8 @@ class Repository:
         )
 
     def _reading(self, snapshot: str) -> icechunk.Session:
-        return self.repo.readonly_session(snapshot_id=snapshot)
+        with translated(self._source):
+            return self.repo.readonly_session(snapshot_id=snapshot)
 
     def _take(
         self, path: Path, group: str | None, append_dim: str | None, chunks: Mapping[str, int] | None
@@ -307,14 +312,15 @@ class Repository:
             raise errors.PermissionDenied(
                 f"{self.name} was opened for reading.", cure=f"Open it with open_repo({self.name!r}, mode='write')."
             )
-        session = self.repo.writable_session(branch)
-        change(session)
+        with translated(self._source):
+            session = self.repo.writable_session(branch)
+            change(session)
         path = f"{_path(self.record.workspace, self.record.name)}/commits"
         asked = _asked(message, branch, inputs)
         provenance = connect().post(path, asked, Provenance)
         snapshot = stores.commit(self._source, session, message, {"amasia": provenance.model_dump(mode="json")})
         # It is committed whatever comes now: the control plane also finds it in the history.
-        with suppress(errors.Unavailable):
+        with suppress(errors.AmasiaError):
             connect().put(f"{path}/{provenance.commit_id}", CommitDone(snapshot=snapshot), Commit)
         return snapshot
 

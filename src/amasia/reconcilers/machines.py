@@ -13,7 +13,7 @@ import structlog
 from amasia import errors
 from amasia.database.engine import Database
 from amasia.models.base import now
-from amasia.models.machines import Machine, MachineStatus, MachineTarget
+from amasia.models.machines import Found, Machine, MachineStatus, MachineTarget
 from amasia.providers.base import Provider
 from amasia.services import locations, machines
 from amasia.settings import ServerSettings
@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 CLAIM_SECONDS = 30
 MAX_TRIES = 8
+LATE = timedelta(seconds=10)
+"""How long a machine may be missing from its provider's answers after it was accepted."""
 
 Providers = Mapping[str, Provider]
 
@@ -48,20 +50,24 @@ def watch(db: Database, settings: ServerSettings, providers: Providers) -> None:
     for machine in alive:
         groups[_provider(db, providers, machine).name].append(machine)
     for name, group in groups.items():
-        found = providers[name].find(group)
+        try:
+            found = providers[name].find(group)
+        except errors.AmasiaError as error:
+            log.warning("provider does not answer", provider=name, error=str(error))
+            continue
         for machine in group:
-            seen = found.get(machine.id)
-            if seen is None or not seen.alive:
-                machines.gone(db, machine, seen)
-                continue
-            machines.started(db, machine, seen)
-            _expect_join(db, settings, machine)
+            _compare(db, settings, machine, found.get(machine.id))
 
 
 def sweep(db: Database, providers: Providers) -> None:
     """End what carries our tag and is in no live record."""
     for name, provider in providers.items():
-        alive = [machine_id for machine_id, found in provider.find(None).items() if found.alive]
+        try:
+            found = provider.find(None)
+        except errors.AmasiaError as error:
+            log.warning("provider does not answer", provider=name, error=str(error))
+            continue
+        alive = [machine_id for machine_id, seen in found.items() if seen.alive]
         for machine_id in machines.unknown(db, alive):
             machines.found_unknown(db, name, machine_id)
             provider.stop(machine_id)
@@ -71,6 +77,19 @@ def refresh_offers(db: Database, providers: Providers) -> None:
     """Bring price lists up to date."""
     for name, provider in providers.items():
         locations.refresh(db, name, provider.offers())
+
+
+def _compare(db: Database, settings: ServerSettings, machine: Machine, seen: Found | None) -> None:
+    if seen is not None and seen.alive:
+        machines.started(db, machine, seen)
+        _expect_join(db, settings, machine)
+        return
+    # A cloud may not list what it has just made.
+    accepted = machine.stages.accepted
+    young = machine.status is MachineStatus.booting and accepted is not None and now() - accepted < LATE
+    if seen is None and young:
+        return
+    machines.gone(db, machine, seen)
 
 
 def _step(db: Database, settings: ServerSettings, provider: Provider, machine: Machine) -> None:

@@ -155,7 +155,7 @@ def gone(db: Database, machine: Machine, found: Found | None) -> None:
             return
         current, account = held
         started = (found.started_at if found else None) or current.started_at
-        end = (found.stopped_at if found else None) or current.last_heartbeat_at or started
+        end = (found.stopped_at if found else None) or _last_sign(current, started)
         current = current.model_copy(update={"started_at": started})
         reason = current.reason or (found.reason if found else "") or "it is gone, and its provider knows no reason"
         leases.settle(tx, current, account, end)
@@ -188,6 +188,13 @@ def started(db: Database, machine: Machine, found: Found) -> None:
         return
     with db.write() as tx:
         machines.set_started(tx, machine.id, found.started_at)
+
+
+def _last_sign(machine: Machine, started: datetime | None) -> datetime | None:
+    """When a machine ended that its provider has forgotten: its last heartbeat, else at most all that was paid for."""
+    if machine.last_heartbeat_at or started is None:
+        return machine.last_heartbeat_at
+    return min(now(), machine.lease_until or started)
 
 
 def _joined(tx: Connection, machine: Machine, account: Account, request: Join) -> Machine:

@@ -9,28 +9,40 @@ import icechunk
 import numpy as np
 import xarray as xr
 from icechunk import IcechunkStore
+from zarr.abc.store import ByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype
 
 from amasia.models.repositories import Input
+from amasia.stores.failures import translated
+from amasia.stores.leases import Source
 
 _opened: dict[Input, None] = {}
 _lock = threading.Lock()
 
 
 class MarkedStore(IcechunkStore):
-    """A read-only store that knows which repository and snapshot it shows; it keeps that when it is pickled."""
+    """A read-only store that knows which repository and snapshot it shows; it keeps that when it is pickled.
+
+    Its failures come as Amasia's, because they come late: when something lazy is computed, perhaps on a worker.
+    """
 
     origin: Input
+    source: Source | None
 
     def with_read_only(self, read_only: bool = False) -> "MarkedStore":
-        return _marked(self._store, self.origin, read_only)
+        return _marked(self._store, self.origin, self.source, read_only)
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        with translated(self.source):
+            return await super().get(key, prototype, byte_range)
 
 
-def mark(session: icechunk.Session, repository: str) -> MarkedStore:
+def mark(session: icechunk.Session, repository: str, source: Source | None = None) -> MarkedStore:
     """The store of a read-only session, marked; and remembered as opened by this process."""
     origin = Input(repository=repository, snapshot=session.snapshot_id)
     with _lock:
         _opened[origin] = None
-    return _marked(session.store._store, origin, read_only=True)
+    return _marked(session.store._store, origin, source, read_only=True)
 
 
 def opened() -> tuple[Input, ...]:
@@ -93,9 +105,9 @@ class _Nothing(io.RawIOBase):
         return memoryview(data).nbytes
 
 
-def _marked(store: Any, origin: Input, read_only: bool) -> MarkedStore:
+def _marked(store: Any, origin: Input, source: Source | None, read_only: bool) -> MarkedStore:
     marked = MarkedStore(store, read_only=read_only)
-    marked.origin = origin
+    marked.origin, marked.source = origin, source
     return marked
 
 

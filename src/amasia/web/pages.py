@@ -36,10 +36,6 @@ def place(db: Db, grant: Grant, workspace: str, section: str) -> dict[str, Any]:
     return {"me": me.user, "grant": grant, "workspace": workspace, "workspaces": mine, "section": section}
 
 
-def per_hour(amount: int, currency: str) -> str:
-    return f"{show(amount, currency)}/h"
-
-
 def span(seconds: float) -> str:
     """``42 s``, ``3 min``, ``2 h 10 min``, ``3 d 4 h``."""
     whole = max(0, int(seconds))
@@ -55,8 +51,11 @@ def span(seconds: float) -> str:
 
 
 def ago(at: datetime) -> str:
+    """The largest unit alone, since nobody asks for more."""
     seconds = (now() - at).total_seconds()
-    return "just now" if seconds < 5 else f"{span(seconds)} ago"
+    if seconds < 5:
+        return "just now"
+    return f"{' '.join(span(seconds).split()[:2])} ago"
 
 
 def machine_time(milliseconds: int) -> str:
@@ -101,7 +100,6 @@ def _make() -> Environment:
     )
     made.filters |= {
         "money": show,
-        "per_hour": per_hour,
         "address": address,
         "ago": ago,
         "span": span,
@@ -115,7 +113,6 @@ def _make() -> Environment:
         "timeline": lambda machines: Markup(pictures.timeline(machines, now())),  # noqa: S704
         "stages": pictures.STAGES,
         "now": now,
-        "version": __version__,
         "static": {path.name: static(path.name) for path in STATIC.iterdir()},
     }
     return made

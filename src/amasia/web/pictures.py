@@ -40,7 +40,7 @@ def budget(found: Budget) -> str:
 def share(part: int, whole: int) -> str:
     """One part of a whole, as a thin bar; decoration beside the figure itself."""
     return (
-        '<svg class="share" aria-hidden="true" width="100%" height="4">'
+        '<svg class="part" aria-hidden="true" width="100%" height="4">'
         '<rect class="bar-all" width="100%" height="4" rx="2" fill="#d0d7de"/>'
         f'<rect class="bar-spent" width="{_percent(part, whole):.2f}%" height="4" rx="2" fill="#0969da"/></svg>'
     )

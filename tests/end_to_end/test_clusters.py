@@ -1,0 +1,81 @@
+"""Clusters that outlive their clients, their control plane and their memory."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from distributed import wait
+
+from show import planes, watcher
+from tests.end_to_end.conftest import Stage, client_of
+
+LEAVE = """
+import amasia
+cluster = amasia.Cluster(1, name="shared", worker_memory="512 MiB", idle_timeout="4 s", shared=True, environment={!r})
+print(cluster.get_client().submit(pow, 2, 10).result())
+"""
+
+
+def test_a_cluster_outlives_its_script_is_joined_by_name_and_stops_when_idle(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import amasia
+
+    first = stage.python(LEAVE.format(stage.captured()))
+    assert first.stdout.strip() == "1024", planes.show_error(first)
+    assert "goes on without this process" in first.stderr
+    assert "run code" in first.stderr, "a shared cluster warns"
+
+    joined = amasia.Cluster(name="shared")
+    assert not joined.created
+    assert joined.get_client().submit(pow, 3, 3).result(timeout=20) == 27
+    record = joined.record
+    joined.close()
+    assert "run code" in capfd.readouterr().err
+
+    ended = stage.ended(record)
+    assert "idle" in ended.reason
+
+
+def test_a_worker_killed_by_memory_is_told_in_words(stage: Stage) -> None:
+    cluster = stage.start(worker_memory=512 << 20)
+    client = client_of(stage, cluster)
+    try:
+        with pytest.warns(UserWarning, match=r"used .* of 512 MiB and was killed"):
+            wait(client.submit(bytearray, 3 << 30, pure=False), timeout=40)
+    finally:
+        client.cluster.close()
+        client.close()
+    deaths = [notice for notice in stage.cluster(cluster).notices if "512 MiB" in notice]
+    assert deaths
+    stage.stop(cluster)
+
+
+def test_kills_of_the_control_plane_lose_no_cluster_and_no_second_of_the_bill(stage: Stage, tmp_path: Path) -> None:
+    lives = tmp_path / "lives.jsonl"
+    eye = subprocess.Popen([sys.executable, "-m", "show.watcher", stage.plane.home, lives], cwd=planes.ROOT)
+    try:
+        cluster = stage.start()
+        client = client_of(stage, cluster)
+        for number in range(2):
+            stage.plane.kill()
+            assert client.submit(pow, number, 2, pure=False).result(timeout=20) == number**2
+            stage.plane.up()
+        assert stage.cluster(cluster).status == "running"
+        assert client.submit(pow, 5, 2).result(timeout=20) == 25
+        client.cluster.close()
+        client.close()
+        stage.plane.kill()
+        stage.plane.up()
+        ended = stage.stop(cluster)
+        stage.nothing_runs()
+        time.sleep(0.5)
+    finally:
+        planes.end(eye)
+    paid, lived = stage.paid(), watcher.lifetimes(lives)
+    assert lived.keys() == {machine.id for machine in ended.machines}
+    for machine_id, seconds in lived.items():
+        assert paid[machine_id] == pytest.approx(seconds, abs=1)
+    assert stage.budget().reserved == 0

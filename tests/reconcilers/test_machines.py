@@ -1,0 +1,139 @@
+"""Launch and stop against providers that fail as their names say: nothing leaked, nothing started twice."""
+
+import contextlib
+from datetime import timedelta
+
+import pytest
+
+from amasia.database import locations as location_rows
+from amasia.database import machines as rows
+from amasia.models.base import now
+from amasia.models.clusters import ClusterStatus
+from amasia.models.locations import Location
+from amasia.models.machines import MachineStatus, Stages
+from amasia.reconcilers import clusters, machines
+from amasia.services import budgets
+from amasia.services import clusters as cluster_verbs
+from amasia.testing import fakes
+
+
+class Plane:
+    """Reconcilers on one database and one provider; time passes when told."""
+
+    def __init__(self, world, provider):
+        self.world, self.provider = world, provider
+        self.providers = {provider.name: provider}
+        location = Location(workspace="lab", name="local", provider=provider.name, offers=tuple(provider.offers()))
+        with world.db.write() as tx:
+            location_rows.put_location(tx, location)
+
+    def turn(self, times=1):
+        for _ in range(times):
+            with contextlib.suppress(fakes.ControlPlaneKilled):
+                clusters.reconcile(self.world.db, self.world.settings)
+                machines.reconcile(self.world.db, self.world.settings, self.providers)
+                machines.watch(self.world.db, self.world.settings, self.providers)
+            self.pass_time()
+
+    def pass_time(self):
+        """Claims of a killed control plane, and the waits between tries, are over."""
+        with self.world.db.write() as tx:
+            for machine, _ in rows.accounts(tx):
+                rows.update(tx, machine.id, claimed_until=None)
+
+    def settle(self, cluster, turns=12):
+        self.turn(turns)
+        return cluster_verbs.get(self.world.db, "lab", cluster.id)
+
+    def stop(self, cluster):
+        cluster_verbs.stop(self.world.db, self.world.ada, "lab", cluster.id)
+        return self.settle(cluster, 20)
+
+
+TRANSIENT = [
+    fakes.MemoryProvider,
+    fakes.RefusesStart,
+    fakes.LosesAnswerOfStart,
+    fakes.KilledBeforeStart,
+    fakes.KilledAfterStart,
+    fakes.AppearsLate,
+    fakes.FindFails,
+    fakes.StopFails,
+    fakes.EndsSlowly,
+    fakes.Forgets,
+]
+
+
+@pytest.mark.parametrize("kind", TRANSIENT)
+def test_every_machine_is_started_once_and_all_are_ended(world, kind):
+    plane = Plane(world, kind())
+    cluster = world.cluster(n_workers=2)
+    found = plane.settle(cluster)
+    assert plane.provider.alive() == {machine.id for machine in found.machines}
+    assert len(found.machines) == 3
+    ended = plane.stop(cluster)
+    assert plane.provider.alive() == set()
+    assert ended.status is ClusterStatus.stopped
+    assert budgets.get(world.db, "lab").reserved == 0
+
+
+@pytest.mark.parametrize("kind", TRANSIENT)
+def test_what_is_charged_is_what_the_provider_saw(world, kind):
+    plane = Plane(world, kind())
+    plane.settle(world.cluster(n_workers=1))
+    plane.stop(cluster_verbs.find(world.db, "lab")[0])
+    charged: dict[str, int] = {}
+    for charge in budgets.charges(world.db, "lab", 0):
+        charged[charge.machine_id] = charged.get(charge.machine_id, 0) + charge.milliseconds
+    for machine_id, entry in plane.provider.entries.items():
+        lived = (entry.stopped_at - entry.started_at) / timedelta(milliseconds=1)
+        assert charged.get(machine_id, 0) == pytest.approx(lived, abs=1000)
+
+
+def test_a_size_that_can_never_be_had_ends_the_cluster_with_the_reason(world):
+    plane = Plane(world, fakes.NeverHasThatSize())
+    ended = plane.settle(world.cluster(n_workers=1), 6)
+    assert ended.target.value == "stopped"
+    assert "Ask for at most 8 GiB" in ended.reason
+    assert budgets.get(world.db, "lab").reserved == 0
+
+
+def test_a_machine_that_never_joins_is_ended_and_says_so(world):
+    plane = Plane(world, fakes.NeverBoots())
+    cluster = world.cluster(n_workers=0)
+    plane.settle(cluster, 2)
+    with world.db.write() as tx:
+        long_ago = now() - timedelta(hours=1)
+        rows.update(tx, cluster.machines[0].id, stages=Stages(requested=long_ago, accepted=long_ago))
+    ended = plane.settle(cluster)
+    assert ended.machines[0].status is MachineStatus.stopped
+    assert "did not join within 60 s" in ended.machines[0].reason
+    assert plane.provider.alive() == set()
+
+
+def test_a_worker_that_ended_by_itself_is_told_and_replaced(world):
+    plane = Plane(world, fakes.MemoryProvider())
+    cluster = world.cluster(n_workers=1)
+    found = plane.settle(cluster, 3)
+    plane.provider.cut_power(found.machines[1].id, "its host went down")
+    found = plane.settle(cluster, 4)
+    assert [machine.status.value for machine in found.machines] == ["booting", "stopped", "booting"]
+    assert "worker 0 ended: its host went down." in found.notices
+
+
+def test_the_sweep_ends_what_no_record_wants_and_nothing_else(world):
+    plane = Plane(world, fakes.MemoryProvider())
+    cluster = world.cluster(n_workers=1)
+    found = plane.settle(cluster, 3)
+    stray = found.machines[0].model_copy(update={"id": "ma-nobody-knows-me"})
+    boot = plane.provider.entries[found.machines[0].id].boot.model_copy(update={"machine_id": stray.id})
+    plane.provider.start(stray, boot)
+    machines.sweep(world.db, plane.providers)
+    assert plane.provider.alive() == {machine.id for machine in found.machines}
+
+
+def test_stop_before_the_start_starts_nothing(world):
+    plane = Plane(world, fakes.MemoryProvider())
+    cluster = world.cluster(n_workers=2)
+    assert plane.stop(cluster).status is ClusterStatus.stopped
+    assert plane.provider.entries == {}
