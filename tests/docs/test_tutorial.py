@@ -68,10 +68,10 @@ def check(words: list[str]) -> None:
 def check_call(node: ast.Call) -> None:
     """Keyword arguments of ``amasia.name(…)`` are parameters of it."""
     target: Any = amasia
-    path = ast.unparse(node.func).split(".")
-    if path[0] != "amasia" or len(path) < 2:
+    name = ast.unparse(node.func)
+    if not re.fullmatch(r"amasia(\.\w+)+", name):
         return
-    for part in path[1:]:
+    for part in name.split(".")[1:]:
         target = getattr(target, part)
     code = getattr(target, "__init__" if isinstance(target, type) else "__call__", target)
     code = getattr(code, "__code__", None) or target.__code__
