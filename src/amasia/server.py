@@ -42,6 +42,7 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Run until SIGTERM or SIGINT. A failed start is told in ``server-error.json`` as well as on stderr."""
+    log_plainly()
     settings = ServerSettings()
     problem = settings.home / "server-error.json"
     try:
@@ -55,6 +56,19 @@ def main() -> int:
         _tell(problem, errors.Unavailable(f"{settings.home} cannot be used ({error}).", cure="Free or permit it."))
         return 1
     return 0
+
+
+def log_plainly() -> None:
+    """One JSON line an event. Tracebacks without local variables: those hold secrets, and take seconds to draw."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def run(settings: ServerSettings) -> None:

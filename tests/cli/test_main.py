@@ -29,10 +29,6 @@ def commands(found: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ..
     return [each for name, one in inner.items() for each in commands(one, (*path, name))]
 
 
-LATER = pytest.mark.xfail(raises=ModuleNotFoundError, reason="the commands of repositories come with the stores room")
-WORDS = [pytest.param(word, marks=LATER if word == "repo" else ()) for word in main.LAZY]
-
-
 def test_help_takes_less_than_400_ms_and_names_every_word() -> None:
     seconds = []
     for _ in range(3):
@@ -60,7 +56,7 @@ def test_no_command_loads_the_servers_libraries_or_xarray(module: str) -> None:
     assert not {name.partition(".")[0] for name in ran.stdout.split()} & heavy
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("word", list(main.LAZY))
 def test_every_command_tells_what_it_does_with_examples_of_itself(word: str) -> None:
     for path, command in commands(main.load(word), (word,)):
         assert command.help, path

@@ -1,7 +1,8 @@
-"""A control plane that answers on a real port and starts no machines: the API on SQLite, and nothing behind it."""
+"""A control plane that answers on a real port and starts no machines: the API on SQLite."""
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -9,7 +10,9 @@ from threading import Thread
 import pytest
 import uvicorn
 from cryptography.fernet import Fernet
+from fastapi import FastAPI
 
+from amasia import server
 from amasia.api import app as api
 from amasia.client.transport import Connection
 from amasia.database.engine import Database
@@ -50,13 +53,8 @@ def control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
     made = users.sign_in(db, SignIn(name="ada", password="correct horse"), source="")
     who = Principal(user="ada", operator=True, scope=Scope.everything, token_id=made.token.id)
     workspaces.create(db, who, WorkspaceRequest(name="demo"), limit=10_000_000, offers=OFFERS)
-    app = api.create(db, settings, lend=lambda *_: pytest.fail("nothing is lent here"), local_offers=OFFERS)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
+    app = api.create(db, settings, lend=server.lend, local_offers=OFFERS)
+    with serving(app) as url:
         link = Connection(url, made.secret)
         wish = Environment(python="3.13.0", pylock="")
         where = f"/v1/workspaces/demo/environments/{wish.hash}"
@@ -64,6 +62,17 @@ def control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
         save_profile(tmp_path / "profile.json", url=url, token=made.secret, workspace="demo")
         yield ControlPlane(url, db, settings, link, "correct horse", wish.hash)
         link.close()
-        server.should_exit = True
-        thread.join(10)
     db.close()
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The application on a free port; its URL."""
+    running = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        thread = Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        running.should_exit = True
+        thread.join(10)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import icechunk
@@ -20,7 +22,7 @@ import zarr
 
 from amasia import errors
 from amasia.models.repositories import Bucket, BucketKind, Lease
-from amasia.stores import leases, repositories
+from amasia.stores import leases, lineage, repositories
 from amasia.stores.credentials import Keys
 from amasia.stores.embedded import EmbeddedStore
 from amasia.stores.failures import translated
@@ -170,7 +172,13 @@ def test_a_dead_store_is_told_within_twenty_seconds_and_nothing_is_half_done(
     fill(source)
     session = repositories.open(source).writable_session("main")
     zarr.open_array(session.store, path="x", mode="r+")[0] = 5
+    put_one(source, 1, 4)
+    lazy = zarr.open_array(
+        lineage.mark(repositories.open(source).readonly_session("main"), "demo/reanalysis", source), path="x", mode="r"
+    )
     store.stop()
+    with pytest.raises(errors.StoreDown, match="did not answer for demo/reanalysis"):
+        lazy[:]
     begun = time.monotonic()
     with pytest.raises(errors.StoreDown, match="did not answer for demo/reanalysis"):
         repositories.commit(source, session, "lost", {"amasia": {"commit_id": "co-lost"}})
@@ -180,7 +188,7 @@ def test_a_dead_store_is_told_within_twenty_seconds_and_nothing_is_half_done(
         repositories.open(source)
     assert time.monotonic() - begun < 20
     store.start()
-    assert values(source) == [0] * 8
+    assert values(source) == [0, 4, 0, 0, 0, 0, 0, 0]
 
 
 def test_a_restart_of_the_store_is_ridden_out(new_store: Callable[..., EmbeddedStore], lending) -> None:
@@ -196,6 +204,61 @@ def test_a_restart_of_the_store_is_ridden_out(new_store: Callable[..., EmbeddedS
     repositories.commit(source, session, "kept", {})
     back.join()
     assert values(source)[0] == 5
+
+
+class Lossy(BaseHTTPRequestHandler):
+    """A way to the store that loses answers: those to commits, while `lost` counts them."""
+
+    protocol_version = "HTTP/1.1"
+    store: int
+    losing = False
+    lost: list[str]
+
+    def _pass(self) -> None:
+        commits = self.command == "PUT" and self.path.partition("?")[0].endswith("/repo")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.losing and commits and self.lost:
+            self.close_connection = True
+            return
+        link = HTTPConnection("127.0.0.1", self.store)
+        link.request(self.command, self.path, body, dict(self.headers))
+        answer = link.getresponse()
+        content = answer.read()
+        if self.losing and commits:
+            self.lost.append(self.path)
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in {"content-length", "connection", "transfer-encoding", "date", "server"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_PUT = do_HEAD = do_POST = _pass
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_commit_whose_answer_was_lost_is_looked_for_and_not_repeated(store: EmbeddedStore, lending) -> None:
+    way = type("Way", (Lossy,), {"store": store.port, "lost": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), way) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        bucket = _bucket(store).model_copy(update={"endpoint": f"http://127.0.0.1:{proxy.server_port}"})
+        source = lending(bucket, store.keys)
+        fill(source)
+        way.losing = True
+        snapshot = put_one(source, 3, 9)
+        proxy.shutdown()
+        way.losing = False
+    assert way.lost, "no answer was lost: this test proves nothing"
+    direct = type(source)(_bucket(store), store.keys, source.repository_id)
+    made = repositories.history(repositories.open(direct))
+    assert made[0].id == snapshot
+    assert [s.message for s in made].count("put 3") == 1
+    assert values(direct)[3] == 9
 
 
 def test_a_full_disk_is_named_and_the_history_stays(small_disk: Callable[[str], Path], lending) -> None:

@@ -1,7 +1,5 @@
 """Repositories of versioned arrays, as a scientist holds them."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,7 +11,7 @@ import xarray as xr
 import zarr
 
 from amasia import errors
-from amasia.client import pages
+from amasia.client import origins, pages
 from amasia.client.inputs import request
 from amasia.client.transport import connect
 from amasia.models import repositories as models
@@ -21,7 +19,6 @@ from amasia.models.base import split_repository
 from amasia.models.repositories import (
     Commit,
     CommitDone,
-    CommitRequest,
     CommitStatus,
     Input,
     Lease,
@@ -31,7 +28,6 @@ from amasia.models.repositories import (
     RepositoryStatus,
 )
 from amasia.models.repositories import Mode as LeaseMode
-from amasia.settings import client_settings
 from amasia.stores import ingest as files
 from amasia.stores import lineage, writing
 from amasia.stores import repositories as stores
@@ -53,6 +49,8 @@ class LeaseSource:
 
     workspace: str
     repository: str
+    repository_id: str
+    """Keeps leases apart when a repository is deleted and another one gets its name."""
     mode: str
 
     def __call__(self) -> Lease:
@@ -74,7 +72,7 @@ class Repository:
     def __init__(self, record: models.Repository, mode: Mode) -> None:
         self.record = record
         self.mode = mode
-        self._source = LeaseSource(record.workspace, record.name, mode)
+        self._source = LeaseSource(record.workspace, record.name, record.id, mode)
         self.repo: icechunk.Repository = stores.open(self._source)
 
     @property
@@ -122,8 +120,11 @@ class Repository:
         """Paths of the groups that hold arrays; ``"/"`` is the root."""
         session = self._reading(self.snapshot(ref))
         with translated(self._source):
-            arrays = [path for path, node in zarr.open_group(session.store, mode="r").members(max_depth=None)
-                      if isinstance(node, zarr.Array)]  # fmt: skip
+            try:
+                members = zarr.open_group(session.store, mode="r").members(max_depth=None)
+            except zarr.errors.GroupNotFoundError:  # nothing was ever written
+                return []
+        arrays = [path for path, node in members if isinstance(node, zarr.Array)]
         return sorted({path.rpartition("/")[0] or "/" for path in arrays})
 
     def to_xarray(
@@ -316,7 +317,7 @@ class Repository:
             session = self.repo.writable_session(branch)
             change(session)
         path = f"{_path(self.record.workspace, self.record.name)}/commits"
-        asked = _asked(message, branch, inputs)
+        asked = origins.commit_request(message, branch, inputs)
         provenance = connect().post(path, asked, Provenance)
         snapshot = stores.commit(self._source, session, message, {"amasia": provenance.model_dump(mode="json")})
         # It is committed whatever comes now: the control plane also finds it in the history.
@@ -399,46 +400,3 @@ def _inputs(given: Iterable[Input] | None, datasets: Iterable[xr.Dataset]) -> tu
     if given is not None:
         return tuple(given)
     return tuple(dict.fromkeys(found for ds in datasets for found in lineage.inputs(ds)))
-
-
-def _asked(message: str, branch: str, inputs: tuple[Input, ...]) -> CommitRequest:
-    cluster_id, environment = _cluster()
-    return request(
-        CommitRequest,
-        branch=branch,
-        message=message,
-        cluster_id=cluster_id,
-        inputs=inputs,
-        environment_hash=environment,
-        code_version=code_version(),
-    )
-
-
-def _cluster() -> tuple[str | None, str]:
-    """(id, environment hash) of the cluster that this process is on, or works with through the current client."""
-    settings = client_settings()
-    if settings.cluster:
-        return settings.cluster, ""
-    # Whoever works with a cluster has imported distributed already; nobody else should pay for it.
-    distributed = sys.modules.get("distributed")
-    if distributed is None:
-        return None, ""
-    try:
-        cluster = distributed.get_client().cluster
-    except ValueError:
-        return None, ""
-    record = getattr(cluster, "record", None)
-    return (record.id, record.environment_hash) if record is not None else (None, "")
-
-
-def code_version() -> str:
-    """``git describe`` of the running script's directory, with ``-dirty`` for uncommitted changes; else empty."""
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    if not script:
-        return ""
-    command = ["git", "-C", str(Path(script).resolve().parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -107,7 +107,7 @@ def _mixed(path: Path, said: str) -> errors.MixedGrids:
     key = next(iter(found), "typeOfLevel")
     return errors.MixedGrids(
         f"{path} holds messages of several kinds that make no single dataset ({differs}).",
-        cure=f"Split it, and ingest each part into a group of its own: grib_copy -s '' {path.name} '[{key}].grib'",
+        cure=f"Split it, and ingest each part into a group of its own: grib_copy {path.name} '[{key}].grib'",
         **{name: list(values) for name, values in found.items()},
     )
 

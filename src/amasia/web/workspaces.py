@@ -22,7 +22,7 @@ def first(db: Db, who: Who) -> Response:
     if not mine:
         raise errors.NotFound(
             f"{who.user} is a member of no workspace yet.",
-            cure="Ask an admin of one to add you: `amasia workspace add-member`.",
+            cure="Ask an admin of one to add you: `amasia workspace add USER member`.",
         )
     return RedirectResponse(f"/{mine[0]}", status_code=303)
 

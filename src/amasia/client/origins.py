@@ -1,0 +1,53 @@
+"""Where this process comes from: its cluster, its environment, its code."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from amasia.client.inputs import request
+from amasia.models.repositories import CommitRequest, Input
+from amasia.settings import client_settings
+
+
+def commit_request(message: str, branch: str, inputs: tuple[Input, ...]) -> CommitRequest:
+    """What the control plane is asked before a commit, with all that this process knows of itself."""
+    cluster_id, environment = cluster()
+    return request(
+        CommitRequest,
+        branch=branch,
+        message=message,
+        cluster_id=cluster_id,
+        inputs=inputs,
+        environment_hash=environment,
+        code_version=code_version(),
+    )
+
+
+def cluster() -> tuple[str | None, str]:
+    """(id, environment hash) of the cluster that this process is on, or works with through the current client."""
+    settings = client_settings()
+    if settings.cluster:
+        return settings.cluster, ""
+    # Whoever works with a cluster has imported distributed already; nobody else should pay for it.
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None, ""
+    try:
+        cluster = distributed.get_client().cluster
+    except ValueError:
+        return None, ""
+    record = getattr(cluster, "record", None)
+    return (record.id, record.environment_hash) if record is not None else (None, "")
+
+
+def code_version() -> str:
+    """``git describe`` of the running script's directory, with ``-dirty`` for uncommitted changes; else empty."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not script:
+        return ""
+    command = ["git", "-C", str(Path(script).resolve().parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

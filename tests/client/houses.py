@@ -1,0 +1,47 @@
+"""A whole control plane on this computer, as `amasia up` makes it, for tests that need its object store."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+
+
+@dataclass(frozen=True)
+class House:
+    home: Path
+    variables: dict[str, str]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "amasia.cli.main", *words],
+            env=os.environ | self.variables, capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+
+
+@contextmanager
+def house(home: Path) -> Iterator[House]:
+    """Up, and down again at the end."""
+    made = House(
+        home,
+        {
+            "AMASIA_HOME": str(home / "home"), "AMASIA_PROFILE": str(home / "profile.json"),
+            "AMASIA_CACHE": str(home / "cache"), "AMASIA_PORT": _port(), "AMASIA_STORE_PORT": _port(),
+        },
+    )  # fmt: skip
+    up = made.run("up")
+    assert up.returncode == 0, up.stderr
+    try:
+        yield made
+    finally:
+        down = made.run("down", "--yes")
+        assert down.returncode == 0, down.stderr
+
+
+def _port() -> str:
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
