@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import uv
 
 from amasia.client.transport import Connection
 from amasia.errors import AmasiaError
@@ -61,11 +62,7 @@ class Plane:
         return f"http://127.0.0.1:{self.port}"
 
     def share_cache(self, cache: Path) -> None:
-        """Environments that other homes on this disk have built already need not be built again."""
-        cache.mkdir(parents=True, exist_ok=True)
-        self.home.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            (self.home / "cache").symlink_to(cache)
+        share_cache(self.home, cache)
 
     def variables(self) -> dict[str, str]:
         return {
@@ -149,11 +146,22 @@ class Plane:
 
     def clear(self) -> None:
         """Kill whatever is left of it."""
-        for process in self.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill_all(self.home)
         if self.process is not None:
             self.process.wait()
+
+
+def share_cache(home: Path, cache: Path) -> None:
+    """Let a home use environments that others on this disk have built, and the packages that uv has here already."""
+    cache.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    told = subprocess.run([uv.find_uv_bin(), "cache", "dir"], capture_output=True, text=True, check=True)
+    own = Path(told.stdout.strip())
+    with contextlib.suppress(FileExistsError):
+        if own.is_dir() and own.stat().st_dev == cache.stat().st_dev:
+            (cache / "uv").symlink_to(own)
+    with contextlib.suppress(FileExistsError):
+        (home / "cache").symlink_to(cache.absolute())
 
 
 @contextlib.contextmanager
@@ -168,6 +176,12 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     """Processes that work in a folder, name it on their command line or have it in their environment."""
     word = str(folder)
     return [process for process in psutil.process_iter() if process.pid != os.getpid() and _names(process, word)]
+
+
+def kill_all(folder: Path) -> None:
+    for process in processes_of(folder):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _names(process: psutil.Process, word: str) -> bool:

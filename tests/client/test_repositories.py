@@ -72,7 +72,7 @@ def test_a_result_says_who_made_it_and_from_what(name: str) -> None:
 
 
 def test_the_source_of_leases_is_pickled_without_a_secret(name: str) -> None:
-    source = repositories.LeaseSource(*name.split("/"), "read")
+    source = repositories.LeaseSource(*name.split("/"), "re-1", "read")
     content = pickle.dumps(source)
     token = client_settings().token.get_secret_value()
     assert token

@@ -3,7 +3,6 @@
 Each test process has one control plane; what is built is shared by all of them. Nothing of it is left at the end.
 """
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uv
 
 from amasia.client.environments import capture_here, ensure
 from amasia.client.workspaces import create as create_workspace
@@ -107,16 +105,9 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Environments are built once for all test processes, with what uv has already on this disk."""
+    """Environments are built once for all test processes."""
     base = tmp_path_factory.getbasetemp()
-    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
-    cache.mkdir(exist_ok=True)
-    told = subprocess.run([uv.find_uv_bin(), "cache", "dir"], capture_output=True, text=True, check=True)
-    own = Path(told.stdout.strip())
-    with contextlib.suppress(FileExistsError):
-        if own.is_dir() and own.stat().st_dev == cache.stat().st_dev:
-            (cache / "uv").symlink_to(own)
-    return cache
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
 
 
 @pytest.fixture(scope="session")

@@ -99,3 +99,14 @@ def test_keys_of_a_bucket_are_neither_answered_nor_kept_in_clear(world):
         stored = tx.exec_driver_sql("SELECT keys FROM buckets WHERE name = 'lake'").scalar()
     assert "AKIA" not in stored
     assert "very secret" not in stored
+
+
+def test_a_long_history_is_read_page_by_page(world, data):
+    at = now()
+    snapshots = [snapshot(f"S{number}") | {"at": at} for number in range(7)]
+    repositories.index(world.db, data, snapshots, at)
+    found, after = [], ""
+    while page := repositories.commits(world.db, "lab", "data", 3, after):
+        found += [commit.snapshot for commit in page]
+        after = page[-1].id
+    assert sorted(found) == [f"S{number}" for number in range(7)]

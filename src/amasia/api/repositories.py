@@ -23,6 +23,7 @@ from amasia.models.repositories import (
 from amasia.services import repositories
 from amasia.services.access import TASKS, require
 
+PAGE = 500
 router = APIRouter(prefix="/workspaces/{workspace}/repositories", tags=["repositories"])
 
 Reader = Annotated[Grant, may(Permission.read, "repository.read", TASKS)]
@@ -67,8 +68,9 @@ def lend(db: Db, request: Request, workspace: str, name: str, grant: Reader, bod
 
 
 @router.get("/{name}/commits", dependencies=[may(Permission.read, "commit.list", TASKS)])
-def commits(db: Db, workspace: str, name: str) -> Page[Commit]:
-    return Page(items=tuple(repositories.commits(db, workspace, name)))
+def commits(db: Db, workspace: str, name: str, after: str = "") -> Page[Commit]:
+    items = repositories.commits(db, workspace, name, PAGE, after)
+    return Page(items=tuple(items), next=items[-1].id if len(items) == PAGE else "")
 
 
 @router.post("/{name}/commits", status_code=201)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from amasia.database.rows import add, change, every, one
 from amasia.database.tables import commits, repositories
@@ -84,10 +84,13 @@ def snapshots(tx: Connection, repository_id: str) -> set[str]:
     return set(tx.execute(query).scalars())
 
 
-def history(tx: Connection, repository_id: str, limit: int) -> list[Commit]:
-    """Committed ones, newest first."""
+def history(tx: Connection, repository_id: str, limit: int, after: str = "") -> list[Commit]:
+    """Committed ones, newest first; those that come after a commit's id in that order."""
     query = _COMMIT.where(commits.c.repository_id == repository_id, commits.c.status == "committed")
-    return every(tx, query.order_by(commits.c.at.desc()).limit(limit), Commit)
+    if after:
+        at = select(commits.c.at).where(commits.c.id == after).scalar_subquery()
+        query = query.where(or_(commits.c.at < at, and_(commits.c.at == at, commits.c.id < after)))
+    return every(tx, query.order_by(commits.c.at.desc(), commits.c.id.desc()).limit(limit), Commit)
 
 
 def attributed(tx: Connection, cluster_id: str) -> tuple[int, int]:

@@ -30,6 +30,7 @@ from amasia.services import leases, schedulers
 from amasia.services.access import digest, issue_token
 from amasia.settings import ServerSettings
 
+FINAL = ("failed", "exited")
 LONGEST = timedelta(days=30)
 """Of a machine's tokens; they are deleted when it ends, which is nearly always sooner."""
 
@@ -248,8 +249,8 @@ def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
         "stages": stages,
         "address": beat.process.address or machine.address,
     }
-    if beat.process.reason and not machine.reason:
-        changes["reason"] = beat.process.reason
+    if beat.process.reason and not machine.reason and beat.process.status in FINAL:
+        changes["reason"] = beat.process.reason  # what a process recovers from is a notice, and no reason of its end
     machines.update(tx, machine.id, **changes)
     status = machine.status
     if beat.process.status == "running" and status in (MachineStatus.booting, MachineStatus.preparing):

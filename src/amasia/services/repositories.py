@@ -191,9 +191,9 @@ def finish_commit(db: Database, who: Principal, workspace: str, name: str, commi
     return found
 
 
-def commits(db: Database, workspace: str, name: str, limit: int = 100) -> list[Commit]:
+def commits(db: Database, workspace: str, name: str, limit: int = 100, after: str = "") -> list[Commit]:
     with db.read() as tx:
-        return rows.history(tx, _known(tx, workspace, name).id, limit)
+        return rows.history(tx, _known(tx, workspace, name).id, limit, after)
 
 
 def requested(db: Database) -> list[Repository]:

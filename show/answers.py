@@ -1,0 +1,67 @@
+"""Line 2: the demo's story, and its climatology against Xarray's own on the same files."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import xarray as xr
+
+from demo.places import Place, amasia
+from demo.story import TARGET, Facts, story
+from show import planes
+from show.lines import Line
+
+
+def lines(base: Path, cache: Path) -> Iterator[Line]:
+    place, facts = Place(base), Facts()
+    planes.share_cache(place.home, cache)
+    try:
+        for _ in story(place, facts):
+            pass
+        yield from compare(place, facts)
+    finally:
+        amasia(place, "down", "--yes")
+
+
+def compare(place: Place, facts: Facts) -> Iterator[Line]:
+    """Each input by Xarray alone, from the files, against what the cluster committed."""
+    os.environ.update(place.variables())
+    for group, dim in facts.groups.items():
+        files = [*facts.files[group], *([facts.later[group]] if group in facts.later else [])]
+        what = f"climatology of {'NetCDF' if files[0].suffix == '.nc' else 'GRIB'} {group}"
+        with ExitStack() as stack:
+            parts = [stack.enter_context(_open(path)) for path in files]
+            whole = xr.concat(parts, dim) if len(parts) > 1 else parts[0]
+            timed = whole[
+                [name for name in whole.data_vars if dim in whole[name].dims and _is_real(whole[name])]
+            ].load()
+        months = timed.groupby(f"{dim}.month")
+        normals = months.mean()
+        yield _compare(what, f"{group}/normals", normals)
+        yield _compare(f"departures from the {what}", f"{group}/departures", months - normals)
+
+
+def _open(path: Path) -> xr.Dataset:
+    if path.suffix == ".nc":
+        return xr.open_dataset(path)
+    return xr.open_dataset(path, engine="cfgrib", backend_kwargs={"indexpath": ""})
+
+
+def _compare(what: str, group: str, expected: xr.Dataset) -> Line:
+    found = xr.open_dataset(f"amasia://{TARGET}", engine="amasia", group=group).load()
+    names = sorted(map(str, expected.data_vars))
+    try:
+        if names != sorted(map(str, found.data_vars)):
+            raise AssertionError(f"it has {sorted(map(str, found.data_vars))} and not {names}")
+        for name in names:
+            xr.testing.assert_allclose(_bare(found[name]), _bare(expected[name]))
+    except AssertionError as error:
+        return Line(2, what, "differs", "assert_allclose", False, str(error)[:800])
+    size = sum(found[name].size for name in names)
+    return Line(2, what, f"{size:,} values alike", "assert_allclose", size > 0, ", ".join(names))
+
+
+def _bare(variable: xr.DataArray) -> xr.DataArray:
+    """Values and coordinates of its dimensions, without those that came along."""
+    return variable.reset_coords(drop=True)
