@@ -53,5 +53,8 @@ migration: .venv/.synced  ## A new migration from the tables: make migration NAM
 show-house: .venv/.synced  ## Every promise of the house at full dose, as a table; DOSE=0.05 for a small one
 	$(RUN) python -m show.house --dose $(DOSE)
 
+bench: .venv/.synced  ## What things cost, beside their peers in the same run
+	$(RUN) python -m benchmarks
+
 clean:  ## Forget what was built here
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

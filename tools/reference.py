@@ -25,7 +25,7 @@ from tools import openapi
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
 WIDTH = 100
 
-CLASSES = {
+CLASSES: dict[type[BaseSettings], str] = {
     settings.ServerSettings: "The control plane: `amasia up`, `python -m amasia.server`",
     settings.ClientSettings: "Scripts, the command line, and tasks on machines",
 }

@@ -137,3 +137,14 @@ def test_stop_before_the_start_starts_nothing(world):
     cluster = world.cluster(n_workers=2)
     assert plane.stop(cluster).status is ClusterStatus.stopped
     assert plane.provider.entries == {}
+
+
+def test_a_machine_that_outlives_its_lease_is_ended_from_here(world):
+    plane = Plane(world, fakes.MemoryProvider())
+    cluster = world.cluster(n_workers=0)
+    plane.settle(cluster, 2)
+    with world.db.write() as tx:
+        rows.update(tx, cluster.machines[0].id, lease_until=now() - timedelta(seconds=3))
+    ended = plane.settle(cluster)
+    assert plane.provider.alive() == set()
+    assert "its lease was over" in ended.machines[0].reason

@@ -62,7 +62,7 @@ def renamed(ds: xr.Dataset) -> xr.Dataset:
         (lambda ds: ds.isel(x=[0]), "'mask': its size along 'x' is 2 .* 1|'t': its size along 'x' is 2 .* 1"),
         (lambda ds: ds.isel(x=0, drop=True), "'x'.*missing"),
         (lambda ds: ds.isel(time=0, drop=True), "no dimension 'time' in what is offered"),
-        (lambda ds: ds.transpose("x", "y", "time"), "'t': its dimensions"),
+        (lambda ds: ds.transpose("x", "y", "time"), "'(t|mask)': its dimensions"),
         (lambda ds: ds.assign(t=ds.t.astype("f8")), "'t': its dtype is float32 .* float64"),
         (lambda ds: ds.assign(t=ds.t.assign_attrs(units="degC")), "'t': its units is K .* degC"),
         (lambda ds: ds.assign_coords(x=[10.0, 21.0]), r"'x': its values is \[10.0, 20.0\] .* \[10.0, 21.0\]"),

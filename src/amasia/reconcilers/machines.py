@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 CLAIM_SECONDS = 30
 MAX_TRIES = 8
+OVERDUE = timedelta(seconds=2)
+"""A machine ends itself before its lease does; one that has not after this, frozen perhaps, is ended from here."""
 LATE = timedelta(seconds=10)
 """How long a machine may be missing from its provider's answers after it was accepted."""
 
@@ -83,6 +85,8 @@ def _compare(db: Database, settings: ServerSettings, machine: Machine, seen: Fou
     if seen is not None and seen.alive:
         machines.started(db, machine, seen)
         _expect_join(db, settings, machine)
+        if machine.lease_until is not None and now() > machine.lease_until + OVERDUE:
+            machines.overdue(db, machine)
         return
     # A cloud may not list what it has just made.
     accepted = machine.stages.accepted

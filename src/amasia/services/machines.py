@@ -122,6 +122,12 @@ def expect_join(db: Database, machine: Machine, seconds: int) -> None:
         )
 
 
+def overdue(db: Database, machine: Machine) -> None:
+    """Its lease is over and it has not ended itself: wish its end, which the provider then enforces."""
+    with db.write() as tx:
+        machines.wish_stop(tx, [machine.id], "its lease was over and it had not ended itself; it was ended from here")
+
+
 def join(db: Database, settings: ServerSettings, request: Join) -> Assignment:
     """An agent says it is here. Repeatable until its first heartbeat, since an answer may be lost."""
     with db.write() as tx:
