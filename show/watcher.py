@@ -66,7 +66,7 @@ def _newborn(machines: str, known: set[int]) -> list[Life]:
 
 
 def birth(pid: int) -> float:
-    """Seconds since the epoch. Not psutil's: that counts from a boot time in whole seconds, so it is up to 1 s early."""
+    """Seconds since the epoch. Read here, not asked of psutil, whose word the records rely on."""
     ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
 

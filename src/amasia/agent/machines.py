@@ -7,7 +7,7 @@ import shutil
 import signal
 import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -234,7 +234,7 @@ class Agent:
 
     def _talk(self) -> None:
         try:
-            started_at = datetime.fromtimestamp(self.born, UTC)
+            started_at = homes.moment(self.born)
             assignment = join(self.boot, started_at, self.over)
             if assignment:
                 self._work(assignment)

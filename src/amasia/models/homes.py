@@ -1,10 +1,13 @@
 """What a machine's directory holds: the words between a provider and the agent that it started there."""
 
 import os
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
+import psutil
 from pydantic import ValidationError
 
 from amasia.models.base import Model, Time
@@ -38,6 +41,14 @@ class Exit(Model):
     at: Time
     reason: str
     by: Literal["agent", "provider"] = "agent"
+
+
+def moment(created: float) -> datetime:
+    """When a process of this birth began: on Linux births count from a boot time in whole seconds, up to 1 s early."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return datetime.fromtimestamp(created, UTC)
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return datetime.fromtimestamp(created - psutil.boot_time() + boot, UTC)
 
 
 def read[M: Model](path: Path, model: type[M]) -> M | None:

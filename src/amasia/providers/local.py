@@ -189,7 +189,7 @@ class LocalProvider:
         self._reap(machine_id)
         if processes.is_alive(identity) and (home / homes.STOPPED).exists():
             self._end(machine_id)
-        started_at = datetime.fromtimestamp(identity.created, UTC)
+        started_at = homes.moment(identity.created)
         if processes.is_alive(identity):
             return Found(machine_id=machine_id, alive=True, started_at=started_at)
         self._bury(home, identity)
@@ -252,7 +252,7 @@ def _write_end(home: Path, at: datetime, reason: str) -> None:
 
 def _last_seen(home: Path, identity: Identity) -> datetime:
     alive = home / homes.ALIVE
-    return datetime.fromtimestamp(alive.stat().st_mtime if alive.exists() else identity.created, UTC)
+    return datetime.fromtimestamp(alive.stat().st_mtime, UTC) if alive.exists() else homes.moment(identity.created)
 
 
 def _reason(home: Path) -> str:
