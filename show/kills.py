@@ -172,7 +172,7 @@ def _commits(day: Day, link: Connection) -> tuple[int, list[str]]:
     told = [(entry["repository"], entry["snapshot"]) for entry in day.entries() if entry["what"] == "committed"]
     lost = []
     for name in sorted({name for name, _ in told}):
-        where = f"{WORKSPACE}/repositories/{name}"
+        where = f"{WORKSPACE}/repositories/{name.removeprefix('demo/')}"
 
         history = {snapshot.id for snapshot in stores.history(stores.open(partial(_lend, link.url, where)))}
         mine = {snapshot for repository, snapshot in told if repository == name}

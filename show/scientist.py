@@ -83,7 +83,7 @@ def field(note: Callable[..., None], dice: random.Random) -> None:
 
 def visit(note: Callable[..., None], dice: random.Random, name: str) -> None:
     note("creating", name=name)
-    cluster = again(note, lambda: amasia.Cluster(dice.choice((1, 1, 2)), name=name, idle_timeout="8 s", **SPEC))
+    cluster = again(note, lambda: amasia.Cluster(dice.choice((1, 1, 2)), name=name, idle_timeout="12 s", **SPEC))
     if cluster is None:
         return
     note("created", name=name, id=cluster.id)

@@ -53,16 +53,22 @@ def _newborn(machines: str, known: set[int]) -> list[Life]:
     known &= there
     found = []
     for pid in there - known:
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(pid)
-            words, born = process.cmdline(), process.create_time()
+        with contextlib.suppress(psutil.Error, OSError):
+            words, born = psutil.Process(pid).cmdline(), birth(pid)
             is_agent = "amasia.agent" in words and any(word.startswith(machines) for word in words)
+            is_agent = is_agent and os.getsid(pid) == pid  # its children bear its name until they execute
             if is_agent:
                 machine = next(word for word in words if word.startswith(machines)).removeprefix(machines)
                 found.append(Life(machine, pid, born))
             if is_agent or time.time() - born > YOUNG:
                 known.add(pid)
     return found
+
+
+def birth(pid: int) -> float:
+    """Seconds since the epoch. Not psutil's: that counts from a boot time in whole seconds, so it is up to 1 s early."""
+    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
 
 
 def _tell(out: TextIO, what: str, life: Life, at: float) -> None:

@@ -42,7 +42,7 @@ def test_a_dead_object_store_is_one_error_and_loses_no_commit(stage: Stage, tmp_
     before = history(plane, "demo/brittle")
     store = psutil.Process(json.loads((plane.home / "store" / "pid.json").read_text())["pid"])
     store.kill()
-    store.wait()
+    stage.wait(lambda: store.status() == psutil.STATUS_ZOMBIE, 10)  # its parent, the control plane, lives
 
     refused(plane.amasia("repo", "ingest", "demo/brittle", file_of(tmp_path / "two.nc", 1)), 1, "store")
     plane.kill()
@@ -54,12 +54,12 @@ def test_a_dead_object_store_is_one_error_and_loses_no_commit(stage: Stage, tmp_
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own of 160 MiB."""
+    """A file system of its own of 112 MiB."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", disk], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=112m", "tmpfs", disk], check=False).returncode:
         pytest.skip("a small file system cannot be mounted here")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
@@ -73,7 +73,7 @@ def test_a_full_disk_is_one_error_and_no_half_commit(small_disk: Path, shared_ca
         assert plane.amasia("repo", "create", "demo/full").returncode == 0
         assert plane.amasia("repo", "ingest", "demo/full", file_of(tmp_path / "small.nc", 4)).returncode == 0
         before = history(plane, "demo/full")
-        refused(plane.amasia("repo", "ingest", "demo/full", file_of(tmp_path / "large.nc", 200)), 1, "store")
+        refused(plane.amasia("repo", "ingest", "demo/full", file_of(tmp_path / "large.nc", 130)), 1, "store")
         assert history(plane, "demo/full") == before
         assert plane.amasia("status").returncode == 0
         assert plane.amasia("down", "--yes").returncode == 0

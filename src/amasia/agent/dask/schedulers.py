@@ -91,7 +91,7 @@ class TellingScheduler(Scheduler):
 
 
 class Ears(SchedulerPlugin):
-    """Hears of deaths, and of clients that come: one that just connected is no idleness."""
+    """Hears of deaths, and of workers and clients that come: whoever just came makes an idle cluster a waiting one."""
 
     name = "amasia"
 
@@ -104,6 +104,7 @@ class Ears(SchedulerPlugin):
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         self.scheduler.known.add(worker)
+        scheduler.idle_since = None
 
     def add_client(self, scheduler: Scheduler, client: str) -> None:
         scheduler.idle_since = None
