@@ -29,7 +29,7 @@ def test_importing_amasia_loads_nothing_heavy() -> None:
 
 def test_importing_amasia_takes_less_than_50_ms() -> None:
     def seconds() -> float:
-        code = "from time import perf_counter as t; a = t(); import amasia; print(t() - a)"
+        code = "from time import process_time as t; a = t(); import amasia; print(t() - a)"
         return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
     assert min(seconds() for _ in range(5)) < 0.05

@@ -22,9 +22,9 @@ def names_in(path: Path) -> set[str]:
 
 
 def test_the_environment_of_this_process_is_captured_and_captured_again_in_moments(tmp_path, monkeypatch):
-    start = time.perf_counter()
+    start = time.process_time()
     first = captures.capture(cache=tmp_path)
-    cold = time.perf_counter() - start
+    cold = time.process_time() - start
 
     def refuse(*arguments, **options):
         raise AssertionError("uv was started")
@@ -32,9 +32,9 @@ def test_the_environment_of_this_process_is_captured_and_captured_again_in_momen
     monkeypatch.setattr(commands, "run", refuse)
     taken = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         second = captures.capture(cache=tmp_path)
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     warm = min(taken)
     print(f"capture of {len(tomllib.loads(first.environment.pylock)['packages'])} packages: {cold=:.2f} {warm=:.3f}")
     assert second == first

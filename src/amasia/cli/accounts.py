@@ -1,12 +1,11 @@
 """``amasia login``, ``logout``, ``whoami`` and ``token``."""
 
 import getpass
-import sys
 from typing import Annotated
 
 import typer
 
-from amasia.cli.options import Json, Yes, confirm, examples, noun
+from amasia.cli.options import Json, Yes, confirm, examples, noun, secret
 from amasia.cli.output import ago, clock, say, show_fields, show_json, show_table
 from amasia.client import accounts
 from amasia.errors import InvalidRequest
@@ -40,10 +39,10 @@ def login(
     if "://" not in where:
         raise InvalidRequest(f"{where!r} is no address.", cure=f"amasia login https://{where}")
     if token:
-        me = accounts.keep(where, _secret("Token: "), workspace)
+        me = accounts.keep(where, secret("Token: "), workspace)
     else:
         name = user or getpass.getuser()
-        me = accounts.sign_in(where, name, _secret(f"Password of {name}: "), workspace=workspace)
+        me = accounts.sign_in(where, name, secret(f"Password of {name}: "), workspace=workspace)
     _show(me, as_json)
 
 
@@ -97,14 +96,6 @@ def revoke(token: Annotated[str, typer.Argument(help="Its id.")], yes: Yes = Fal
     confirm(f"End token {token}? Whatever uses it stops working.", yes)
     accounts.revoke_token(token)
     say(f"Token {token} is revoked.")
-
-
-def _secret(prompt: str) -> str:
-    """Never an argument: those are read by every process of the computer."""
-    secret = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().strip()
-    if not secret:
-        raise InvalidRequest("Nothing was given to sign in with.", cure="Type it, or pass it on stdin.")
-    return secret
 
 
 def _show(me: Me, as_json: bool) -> None:

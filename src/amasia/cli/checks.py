@@ -77,7 +77,7 @@ def _disk() -> Iterator[Check]:
 def _memory_limits() -> Iterator[Check]:
     groups = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")]
     ok = any((group / "cgroup.procs").exists() and os.access(group, os.W_OK) for group in groups)
-    found = "held by the kernel (cgroups)" if ok else "held by the agents, which look twice a second"
+    found = "held by the kernel (cgroups)" if ok else "held by the agents, which look four times a second"
     cure = "Delegate a memory cgroup to your user (systemd: Delegate=memory)."
     yield Check(name="memory limits", ok=ok, found=found, cure=cure, needed=False)
 

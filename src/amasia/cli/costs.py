@@ -35,7 +35,8 @@ def cost(
         return
     for cut in [by] if by else list(By):
         _show_cut(found, cut)
-    print(budget_line(found))
+    if since is None:
+        print(budget_line(found))
 
 
 def budget_line(found: Costs) -> str:
@@ -49,14 +50,11 @@ def budget_line(found: Costs) -> str:
 
 def _show_cut(found: Costs, by: By) -> None:
     lines: tuple[CostLine, ...] = getattr(found, f"by_{by}")
-    rows = [
-        (line.key, hours(line.milliseconds), show(line.amount, found.currency), show(line.reserved, found.currency))
-        for line in lines
-    ]
-    total = (
-        "total",
-        hours(found.milliseconds),
-        show(found.amount, found.currency),
-        show(found.reserved, found.currency),
-    )
-    show_table([by, ">machine time", ">spent", ">reserved"], [*rows, total])
+    total = CostLine(key="total", milliseconds=found.milliseconds, amount=found.amount, reserved=found.reserved)
+    rows = [(one.key, hours(one.milliseconds), show(one.amount, found.currency)) for one in (*lines, total)]
+    if by is By.repository:  # what is reserved will be known as a repository's when it is committed
+        show_table([by, ">machine time", ">spent"], rows)
+        return
+    promised = [show(one.reserved, found.currency) for one in (*lines, total)]
+    columns = [by, ">machine time", ">spent", ">reserved"]
+    show_table(columns, [(*row, last) for row, last in zip(rows, promised, strict=True)])

@@ -1,5 +1,6 @@
 """Words that many commands share, and how the shell completes names that only the control plane knows."""
 
+import getpass
 import sys
 from collections.abc import Callable, Iterator
 from typing import Annotated
@@ -69,3 +70,12 @@ def confirm(question: str, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise InvalidRequest(f"{question} There is no terminal to ask on.", cure="Add --yes.")
     typer.confirm(question, abort=True, err=True)
+
+
+def secret(prompt: str) -> str:
+    """From the terminal or from stdin; never an argument: those are read by every process of the computer."""
+    given = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().strip()
+    if not given:
+        raise InvalidRequest(f"Nothing was given where a secret was asked for ({prompt.strip(': ')}).",
+                             cure="Type it, or pass it on stdin.")  # fmt: skip
+    return given

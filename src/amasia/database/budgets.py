@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from amasia.database.rows import add, change, every, one
-from amasia.database.tables import budgets, charges, clusters, commits, repositories, workspaces
+from amasia.database.tables import budgets, charges, clusters, commits, machines, repositories, workspaces
 from amasia.models.budgets import Budget, Charge, CostLine
 
 
@@ -82,6 +82,16 @@ def by_repository(tx: Connection, workspace: str, since: datetime | None) -> lis
     if since is not None:
         query = query.where(commits.c.at > since)
     return every(tx, query.group_by(repositories.c.name).order_by(repositories.c.name), CostLine)
+
+
+def promised(tx: Connection, workspace: str) -> list[tuple[str, str, int]]:
+    """(owner, cluster id, amount reserved) of what runs."""
+    query = (
+        select(machines.c.owner, machines.c.cluster_id, func.sum(machines.c.reserved))
+        .where(machines.c.workspace == workspace, machines.c.reserved > 0)
+        .group_by(machines.c.owner, machines.c.cluster_id)
+    )
+    return [(owner, cluster_id, int(amount)) for owner, cluster_id, amount in tx.execute(query)]
 
 
 def of_cluster(tx: Connection, cluster_id: str) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Budgets and the bill."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from amasia import errors
@@ -40,8 +41,15 @@ def costs(db: Database, workspace: str, since: datetime | None) -> Costs:
         found = users.find_workspace(tx, workspace)
         assert budget is not None
         assert found is not None
-        by_user = rows.by_user(tx, workspace, since)
-        by_cluster = _distinct(rows.by_cluster(tx, workspace, since))
+        promised = rows.promised(tx, workspace)
+        by_user = [
+            line.model_copy(update={"reserved": sum(amount for owner, _, amount in promised if owner == line.key)})
+            for line in rows.by_user(tx, workspace, since)
+        ]
+        by_cluster = _distinct(
+            (cluster_id, line.model_copy(update={"reserved": sum(one[2] for one in promised if one[1] == cluster_id)}))
+            for cluster_id, line in rows.by_cluster(tx, workspace, since)
+        )
         by_repository = rows.by_repository(tx, workspace, since)
     amount = sum(line.amount for line in by_user)
     time = sum(line.milliseconds for line in by_user)
@@ -63,8 +71,9 @@ def costs(db: Database, workspace: str, since: datetime | None) -> Costs:
     )
 
 
-def _distinct(lines: list[tuple[str, CostLine]]) -> list[CostLine]:
+def _distinct(found: Iterable[tuple[str, CostLine]]) -> list[CostLine]:
     """Lines of clusters; those that bore the same name, one after the other, are told apart by their ids."""
+    lines = list(found)
     names = [line.key for _, line in lines]
     return [
         line.model_copy(update={"key": f"{line.key} ({cluster_id})"}) if names.count(line.key) > 1 else line

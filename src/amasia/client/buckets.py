@@ -1,0 +1,57 @@
+"""Buckets: where repositories are kept."""
+
+from amasia.client.inputs import request
+from amasia.client.transport import Connection, connect
+from amasia.client.workspaces import path
+from amasia.models.repositories import Bucket, BucketKind, BucketRequest
+
+
+def find(workspace: str | None = None, *, connection: Connection | None = None) -> list[Bucket]:
+    """The buckets of a workspace, its default first."""
+    return list((connection or connect()).items(f"{path(workspace)}/buckets", Bucket))
+
+
+def create(
+    name: str,
+    uri: str,
+    workspace: str | None = None,
+    *,
+    endpoint: str = "",
+    region: str = "us-east-1",
+    access_key: str = "",
+    secret_key: str = "",
+    role: str = "",
+    connection: Connection | None = None,
+) -> Bucket:
+    """Register a bucket; for admins of the workspace.
+
+    Parameters
+    ----------
+    uri
+        ``s3://bucket/prefix``, or the absolute path of a directory that client and machines share.
+    endpoint
+        URL of an S3-compatible store; empty for AWS.
+    access_key, secret_key
+        The broker's own; kept encrypted. Only short-lived credentials made from it are lent.
+    role
+        ARN of the role that credentials are lent from; stores other than AWS mostly ignore it.
+
+    Raises
+    ------
+    Conflict
+        There is one of that name.
+    InvalidRequest
+        It cannot be what was described.
+    """
+    body = request(
+        BucketRequest,
+        name=name,
+        kind=BucketKind.s3 if uri.startswith("s3://") else BucketKind.directory,
+        uri=uri,
+        endpoint=endpoint,
+        region=region,
+        access_key=access_key,
+        secret_key=secret_key,
+        role=role,
+    )
+    return (connection or connect()).post(f"{path(workspace)}/buckets", body, Bucket)
