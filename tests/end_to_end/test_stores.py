@@ -65,6 +65,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
+@pytest.mark.timeout(240)
 def test_a_full_disk_is_one_error_and_no_half_commit(small_disk: Path, shared_cache: Path, tmp_path: Path) -> None:
     plane = Plane(small_disk)
     planes.share_cache(plane.home, shared_cache)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from demo.places import Place, amasia
 from demo.story import Facts, story
 from show import planes
 from show.answers import compare
 
 
+@pytest.mark.timeout(300)
 def test_the_demo_tells_its_story_and_its_answers_are_xarrays_own(tmp_path: Path, shared_cache: Path) -> None:
     place, facts = Place(tmp_path), Facts()
     planes.share_cache(place.home, shared_cache)
