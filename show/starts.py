@@ -1,6 +1,7 @@
 """Line 3: how long a cluster takes from the call to the first result, and whether an edit is what runs."""
 
 import json
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from demo.places import Place, amasia, run, settle_scientist
 from show import planes
 from show.lines import Line
 
-RUNS = 5
+RUNS, EDITS = 5, 3
 SCRIPT = """
 import json, time
 import seasons, amasia
@@ -36,7 +37,7 @@ def lines(dose: float, base: Path, cache: Path) -> Iterator[Line]:
         _start(place)  # the first builds the environment
         runs = [_start(place) for _ in range(max(1, round(RUNS * dose)))]
         yield _warm(runs)
-        yield _edited(place)
+        yield _edited(place, max(1, round(EDITS * dose)))
     finally:
         amasia(place, "down", "--yes")
 
@@ -55,14 +56,20 @@ def _warm(runs: list[dict[str, Any]]) -> Line:
     return Line(3, what, f"{seconds:.1f} s", "8 s", seconds < 8, _stages(typical))
 
 
-def _edited(place: Place) -> Line:
+def _edited(place: Place, edits: int) -> Line:
+    told = [_start_edited(place, str(number)) for number in range(edits)]
+    seconds = statistics.median(one["seconds"] for one in told)
+    right = [one for number, one in enumerate(told) if [one["edition"], *one["everywhere"]] == [str(number)] * 3]
+    figure = f"{seconds:.1f} s, the edit ran on both workers in {len(right)} of {edits}"
+    holds = seconds < 15 and len(right) == edits
+    return Line(3, f"the local package edited and started again, median of {edits}", figure, "15 s, all", holds,
+                _stages(told[-1]))  # fmt: skip
+
+
+def _start_edited(place: Place, edition: str) -> dict[str, Any]:
     module = place.scientist / "seasons" / "src" / "seasons" / "__init__.py"
-    module.write_text(module.read_text().replace('EDITION = "first"', 'EDITION = "second"'))
-    told = _start(place)
-    runs = {told["edition"], *told["everywhere"]}
-    holds = told["seconds"] < 15 and runs == {"second"} and len(told["everywhere"]) == 2
-    figure = f"{told['seconds']:.1f} s, {' and '.join(sorted(runs))} runs on {len(told['everywhere'])} workers"
-    return Line(3, "the local package edited, and started again", figure, "15 s, second runs", holds, _stages(told))
+    module.write_text(re.sub(r'EDITION = ".*"', f'EDITION = "{edition}"', module.read_text()))
+    return _start(place)
 
 
 def _stages(told: dict[str, Any]) -> str:
