@@ -40,7 +40,8 @@ def _timed(clone: Path, what: str, goal: float, target: str) -> Line:
     command = ["make", target, "UV=.tools/bin/uv"]
     done = subprocess.run(command, cwd=clone, env=_environ(clone.parent), capture_output=True, text=True, check=False)
     seconds = time.monotonic() - begun
-    detail = "" if done.returncode == 0 else (done.stdout[-1500:] + done.stderr[-1500:])
+    steps = [line.strip() for line in done.stdout.splitlines() if line.startswith("✓")]
+    detail = "\n".join(steps) if done.returncode == 0 else (done.stdout[-1500:] + done.stderr[-1500:])
     figure = f"{seconds:.0f} s, status {done.returncode}"
     return Line(1, what, figure, f"{goal:.0f} s, status 0", done.returncode == 0 and seconds < goal, detail)
 
