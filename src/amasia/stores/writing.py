@@ -1,6 +1,7 @@
 """Datasets into a session: everything is checked before the first byte, and only a commit makes it visible."""
 
 import math
+import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import xarray as xr
 import zarr
 from icechunk.xarray import to_icechunk
+from xarray.coding.times import encode_cf_datetime
 
 from amasia import errors
-from amasia.stores.encoding import encoded
+from amasia.stores.encoding import encoded, resolved
 
 _CURE_APPEND = "Nothing was written. Make it like what is stored, or write it into a group of its own."
 
@@ -92,6 +94,7 @@ def append(session: icechunk.Session, ds: xr.Dataset, group: str = "/", dim: Has
     offered = ds.drop_vars(fixed).drop_encoding()
     offered.attrs = dict(stored.attrs)
     for name in offered.variables:
+        offered[name] = _countable(str(name), stored[name].variable, offered[name].variable)
         offered[name].attrs = dict(stored[name].attrs)
     _put(session, offered, group, append_dim=dim)
 
@@ -143,6 +146,25 @@ def _check_variable(name: str, stored: xr.Variable, offered: xr.Variable, dim: H
         raise _unlike(name, "dtype", _kind(stored), _kind(offered))
     if stored.attrs.get("units", "") != offered.attrs.get("units", ""):
         raise _unlike(name, "units", stored.attrs.get("units", ""), offered.attrs.get("units", ""))
+
+
+def _countable(name: str, stored: xr.Variable, offered: xr.Variable) -> xr.Variable:
+    """Times as what is stored counts them. Xarray would count finer ones in units of their own, which nobody reads."""
+    units = stored.encoding.get("units", "")
+    if offered.dtype.kind != "M" or offered.chunks is not None or stored.encoding["dtype"].kind != "i":
+        return offered
+    exact = resolved(offered, units)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other units, which are refused below
+        _, found, _ = encode_cf_datetime(exact.values, units, stored.encoding.get("calendar"), np.dtype("int64"))
+    if found != units or not exact.equals(offered):  # type: ignore[no-untyped-call]
+        raise errors.DoesNotFit(
+            f"Variable {name!r} is stored as whole {units.partition(' ')[0]}, and finer times were offered: "
+            f"{_some(offered)}.",
+            cure=f"Nothing was written. Round them (ds[{name!r}].dt.round('s')), or write into a group of its own.",
+            variable=name,
+        )
+    return exact
 
 
 def _check_equal(name: str, stored: xr.Variable, offered: xr.Variable) -> None:
