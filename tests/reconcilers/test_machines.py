@@ -137,3 +137,16 @@ def test_stop_before_the_start_starts_nothing(world):
     cluster = world.cluster(n_workers=2)
     assert plane.stop(cluster).status is ClusterStatus.stopped
     assert plane.provider.entries == {}
+
+
+def test_a_machine_that_outlives_its_lease_is_ended_from_here(world):
+    plane = Plane(world, fakes.NeverBoots())  # alive, and its agent says and does nothing
+    found = plane.settle(world.cluster(n_workers=1), 3)
+    frozen = found.machines[1]
+    with world.db.write() as tx:
+        rows.update(tx, frozen.id, lease_until=now() - timedelta(seconds=1))
+    plane.turn(4)
+    found = cluster_verbs.get(world.db, "lab", found.id)
+    assert frozen.id not in plane.provider.alive()
+    assert "its lease ended at" in next(machine for machine in found.machines if machine.id == frozen.id).reason
+    assert found.machines[0].id in plane.provider.alive()

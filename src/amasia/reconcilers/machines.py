@@ -83,6 +83,7 @@ def _compare(db: Database, settings: ServerSettings, machine: Machine, seen: Fou
     if seen is not None and seen.alive:
         machines.started(db, machine, seen)
         _expect_join(db, settings, machine)
+        _fence(db, machine)
         return
     # A cloud may not list what it has just made.
     accepted = machine.stages.accepted
@@ -115,6 +116,12 @@ def _end(db: Database, provider: Provider, machine: Machine) -> None:
         machines.stopping(db, machine)
         return
     machines.gone(db, machine, found)
+
+
+def _fence(db: Database, machine: Machine) -> None:
+    """An agent that is frozen cannot end its machine: whatever outlives its lease is ended from here."""
+    if machine.target is MachineTarget.running and machine.lease_until is not None and now() > machine.lease_until:
+        machines.expire(db, machine)
 
 
 def _expect_join(db: Database, settings: ServerSettings, machine: Machine) -> None:
