@@ -71,7 +71,7 @@ def test_fractions_of_seconds_are_kept_at_every_resolution(on_disk: leases.Sourc
 @pytest.mark.parametrize(("before", "after"), [(0, 1_000_000), (0, 1), (1_000_000, 1)])
 def test_times_finer_than_what_is_stored_counts_are_refused(on_disk: leases.Source, before: int, after: int) -> None:
     commit(on_disk, writing.write, shifted("2020-01-01", before, "ns"), growing="time")
-    with pytest.raises(errors.DoesNotFit, match="'time' is stored as whole .*seconds, and finer times were offered"):
+    with pytest.raises(errors.DoesNotFit, match=r"'time' is stored as whole .*seconds, and finer times were offered"):
         commit(on_disk, writing.append, shifted("2020-01-04", after, "ns"))
     assert stored(on_disk).sizes["time"] == 3
 
