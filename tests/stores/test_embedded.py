@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import stat
 import time
 from collections.abc import Callable
@@ -84,8 +85,28 @@ def test_only_s3_answers_strangers_and_everything_is_on_loopback(store: Embedded
     assert _http(store.port, "GET /") == 403
 
 
+@pytest.mark.parametrize("path", ["/col/delete?collection=amasia", "/dir/assign", "/dir/status"])
+def test_its_master_answers_no_stranger(store: EmbeddedStore, path: str) -> None:
+    ports = json.loads((store.home / "ports.json").read_text())
+    assert _http(ports["master"], f"GET {path}") == 400  # it speaks TLS only
+    stranger = ssl._create_unverified_context()  # the question is whom the server trusts
+    with pytest.raises(OSError), socket.create_connection(("127.0.0.1", ports["master"]), timeout=5) as link:
+        with stranger.wrap_socket(link) as secure:
+            secure.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            assert not secure.recv(64)
+            raise ConnectionResetError("closed without an answer")
+
+
+@pytest.mark.parametrize("port", ["master_grpc", "filer_grpc", "volume_grpc"])
+def test_its_grpc_asks_everybody_for_a_certificate(store: EmbeddedStore, port: str) -> None:
+    ports = json.loads((store.home / "ports.json").read_text())
+    with socket.create_connection(("127.0.0.1", ports[port]), timeout=5) as link:
+        link.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+        assert link.recv(64)[3:4] != b"\x04"  # no settings frame: it did not take plain HTTP/2
+
+
 def test_its_secrets_are_its_owners_only(store: EmbeddedStore) -> None:
-    for name in ("keys.json", "identities.json", "roles.json", "pid.json"):
+    for name in ("keys.json", "identities.json", "roles.json", "pid.json", "grpc.key"):
         assert stat.S_IMODE((store.home / name).stat().st_mode) == 0o600, name
     command = " ".join(psutil.Process(pid(store)).cmdline())
     held = json.loads((store.home / "keys.json").read_text())
