@@ -91,6 +91,12 @@ def test_attributes_that_are_no_number_are_kept_as_text(on_disk: leases.Source) 
     assert (found["missing"], found["valid_range"]) == ("NaN", ["-Infinity", "Infinity"])
 
 
+@pytest.mark.parametrize("name", ["a/b", "zarr.json"])
+def test_a_name_that_would_not_be_found_again_is_rejected(on_disk: leases.Source, name: str) -> None:
+    with pytest.raises(errors.DataRejected, match=name):
+        commit(on_disk, writing.write, series().rename(t=name))
+
+
 def renamed(ds: xr.Dataset) -> xr.Dataset:
     return ds.rename(t="u")
 
@@ -101,7 +107,7 @@ def renamed(ds: xr.Dataset) -> xr.Dataset:
         (lambda ds: ds.isel(x=[0]), "'mask': its size along 'x' is 2 .* 1|'t': its size along 'x' is 2 .* 1"),
         (lambda ds: ds.isel(x=0, drop=True), "'x'.*missing"),
         (lambda ds: ds.isel(time=0, drop=True), "no dimension 'time' in what is offered"),
-        (lambda ds: ds.transpose("x", "y", "time"), "'t': its dimensions"),
+        (lambda ds: ds.transpose("x", "y", "time"), "'(t|mask)': its dimensions"),
         (lambda ds: ds.assign(t=ds.t.astype("f8")), "'t': its dtype is float32 .* float64"),
         (lambda ds: ds.assign(t=ds.t.assign_attrs(units="degC")), "'t': its units is K .* degC"),
         (lambda ds: ds.assign_coords(x=[10.0, 21.0]), r"'x': its values is \[10.0, 20.0\] .* \[10.0, 21.0\]"),

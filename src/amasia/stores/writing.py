@@ -61,6 +61,7 @@ def write(
         raise errors.Conflict(
             f"Group {group!r} has data already.", cure="Use append, mode='w' to replace it, or another group."
         )
+    _check_storable(ds)
     clean, encoding = encoded(ds, growing, chunks)
     _put(session, clean, group, mode=mode, encoding=encoding)
 
@@ -120,6 +121,15 @@ def check_append(stored: xr.Dataset, offered: xr.Dataset, dim: Hashable) -> None
     ruler = _ruler(stored, dim)
     if ruler is not None:
         _check_order(str(ruler), stored.variables[ruler], offered.variables[ruler])
+
+
+def _check_storable(ds: xr.Dataset) -> None:
+    """Zarr would take such a name for a path, or for its own file, and the variable would be gone."""
+    for name in ds.variables:
+        if "/" in str(name) or str(name) == "zarr.json":
+            raise errors.DataRejected(
+                f"A variable cannot be called {name!r} in a repository.", cure=f"Rename it: ds.rename({{{name!r}: …}})."
+            )
 
 
 def _check_names(stored: xr.Dataset, offered: xr.Dataset) -> None:
