@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uv import find_uv_bin
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -100,7 +102,7 @@ def run(place: Place, *words: str | Path, cwd: Path | None = None) -> str:
 
 def settle_scientist(place: Place) -> None:
     """The scientist's folder: a script, a file beside it, an editable package, an environment of its own."""
-    uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
+    uv = find_uv_bin()
     shutil.copytree(ROOT / "demo" / "scientist", place.scientist, dirs_exist_ok=True)
     if place.python.exists():
         return

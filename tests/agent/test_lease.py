@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from amasia.agent import lease as module
 from amasia.agent.lease import Lease
 from amasia.models.base import now
 
@@ -25,3 +26,19 @@ def test_a_lease_that_is_over_leaves_no_time():
     lease = Lease(now() - timedelta(seconds=1))
     assert lease.ends()
     assert lease.seconds_to_kill() == 0
+
+
+def test_a_clock_that_is_set_back_gives_no_time(monkeypatch):
+    lease = Lease(now() + timedelta(seconds=40))
+    real, started = now, module.monotonic()
+    monkeypatch.setattr(module, "now", lambda: real() - timedelta(hours=1))
+    monkeypatch.setattr(module, "monotonic", lambda: started + 33)
+    lease.renew(lease.until)  # what a control plane answers whose clock was set back too
+    assert lease.ends()
+    assert lease.seconds_to_kill() == pytest.approx(3, abs=0.1)
+
+
+def test_a_clock_that_is_set_forward_ends_it():
+    lease = Lease(now() + timedelta(seconds=40))
+    lease.until = now() - timedelta(seconds=1)
+    assert lease.ends()

@@ -20,7 +20,7 @@ BODIES = {
     "POST /v1/workspaces": {"name": "new"},
     "PUT /v1/workspaces/{workspace}/members/{user}": {"role": "viewer"},
     "PUT /v1/workspaces/{workspace}/budget": {"limit": 1_000_000},
-    "POST /v1/workspaces/{workspace}/buckets": {"name": "mine", "kind": "directory", "uri": "/data"},
+    "POST /v1/workspaces/{workspace}/buckets": {"name": "mine", "kind": "s3", "uri": "s3://mine"},
     "PUT /v1/workspaces/{workspace}/environments/{digest}": {"python": "3.13.0", "pylock": ""},
     "POST /v1/workspaces/{workspace}/repositories": {"name": "fresh"},
     "POST /v1/workspaces/{workspace}/repositories/{name}/credentials": {"mode": "read"},
@@ -174,3 +174,33 @@ def test_a_body_that_cannot_be_read_names_the_field(as_):
     answer = as_(SECRETS["ada"]).post("/v1/workspaces/lab/clusters", json=body)
     assert answer.status_code == 422
     assert "spec.n_workers" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_body_that_is_too_long_is_refused_before_anything_is_asked(as_, length):
+    read = 0
+
+    def body():
+        nonlocal read
+        for _ in range(64):
+            read += 1 << 20
+            yield b" " * (1 << 20)
+
+    headers = {"Content-Length": str(64 << 20)} if length else {}
+    answer = as_("").post("/v1/sign-in", content=body(), headers=headers | {"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.json()["kind"] == "invalid-request"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "charges?after=99999999999999999999", None),
+        ("GET", "events?after=99999999999999999999", None),
+        ("PUT", "budget", {"limit": 10**30}),
+        ("PUT", "members/NO%20NAME", {"role": "viewer"}),
+    ],
+)
+def test_what_no_database_holds_is_refused_in_words(as_, callers, method, path, body):
+    answer = as_(callers["owner"]).request(method, f"/v1/workspaces/lab/{path}", json=body)
+    assert (answer.status_code, answer.json()["kind"]) == (422, "invalid-request")

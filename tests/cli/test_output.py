@@ -13,6 +13,13 @@ def test_a_table_without_a_terminal_is_tab_separated(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == "name\trate\na\t1\nb [c]\t22\n"
 
 
+def test_words_of_others_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_fields({"message": "a\x1b]0;title\x07\x9b2J ü🌧\r"})
+    output.show_table(["name"], [("\x1b[2J",)])
+    assert not set(capsys.readouterr().out) & set("\x1b\x07\x9b\r")
+    assert output.printable("ü🌧\tb\n") == "ü🌧\tb\n"
+
+
 def test_an_empty_table_says_so_beside_the_data(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_table(["name"], [], empty="Nothing runs.")
     assert capsys.readouterr() == ("", "Nothing runs.\n")

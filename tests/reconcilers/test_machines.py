@@ -140,11 +140,13 @@ def test_stop_before_the_start_starts_nothing(world):
 
 
 def test_a_machine_that_outlives_its_lease_is_ended_from_here(world):
-    plane = Plane(world, fakes.MemoryProvider())
-    cluster = world.cluster(n_workers=0)
-    plane.settle(cluster, 2)
+    plane = Plane(world, fakes.NeverBoots())  # alive, and its agent says and does nothing
+    found = plane.settle(world.cluster(n_workers=1), 3)
+    frozen = found.machines[1]
     with world.db.write() as tx:
-        rows.update(tx, cluster.machines[0].id, lease_until=now() - timedelta(seconds=3))
-    ended = plane.settle(cluster)
-    assert plane.provider.alive() == set()
-    assert "its lease was over" in ended.machines[0].reason
+        rows.update(tx, frozen.id, lease_until=now() - timedelta(seconds=1))
+    plane.turn(4)
+    found = cluster_verbs.get(world.db, "lab", found.id)
+    assert frozen.id not in plane.provider.alive()
+    assert "its lease ended at" in next(machine for machine in found.machines if machine.id == frozen.id).reason
+    assert found.machines[0].id in plane.provider.alive()

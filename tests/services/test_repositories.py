@@ -110,3 +110,19 @@ def test_a_long_history_is_read_page_by_page(world, data):
         found += [commit.snapshot for commit in page]
         after = page[-1].id
     assert sorted(found) == [f"S{number}" for number in range(7)]
+
+
+@pytest.mark.parametrize("ours", ["junk", ["junk"], None, {"commit_id": 7}])
+def test_what_another_tool_wrote_as_ours_is_indexed_all_the_same(world, data, ours):
+    repositories.index(world.db, data, [snapshot("S1") | {"metadata": {"amasia": ours}}], now())
+    assert [commit.snapshot for commit in repositories.commits(world.db, "lab", "data")] == ["S1"]
+
+
+def test_a_directory_is_for_operators_and_has_an_absolute_path(world):
+    body = repositories.BucketRequest(name="disk", kind="directory", uri="/data/amasia")
+    with pytest.raises(errors.PermissionDenied, match="operators"):
+        repositories.create_bucket(world.db, world.bo, "lab", body)
+    for wrong in ("", "data", "../etc", "file://x", "s3://x"):
+        with pytest.raises(errors.InvalidRequest, match="absolute"):
+            repositories.create_bucket(world.db, world.ada, "lab", body.model_copy(update={"uri": wrong}))
+    assert repositories.create_bucket(world.db, world.ada, "lab", body).uri == "/data/amasia"

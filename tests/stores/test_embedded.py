@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import stat
 import time
 from collections.abc import Callable
@@ -84,8 +85,24 @@ def test_only_s3_answers_strangers_and_everything_is_on_loopback(store: Embedded
     assert _http(store.port, "GET /") == 403
 
 
+@pytest.mark.parametrize("path", ["/col/delete?collection=amasia", "/dir/assign", "/dir/status"])
+def test_its_master_answers_no_stranger(store: EmbeddedStore, path: str) -> None:
+    ports = json.loads((store.home / "ports.json").read_text())
+    assert _http(ports["master"], f"GET {path}") == 400  # it speaks TLS only
+    assert _https(ports["master"], path) == b""
+    assert _https(ports["master"], "/dir/status", store.home).startswith(b"HTTP/1.0 200")
+
+
+@pytest.mark.parametrize("port", ["master_grpc", "filer_grpc", "volume_grpc"])
+def test_its_grpc_asks_everybody_for_a_certificate(store: EmbeddedStore, port: str) -> None:
+    ports = json.loads((store.home / "ports.json").read_text())
+    with socket.create_connection(("127.0.0.1", ports[port]), timeout=5) as link:
+        link.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+        assert link.recv(64)[3:4] != b"\x04"  # no settings frame: it did not take plain HTTP/2
+
+
 def test_its_secrets_are_its_owners_only(store: EmbeddedStore) -> None:
-    for name in ("keys.json", "identities.json", "roles.json", "pid.json"):
+    for name in ("keys.json", "identities.json", "roles.json", "pid.json", "grpc.key"):
         assert stat.S_IMODE((store.home / name).stat().st_mode) == 0o600, name
     command = " ".join(psutil.Process(pid(store)).cmdline())
     held = json.loads((store.home / "keys.json").read_text())
@@ -115,3 +132,19 @@ def _http(port: int, request: str) -> int:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
         link.sendall(f"{request} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         return int(link.recv(64).split()[1])
+
+
+def _https(port: int, path: str, home: Path | None = None) -> bytes:
+    """The first bytes of the answer; none for whoever is not let in."""
+    context = ssl._create_unverified_context()  # the question is whom the server trusts
+    if home:
+        context.load_cert_chain(home / "grpc.crt", home / "grpc.key")
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5) as link,
+            context.wrap_socket(link) as secure,
+        ):
+            secure.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            return secure.recv(64)
+    except OSError:
+        return b""

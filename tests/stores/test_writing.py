@@ -52,6 +52,51 @@ def test_finer_times_than_the_first_file_had_are_kept_exactly(on_disk: leases.So
     assert stored(on_disk).time.values[-1] == np.datetime64("2020-01-04T00:00:01")
 
 
+def shifted(start: str, nanoseconds: int, resolution: str) -> xr.Dataset:
+    ds = series(start)
+    times = (ds.time.values.astype("M8[ns]") + np.timedelta64(nanoseconds, "ns")).astype(f"M8[{resolution}]")
+    return ds.assign_coords(time=times)
+
+
+@pytest.mark.parametrize("resolution", ["ms", "us", "ns"])
+@pytest.mark.parametrize("later", ["s", "ms", "us", "ns"])
+def test_fractions_of_seconds_are_kept_at_every_resolution(on_disk: leases.Source, resolution: str, later: str) -> None:
+    first, second = shifted("2020-01-01", 1_000_000, resolution), shifted("2020-01-04", 2_000_000, later)
+    commit(on_disk, writing.write, first, growing="time")
+    commit(on_disk, writing.append, second)
+    expected = np.concatenate([first.time.values.astype("M8[ns]"), second.time.values.astype("M8[ns]")])
+    np.testing.assert_array_equal(stored(on_disk).time.values.astype("M8[ns]"), expected)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 1_000_000), (0, 1), (1_000_000, 1)])
+def test_times_finer_than_what_is_stored_counts_are_refused(on_disk: leases.Source, before: int, after: int) -> None:
+    commit(on_disk, writing.write, shifted("2020-01-01", before, "ns"), growing="time")
+    with pytest.raises(errors.DoesNotFit, match=r"'time' is stored as whole .*seconds, and finer times were offered"):
+        commit(on_disk, writing.append, shifted("2020-01-04", after, "ns"))
+    assert stored(on_disk).sizes["time"] == 3
+
+
+def test_bounds_that_are_finer_than_their_times_are_kept(on_disk: leases.Source) -> None:
+    ds = series()
+    ds.time.attrs["bounds"] = "time_bounds"
+    ds["time_bounds"] = ("time", "side"), np.stack([ds.time, ds.time + np.timedelta64(1, "ms")], axis=1)
+    commit(on_disk, writing.write, ds, growing="time")
+    xr.testing.assert_equal(stored(on_disk).load(), ds)
+
+
+def test_attributes_that_are_no_number_are_kept_as_text(on_disk: leases.Source) -> None:
+    ds = series().assign_attrs(missing=np.nan, valid_range=np.array([-np.inf, np.inf]))
+    commit(on_disk, writing.write, ds)
+    found = stored(on_disk).attrs
+    assert (found["missing"], found["valid_range"]) == ("NaN", ["-Infinity", "Infinity"])
+
+
+@pytest.mark.parametrize("name", ["a/b", "zarr.json"])
+def test_a_name_that_would_not_be_found_again_is_rejected(on_disk: leases.Source, name: str) -> None:
+    with pytest.raises(errors.DataRejected, match=name):
+        commit(on_disk, writing.write, series().rename(t=name))
+
+
 def renamed(ds: xr.Dataset) -> xr.Dataset:
     return ds.rename(t="u")
 

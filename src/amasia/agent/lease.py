@@ -1,6 +1,7 @@
 """Time that a machine was paid for. It is over before the lease is."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
+from time import monotonic
 
 from amasia.models.base import now
 
@@ -9,19 +10,32 @@ MARGIN = 8.0
 
 
 class Lease:
-    """Begins to end its machine a margin early: 8 s, or a quarter of a short lease."""
+    """Begins to end its machine a margin early: 8 s, or a quarter of a short lease.
+
+    The time that is left is counted by the wall clock and by one that nobody sets; the shorter one holds.
+    """
 
     def __init__(self, until: datetime) -> None:
-        self.renew(until)
+        self._begin(until)
 
     def renew(self, until: datetime) -> None:
-        self.until = until
-        self.margin = min(MARGIN, max(0.0, (until - now()).total_seconds()) / 4)
+        """Take down a new end; the same one again gives no more time, whatever the clock was set to."""
+        if until != self.until:
+            self._begin(until)
 
     def ends(self) -> bool:
         """Whether it is time to end politely."""
-        return now() >= self.until - timedelta(seconds=self.margin)
+        return self._left() <= self.margin
 
     def seconds_to_kill(self) -> float:
         """How long a polite end may take: the rest of the margin is for the kill and its clean-up."""
-        return max(0.0, (self.until - now()).total_seconds() - self.margin / 2)
+        return max(0.0, self._left() - self.margin / 2)
+
+    def _begin(self, until: datetime) -> None:
+        self.until = until
+        left = (until - now()).total_seconds()
+        self._over = monotonic() + left
+        self.margin = min(MARGIN, max(0.0, left) / 4)
+
+    def _left(self) -> float:
+        return min((self.until - now()).total_seconds(), self._over - monotonic())

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from fastapi import FastAPI
 
 from amasia import __version__
-from amasia.api import answers, clusters, environments, health, machines, repositories, users, workspaces
+from amasia.api import answers, bodies, clusters, environments, health, machines, repositories, users, workspaces
 from amasia.database.engine import Database
 from amasia.models.locations import Offer
 from amasia.models.repositories import Lease, Mode
@@ -43,6 +43,7 @@ def create(
     app.state.health = pulse
     app.state.local_offers = tuple(local_offers)
     answers.install(app)
+    app.add_middleware(bodies.Limited)
     for noun in (health, users, workspaces, environments, repositories, clusters, machines):
         app.include_router(noun.router, prefix="/v1")
     return app

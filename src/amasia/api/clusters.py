@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from amasia.api.access import Db, Grant, Settings, may
 from amasia.api.waiting import until
-from amasia.models.base import Page
+from amasia.models.base import Cursor, Page
 from amasia.models.clusters import Cluster, ClusterRequest, ScaleRequest, Security
 from amasia.models.machines import LogLine
 from amasia.models.permissions import Permission
@@ -54,7 +54,9 @@ def security(db: Db, workspace: str, name: str, grant: Runner) -> Security:
 
 
 @router.get("/{name}/log")
-def log(db: Db, workspace: str, name: str, grant: Reader, machine: str | None = None, after: int = 0) -> Page[LogLine]:
+def log(
+    db: Db, workspace: str, name: str, grant: Reader, machine: str | None = None, after: Cursor = 0
+) -> Page[LogLine]:
     found = _owned(db, grant, workspace, name, "cluster.log")
     items = clusters.log(db, workspace, found.id, machine, after)
     return Page(items=tuple(items), next=str(items[-1].id) if items else "")

@@ -51,9 +51,7 @@ async def get(db: Db, workspace: str, name: str, wait: Annotated[float, Query(ge
 
 
 @router.delete("/{name}", status_code=204)
-def delete(
-    db: Db, workspace: str, name: str, grant: Annotated[Grant, may(Permission.manage, "repository.delete")]
-) -> None:
+def delete(db: Db, workspace: str, name: str, grant: Manager) -> None:
     repositories.delete(db, grant.who, workspace, name)
 
 

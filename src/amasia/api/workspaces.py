@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 
 from amasia.api.access import Db, Grant, may, operator, person
-from amasia.models.base import Page
+from amasia.models.base import Cursor, Name, Page
 from amasia.models.budgets import Budget, BudgetRequest, Charge, Costs
 from amasia.models.events import Event
 from amasia.models.locations import Location
@@ -45,7 +45,7 @@ def members(db: Db, workspace: str) -> Page[Membership]:
 def set_member(
     db: Db,
     workspace: str,
-    user: str,
+    user: Name,
     grant: Annotated[Grant, may(Permission.manage, "member.set")],
     body: MemberRequest,
 ) -> Membership:
@@ -83,13 +83,13 @@ def costs(db: Db, workspace: str, since: datetime | None = None) -> Costs:
 
 
 @router.get("/{workspace}/charges", dependencies=[may(Permission.read, "charge.list")])
-def charges(db: Db, workspace: str, after: int = 0) -> Page[Charge]:
+def charges(db: Db, workspace: str, after: Cursor = 0) -> Page[Charge]:
     items = budgets.charges(db, workspace, after, PAGE)
     return Page(items=tuple(items), next=str(items[-1].id) if len(items) == PAGE else "")
 
 
 @router.get("/{workspace}/events", dependencies=[may(Permission.manage, "event.list")])
-def find_events(db: Db, workspace: str, after: int | None = None) -> Page[Event]:
+def find_events(db: Db, workspace: str, after: Cursor | None = None) -> Page[Event]:
     items = events.find(db, workspace, after, PAGE)
     return Page(items=tuple(items), next=str(items[-1].id) if len(items) == PAGE else "")
 

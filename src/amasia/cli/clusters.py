@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from amasia.cli.options import ClusterName, Json, Workspace, Yes, confirm, examples, noun
-from amasia.cli.output import ago, clock, hours, per_hour, say, show_fields, show_json, show_table
+from amasia.cli.output import ago, clock, hours, per_hour, printable, say, show_fields, show_json, show_table
 from amasia.client import budgets, clusters, starting
 from amasia.client.inputs import request
 from amasia.client.progress import Stages
@@ -182,7 +182,8 @@ def logs(
             return
         names = {one.id: f"{one.role}-{one.index}" for one in found.machines}
         for line in lines:
-            print(f"{clock(line.at)} {names.get(line.machine_id, line.machine_id)}  {line.text}", flush=True)
+            text = f"{clock(line.at)} {names.get(line.machine_id, line.machine_id)}  {line.text}"
+            print(printable(text), flush=True)
         last = lines[-1].id if lines else last
         if not follow or found.status == "stopped":
             return

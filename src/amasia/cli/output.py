@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -32,13 +33,13 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empt
     names = [name.removeprefix(">") for name in columns]
     if not sys.stdout.isatty():
         for row in [names, *texts]:
-            print("\t".join(row))
+            print(printable("\t".join(row)))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, column in zip(names, columns, strict=True):
         table.add_column(name, justify="right" if column.startswith(">") else "left", overflow="fold")
     for row in texts:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table)
 
 
@@ -46,12 +47,17 @@ def show_fields(fields: dict[str, object]) -> None:
     """One ``name  value`` a line."""
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
-        print(f"{name:<{width}}  {value}")
+        print(printable(f"{name:<{width}}  {value}"))
 
 
 def say(text: str) -> None:
     """A sentence for people, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Without what would steer the reader's terminal: other people wrote messages, names and logs."""
+    return "".join(letter if letter in "\t\n" or unicodedata.category(letter) != "Cc" else "\ufffd" for letter in text)
 
 
 def bar(part: int, whole: int) -> str:

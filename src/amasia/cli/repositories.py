@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from amasia.cli.options import Json, RepositoryName, Workspace, Yes, confirm, examples, noun
-from amasia.cli.output import ago, say, show_fields, show_json, show_table
+from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table
 from amasia.client import repositories, workspaces
 from amasia.client.progress import Stages
 from amasia.models.money import show as show_money
@@ -143,7 +143,7 @@ def _chunks(words: list[str] | None) -> dict[str, int] | None:
 
 def _show_commit(commit: Commit) -> None:
     origin = commit.provenance
-    print(f"{commit.snapshot}  {commit.message}")
+    print(printable(f"{commit.snapshot}  {commit.message}"))
     fields: dict[str, object] = {"  when": ago(commit.at)}
     if origin is not None:
         fields |= {

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import icechunk
 import xarray as xr
 import zarr
+from pydantic import ValidationError
 
 from amasia import errors
 from amasia.client import origins, pages
@@ -272,8 +273,10 @@ class Repository:
         return stores.history(self.repo, limit=limit, snapshot=self.snapshot(ref))
 
     def _as_commit(self, snapshot: stores.Snapshot, branch: str) -> Commit:
-        origin = snapshot.metadata.get("amasia")
-        provenance = Provenance.model_validate(origin) if origin else None
+        try:
+            provenance = Provenance.model_validate(snapshot.metadata.get("amasia"))
+        except ValidationError:  # made by another tool, which may have written anything there
+            provenance = None
         return Commit(
             id=provenance.commit_id if provenance else "",
             repository=self.name,

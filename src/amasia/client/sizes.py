@@ -1,10 +1,10 @@
 """Sizes and times as people write them. Dask's own readers, so that they mean here what they mean there."""
 
-from dask.utils import format_bytes, format_time, parse_bytes, parse_timedelta
+from dask.utils import format_bytes, parse_bytes, parse_timedelta
 
 from amasia.errors import InvalidRequest
 
-__all__ = ["format_bytes", "format_time", "memory", "seconds"]
+__all__ = ["duration", "format_bytes", "memory", "seconds"]
 
 
 def memory(value: str | int | float) -> int:
@@ -23,3 +23,8 @@ def seconds(value: str | int | float | None) -> float:
         return float(parse_timedelta(value, default="seconds"))
     except (ValueError, TypeError, KeyError, AttributeError):
         raise InvalidRequest(f"{value!r} is no length of time.", cure='Write it as "20 minutes" or seconds.') from None
+
+
+def duration(length: float) -> str:
+    """Seconds as ``20 min`` or ``90 s``: as people say what they have set."""
+    return f"{length / 60:g} min" if length >= 60 and length % 60 == 0 else f"{length:g} s"

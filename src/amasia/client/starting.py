@@ -5,7 +5,7 @@ from typing import Literal
 
 from amasia.client import budgets, clusters, environments
 from amasia.client.progress import Stages
-from amasia.client.sizes import format_bytes, format_time
+from amasia.client.sizes import duration, format_bytes
 from amasia.client.transport import Connection
 from amasia.errors import AmasiaError, EnvironmentFailed, MachineLost
 from amasia.models import money
@@ -85,14 +85,14 @@ def price(cluster: Cluster, currency: str) -> str:
     if not cluster.spec.idle_timeout:
         return f"{text}; no idle stop: it runs until it is stopped or the budget ends it."
     until = money.cost(rate, round(cluster.spec.idle_timeout * 1000))
-    idle = format_time(cluster.spec.idle_timeout)
+    idle = duration(cluster.spec.idle_timeout)
     return f"{text}; unused, it stops itself after {idle} ({money.show(until, currency)})."
 
 
 def still_running(cluster: Cluster) -> str:
     """What goes on when the waiting ends, and how to end that too."""
     idle = cluster.spec.idle_timeout
-    itself = f"It stops itself after {format_time(idle)} without work. " if idle else ""
+    itself = f"It stops itself after {duration(idle)} without work. " if idle else ""
     return (
         f"Cluster {cluster.name} goes on without this process. {itself}"
         f"Stop it now: amasia cluster stop {cluster.name}. Join it: amasia.Cluster(name={cluster.name!r})."

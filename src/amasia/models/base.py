@@ -5,7 +5,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from amasia.errors import InvalidRequest
 
@@ -35,7 +35,12 @@ def check_name(value: str) -> str:
     return value
 
 
+LARGEST = 2**63 - 1
+"""That both databases hold."""
+
 Name = Annotated[str, AfterValidator(check_name)]
+Cursor = Annotated[int, Field(ge=0, le=LARGEST)]
+"""Id of the last row of a page."""
 Time = AwareDatetime
 
 

@@ -5,7 +5,7 @@
 
 from pydantic import Field
 
-from amasia.models.base import Model, Name, Time
+from amasia.models.base import LARGEST, Model, Name, Time
 
 
 class Budget(Model):
@@ -19,7 +19,7 @@ class Budget(Model):
 
 
 class BudgetRequest(Model):
-    limit: int = Field(ge=0)
+    limit: int = Field(ge=0, le=LARGEST // 2)
 
 
 class Charge(Model):

@@ -22,8 +22,6 @@ log = structlog.get_logger()
 
 CLAIM_SECONDS = 30
 MAX_TRIES = 8
-OVERDUE = timedelta(seconds=2)
-"""A machine ends itself before its lease does; one that has not after this, frozen perhaps, is ended from here."""
 LATE = timedelta(seconds=10)
 """How long a machine may be missing from its provider's answers after it was accepted."""
 
@@ -85,8 +83,7 @@ def _compare(db: Database, settings: ServerSettings, machine: Machine, seen: Fou
     if seen is not None and seen.alive:
         machines.started(db, machine, seen)
         _expect_join(db, settings, machine)
-        if machine.lease_until is not None and now() > machine.lease_until + OVERDUE:
-            machines.overdue(db, machine)
+        _fence(db, machine)
         return
     # A cloud may not list what it has just made.
     accepted = machine.stages.accepted
@@ -119,6 +116,12 @@ def _end(db: Database, provider: Provider, machine: Machine) -> None:
         machines.stopping(db, machine)
         return
     machines.gone(db, machine, found)
+
+
+def _fence(db: Database, machine: Machine) -> None:
+    """An agent that is frozen cannot end its machine: whatever outlives its lease is ended from here."""
+    if machine.target is MachineTarget.running and machine.lease_until is not None and now() > machine.lease_until:
+        machines.expire(db, machine)
 
 
 def _expect_join(db: Database, settings: ServerSettings, machine: Machine) -> None:

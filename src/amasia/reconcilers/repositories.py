@@ -40,10 +40,12 @@ def index(db: Database) -> None:
         read_at = now()
         try:
             history = stores.history(stores.open(_source(db, repository)))
-        except errors.Unavailable as error:
+            repositories.index(db, repository, [_plain(item) for item in history], read_at)
+        except errors.AmasiaError as error:
             log.warning("history could not be read", repository=repository.full_name, error=str(error))
-            continue
-        repositories.index(db, repository, [_plain(item) for item in history], read_at)
+        except Exception:
+            # One repository that cannot be read keeps no other one from its turn.
+            log.exception("history could not be read", repository=repository.full_name)
 
 
 def _plain(snapshot: stores.Snapshot) -> dict[str, Any]:

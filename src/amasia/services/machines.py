@@ -122,10 +122,16 @@ def expect_join(db: Database, machine: Machine, seconds: int) -> None:
         )
 
 
-def overdue(db: Database, machine: Machine) -> None:
-    """Its lease is over and it has not ended itself: wish its end, which the provider then enforces."""
+def expire(db: Database, machine: Machine) -> None:
+    """Wish the end of a machine that its provider still has, unless its lease was renewed in the meantime."""
     with db.write() as tx:
-        machines.wish_stop(tx, [machine.id], "its lease was over and it had not ended itself; it was ended from here")
+        held = machines.locked(tx, machine.id)
+        if held is None or held[0].lease_until is None or held[0].lease_until > now():
+            return
+        reason = f"its lease ended at {held[0].lease_until:%H:%M:%S} UTC, and its agent did not end it"
+        machines.wish_stop(tx, [machine.id], reason)
+        clusters.add_notice(tx, machine.cluster_id, f"{machine.role.value} {machine.index} is ended: {reason}.")
+        events.append(tx, actor="amasia", verb="machine.expire", target=machine.id, workspace=machine.workspace)
 
 
 def join(db: Database, settings: ServerSettings, request: Join) -> Assignment:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from pathlib import PurePath
 from typing import Any
 
 from sqlalchemy import Connection
@@ -27,6 +28,7 @@ from amasia.models.repositories import (
     RepositoryStatus,
 )
 from amasia.models.users import Principal
+from amasia.services.access import require_operator
 
 ABANDONED_AFTER = timedelta(hours=2)
 """A begun commit that is in no history after this: longer than any credential, so it cannot land any more."""
@@ -50,6 +52,11 @@ def create_bucket(db: Database, who: Principal, workspace: str, request: BucketR
         raise errors.InvalidRequest(
             "Every workspace has the embedded bucket already.", cure="Register a bucket of kind s3 or directory."
         )
+    if request.kind is BucketKind.directory:
+        # The control plane itself makes and reads what is there, with its own rights and not with the asker's.
+        require_operator(db, who, "bucket.create of a directory")
+        if not PurePath(request.uri.removeprefix("file://")).is_absolute():
+            raise errors.InvalidRequest(f"{request.uri!r} is no absolute path.", cure="Write it as /data/amasia.")
     bucket = Bucket(workspace=workspace, **request.model_dump(exclude={"access_key", "secret_key", "role"}))
     with db.write() as tx:
         if locations.find_bucket(tx, workspace, bucket.name):
@@ -233,7 +240,9 @@ def index(db: Database, repository: Repository, history: Iterable[Mapping[str, A
 
 
 def _index_one(tx: Connection, repository: Repository, item: Mapping[str, Any], known: set[str]) -> None:
-    commit_id = item["metadata"].get("amasia", {}).get("commit_id", "")
+    # Whoever may write there writes what they like into it.
+    ours = item["metadata"].get("amasia")
+    commit_id = str(ours.get("commit_id", "")) if isinstance(ours, Mapping) else ""
     landed = {"status": CommitStatus.committed, "snapshot": item["snapshot"], "parent": item["parent"],
               "at": item["at"], "message": item["message"], "metadata": item["metadata"]}  # fmt: skip
     if commit_id and rows.find_commit(tx, repository.id, commit_id):

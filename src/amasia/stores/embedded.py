@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ import boto3
 import psutil
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from amasia import errors
 from amasia.stores.credentials import LONGEST, ROLE, Keys
@@ -129,11 +134,12 @@ class EmbeddedStore:
     def _spawn(self) -> psutil.Process:
         held, ports = self._secrets(), self._ports()
         self._write_config(held)
+        self._write_certificate()
         with (self.home / "log").open("wb") as log:
             child = subprocess.Popen(
                 self._command(ports),
                 cwd=self.home,
-                env=_environment(held),
+                env=self._environment(held),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -218,6 +224,38 @@ class EmbeddedStore:
             },
         )
 
+    def _write_certificate(self) -> None:
+        """Its parts speak gRPC, which obeys whoever reaches the port unless both sides show this certificate."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "amasia-store")])
+        made = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(made - timedelta(days=1))
+            .not_valid_after(made + timedelta(days=3650))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        encoding = serialization.Encoding.PEM
+        private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        _write_private(self.home / "grpc.key", private.decode())
+        _write_private(self.home / "grpc.crt", certificate.public_bytes(encoding).decode())
+
+    def _environment(self, held: dict[str, str]) -> dict[str, str]:
+        """Secrets go by environment, which only this user can read, never by command line, which all can."""
+        keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        certificate, key = str(self.home / "grpc.crt"), str(self.home / "grpc.key")
+        # The master's HTTP, too: nothing of ours uses it, and a plain GET there drops the whole bucket.
+        mutual = {"WEED_GRPC_CA": certificate, "WEED_HTTPS_MASTER_CA": certificate}
+        mutual |= {"WEED_HTTPS_MASTER_CERT": certificate, "WEED_HTTPS_MASTER_KEY": key}
+        for part in ("MASTER", "VOLUME", "FILER", "S3", "CLIENT"):
+            mutual |= {f"WEED_GRPC_{part}_CERT": certificate, f"WEED_GRPC_{part}_KEY": key}
+        return keep | mutual | {f"WEED_{name}": held[name] for name in _SECRETS}
+
     def _wait(self, process: psutil.Process) -> None:
         """Until the bucket is there, versioned, and a write is answered."""
         end = time.monotonic() + _PATIENCE
@@ -259,7 +297,7 @@ class EmbeddedStore:
             done = subprocess.run(
                 command,
                 input=wish,
-                env=_environment(self._secrets()),
+                env=self._environment(self._secrets()),
                 cwd=self.home,
                 capture_output=True,
                 text=True,
@@ -327,12 +365,6 @@ def _binary() -> Path:
     return Path(found)
 
 
-def _environment(held: dict[str, str]) -> dict[str, str]:
-    """Secrets go by environment, which only this user can read, never by command line, which all can."""
-    keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-    return keep | {f"WEED_{name}": held[name] for name in _SECRETS}
-
-
 def _free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -354,10 +386,10 @@ def _free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def _write_private(path: Path, content: dict[str, Any]) -> None:
+def _write_private(path: Path, content: dict[str, Any] | str) -> None:
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file, indent=1)
+        file.write(content if isinstance(content, str) else json.dumps(content, indent=1))
     fresh.replace(path)

@@ -17,6 +17,8 @@ TARGET = 16 << 20
 LONGEST = 4096
 """Steps of a growing dimension in one chunk, at most."""
 _TIME = ("units", "calendar", "dtype")
+_STEPS = {"seconds": "s", "microseconds": "us", "nanoseconds": "ns"}
+"""What stored times count, the coarsest first."""
 
 
 def encoded(
@@ -45,7 +47,17 @@ def encoded(
         clean[name].attrs = {key: plain(value) for key, value in variable.attrs.items()}
         encoding[name] = _time_encoding(variable) | _layout(variable, growing, chunks or {})
     _agree_on_bounds(ds, encoding)
+    for name, chosen in encoding.items():
+        clean[name] = resolved(clean[name].variable, str(chosen.get("units", "")))
     return clean, encoding
+
+
+def resolved(variable: xr.Variable, units: str) -> xr.Variable:
+    """Times at the resolution that they are counted in: Xarray turns coarser ones into NaT, and says nothing."""
+    step = _STEPS.get(units.partition(" ")[0])
+    if variable.dtype.kind != "M" or step in (None, "s"):
+        return variable
+    return variable.astype(f"datetime64[{step}]", copy=False)
 
 
 def _agree_on_bounds(ds: xr.Dataset, encoding: dict[Hashable, dict[str, Any]]) -> None:
@@ -54,9 +66,14 @@ def _agree_on_bounds(ds: xr.Dataset, encoding: dict[Hashable, dict[str, Any]]) -
         bounds = variable.attrs.get("bounds")
         if "units" not in encoding.get(bounds, {}) or "units" not in encoding[name]:
             continue
-        finer = bounds if encoding[bounds]["units"].startswith("nano") else name
+        finer = max(name, bounds, key=lambda one: _fineness(encoding[one]["units"]))
         for one in (name, bounds):
             encoding[one] |= {key: encoding[finer][key] for key in _TIME if key in encoding[finer]}
+
+
+def _fineness(units: str) -> int:
+    step = units.partition(" ")[0]
+    return list(_STEPS).index(step) if step in _STEPS else -1
 
 
 def chunk_lengths(
@@ -88,6 +105,8 @@ def plain(value: Any) -> Any:
         return value.decode(errors="replace")
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value if isinstance(value, str | int | float | bool | type(None)) else str(value)
 
 
@@ -116,6 +135,5 @@ def _time_encoding(variable: xr.Variable) -> dict[str, Any]:
     values = variable.values
     if np.isnat(values).any():
         return known
-    whole = bool((values == values.astype("datetime64[s]")).all())
-    unit = "seconds" if whole else "nanoseconds"
+    unit = next(name for name, step in _STEPS.items() if (values == values.astype(f"datetime64[{step}]")).all())
     return {"units": f"{unit} since {since}", "dtype": np.dtype("int64")} | calendar

@@ -1,6 +1,7 @@
 """Datasets into a session: everything is checked before the first byte, and only a commit makes it visible."""
 
 import math
+import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import xarray as xr
 import zarr
 from icechunk.xarray import to_icechunk
+from xarray.coding.times import encode_cf_datetime
 
 from amasia import errors
-from amasia.stores.encoding import encoded
+from amasia.stores.encoding import encoded, resolved
 
 _CURE_APPEND = "Nothing was written. Make it like what is stored, or write it into a group of its own."
 
@@ -59,6 +61,7 @@ def write(
         raise errors.Conflict(
             f"Group {group!r} has data already.", cure="Use append, mode='w' to replace it, or another group."
         )
+    _check_storable(ds)
     clean, encoding = encoded(ds, growing, chunks)
     _put(session, clean, group, mode=mode, encoding=encoding)
 
@@ -92,6 +95,7 @@ def append(session: icechunk.Session, ds: xr.Dataset, group: str = "/", dim: Has
     offered = ds.drop_vars(fixed).drop_encoding()
     offered.attrs = dict(stored.attrs)
     for name in offered.variables:
+        offered[name] = _countable(str(name), stored[name].variable, offered[name].variable)
         offered[name].attrs = dict(stored[name].attrs)
     _put(session, offered, group, append_dim=dim)
 
@@ -119,6 +123,15 @@ def check_append(stored: xr.Dataset, offered: xr.Dataset, dim: Hashable) -> None
         _check_order(str(ruler), stored.variables[ruler], offered.variables[ruler])
 
 
+def _check_storable(ds: xr.Dataset) -> None:
+    """Zarr would take such a name for a path, or for its own file, and the variable would be gone."""
+    for name in ds.variables:
+        if "/" in str(name) or str(name) == "zarr.json":
+            raise errors.DataRejected(
+                f"A variable cannot be called {name!r} in a repository.", cure=f"Rename it: ds.rename({{{name!r}: …}})."
+            )
+
+
 def _check_names(stored: xr.Dataset, offered: xr.Dataset) -> None:
     missing = [name for name in stored.variables if name not in offered.variables]
     extra = [name for name in offered.variables if name not in stored.variables]
@@ -143,6 +156,25 @@ def _check_variable(name: str, stored: xr.Variable, offered: xr.Variable, dim: H
         raise _unlike(name, "dtype", _kind(stored), _kind(offered))
     if stored.attrs.get("units", "") != offered.attrs.get("units", ""):
         raise _unlike(name, "units", stored.attrs.get("units", ""), offered.attrs.get("units", ""))
+
+
+def _countable(name: str, stored: xr.Variable, offered: xr.Variable) -> xr.Variable:
+    """Times as what is stored counts them. Xarray would count finer ones in units of their own, which nobody reads."""
+    units = stored.encoding.get("units", "")
+    if offered.dtype.kind != "M" or offered.chunks is not None or stored.encoding["dtype"].kind != "i":
+        return offered
+    exact = resolved(offered, units)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other units, which are refused below
+        _, found, _ = encode_cf_datetime(exact.values, units, stored.encoding.get("calendar"), np.dtype("int64"))
+    if found != units or not exact.equals(offered):  # type: ignore[no-untyped-call]
+        raise errors.DoesNotFit(
+            f"Variable {name!r} is stored as whole {units.partition(' ')[0]}, and finer times were offered: "
+            f"{_some(offered)}.",
+            cure=f"Nothing was written. Round them (ds[{name!r}].dt.round('s')), or write into a group of its own.",
+            variable=name,
+        )
+    return exact
 
 
 def _check_equal(name: str, stored: xr.Variable, offered: xr.Variable) -> None:
