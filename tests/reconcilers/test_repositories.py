@@ -18,7 +18,7 @@ def test_one_history_that_cannot_be_read_keeps_no_other_from_its_turn(world, mon
         repositories.made(world.db, repositories.get(world.db, "lab", name))
     read = []
 
-    def history(name):
+    def histories(name):
         read.append(name)
         if name == "broken":
             raise problem
@@ -27,7 +27,7 @@ def test_one_history_that_cannot_be_read_keeps_no_other_from_its_turn(world, mon
     monkeypatch.setattr(loop, "SETTLE", -timedelta(minutes=1))
     monkeypatch.setattr(loop, "_source", lambda db, repository: repository.name)
     monkeypatch.setattr(loop.stores, "open", lambda name: name)
-    monkeypatch.setattr(loop.stores, "history", history)
+    monkeypatch.setattr(loop, "_histories", histories)
     loop.index(world.db)
     assert sorted(read) == ["broken", "whole"]
     assert [found.name for found in repositories.stale(world.db, now() + timedelta(minutes=1))] == ["broken"]

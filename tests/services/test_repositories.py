@@ -23,10 +23,17 @@ def data(world):
     return repositories.get(world.db, "lab", "data")
 
 
-def snapshot(name, commit_id="", parent="", minutes=0):
-    metadata = {"amasia": {"commit_id": commit_id}} if commit_id else {}
+def snapshot(name, provenance=None, parent="", minutes=0):
+    metadata = {"amasia": provenance.model_dump(mode="json")} if provenance else {}
     at = now() + timedelta(minutes=minutes)
-    return {"snapshot": name, "parent": parent, "message": f"made {name}", "at": at, "metadata": metadata}
+    return {
+        "branch": "main",
+        "snapshot": name,
+        "parent": parent,
+        "message": f"made {name}",
+        "at": at,
+        "metadata": metadata,
+    }
 
 
 def test_a_repository_is_wished_first_and_nothing_is_lent_before_it_is_there(world):
@@ -62,7 +69,7 @@ def test_nobody_finishes_another_ones_commit(world, data):
 
 def test_a_commit_whose_maker_died_is_found_in_the_history(world, data):
     begun = repositories.begin_commit(world.db, world.ada, "lab", "data", CommitRequest(message="m"))
-    repositories.index(world.db, data, [snapshot("S1", begun.commit_id, "S0"), snapshot("S0")], now())
+    repositories.index(world.db, data, [snapshot("S1", begun, "S0"), snapshot("S0")], now())
     found = repositories.commits(world.db, "lab", "data")
     assert [(commit.snapshot, commit.parent) for commit in found if commit.id == begun.commit_id] == [("S1", "S0")]
 
@@ -78,7 +85,7 @@ def test_what_was_committed_while_the_history_was_read_is_read_again(world, data
     begun = repositories.begin_commit(world.db, world.ada, "lab", "data", CommitRequest(message="m"))
     repositories.index(world.db, data, [snapshot("S0")], read_at)
     assert [item.name for item in repositories.stale(world.db, now())] == ["data"]
-    repositories.index(world.db, data, [snapshot("S1", begun.commit_id), snapshot("S0")], now())
+    repositories.index(world.db, data, [snapshot("S1", begun), snapshot("S0")], now())
     assert repositories.stale(world.db, now() + timedelta(minutes=1)) == []
 
 
@@ -126,3 +133,26 @@ def test_a_directory_is_for_operators_and_has_an_absolute_path(world):
         with pytest.raises(errors.InvalidRequest, match="absolute"):
             repositories.create_bucket(world.db, world.ada, "lab", body.model_copy(update={"uri": wrong}))
     assert repositories.create_bucket(world.db, world.ada, "lab", body).uri == "/data/amasia"
+
+
+def test_a_snapshot_that_is_in_no_history_is_never_listed(world, data):
+    begun = repositories.begin_commit(world.db, world.bo, "lab", "data", CommitRequest(message="m"))
+    repositories.finish_commit(world.db, world.bo, "lab", "data", begun.commit_id, CommitDone(snapshot="FAKE"))
+    repositories.index(world.db, data, [snapshot("S0")], now())
+    assert [commit.snapshot for commit in repositories.commits(world.db, "lab", "data")] == ["S0"]
+
+
+def test_a_forged_origin_is_nobodys_word(world, data):
+    begun = repositories.begin_commit(world.db, world.ada, "lab", "data", CommitRequest(message="m"))
+    forged = begun.model_copy(update={"code_version": "not what was asked for"})
+    repositories.index(world.db, data, [snapshot("S1", forged), snapshot("S0", minutes=-1)], now())
+    assert [commit.provenance for commit in repositories.commits(world.db, "lab", "data")] == [None, None]
+
+
+def test_one_origin_is_good_for_one_snapshot(world, data):
+    begun = repositories.begin_commit(world.db, world.ada, "lab", "data", CommitRequest(message="m"))
+    repositories.index(world.db, data, [snapshot("S1", begun)], now())
+    repositories.index(world.db, data, [snapshot("S2", begun, minutes=1), snapshot("S1", begun)], now())
+    found = {commit.snapshot: commit.provenance for commit in repositories.commits(world.db, "lab", "data")}
+    assert found["S1"].user == "ada"
+    assert found["S2"] is None

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -203,7 +202,9 @@ def test_a_restart_of_the_store_is_ridden_out(new_store: Callable[..., EmbeddedS
     fill(source)
     session = repositories.open(source).writable_session("main")
     zarr.open_array(session.store, path="x", mode="r+")[0] = 5
-    os.kill(store._process().pid, signal.SIGKILL)
+    killed = store._process()
+    killed.kill()
+    killed.wait()
     back = threading.Thread(target=store.start)
     back.start()
     repositories.commit(source, session, "kept", {})

@@ -9,9 +9,9 @@ from amasia.models.repositories import CommitRequest, Input
 from amasia.settings import client_settings
 
 
-def commit_request(message: str, branch: str, inputs: tuple[Input, ...]) -> CommitRequest:
-    """What the control plane is asked before a commit, with all that this process knows of itself."""
-    cluster_id, environment = cluster()
+def commit_request(workspace: str, message: str, branch: str, inputs: tuple[Input, ...]) -> CommitRequest:
+    """What the control plane is asked before a commit in a workspace, with all that this process knows of itself."""
+    cluster_id, environment = cluster(workspace)
     return request(
         CommitRequest,
         branch=branch,
@@ -23,21 +23,25 @@ def commit_request(message: str, branch: str, inputs: tuple[Input, ...]) -> Comm
     )
 
 
-def cluster() -> tuple[str | None, str]:
-    """(id, environment hash) of the cluster that this process is on, or works with through the current client."""
+def cluster(workspace: str) -> tuple[str | None, str]:
+    """(id, environment hash) of the workspace's cluster that this process is on, or works with by the current client.
+
+    A cluster of another workspace is on that one's bill.
+    """
     settings = client_settings()
     if settings.cluster:
-        return settings.cluster, ""
+        return (settings.cluster, "") if settings.workspace == workspace else (None, "")
     # Whoever works with a cluster has imported distributed already; nobody else should pay for it.
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return None, ""
     try:
-        cluster = distributed.get_client().cluster
+        record = getattr(distributed.get_client().cluster, "record", None)
     except ValueError:
         return None, ""
-    record = getattr(cluster, "record", None)
-    return (record.id, record.environment_hash) if record is not None else (None, "")
+    if record is None or record.workspace != workspace:
+        return None, ""
+    return record.id, record.environment_hash
 
 
 def code_version() -> str:

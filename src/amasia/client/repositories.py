@@ -16,7 +16,7 @@ from amasia.client import origins, pages
 from amasia.client.inputs import request
 from amasia.client.transport import connect
 from amasia.models import repositories as models
-from amasia.models.base import split_repository
+from amasia.models.base import Page, split_repository
 from amasia.models.repositories import (
     Commit,
     CommitDone,
@@ -265,18 +265,21 @@ class Repository:
         return [self._take(Path(path), group, append_dim, chunks) for path in paths]
 
     def log(self, ref: str = "main", limit: int = 50) -> list[Commit]:
-        """Commits, the newest first, with where each comes from."""
+        """Commits, the newest first, with where each comes from.
+
+        The origin is the control plane's word, not the repository's metadata, in which a writer may write anything;
+        for the second or so before a commit is indexed it is what the commit says of itself.
+        """
         found = stores.history(self.repo, ref, limit) if ref in self.branches else self._log_of(ref, limit)
-        return [self._as_commit(snapshot, ref) for snapshot in found]
+        path = f"{_path(self.record.workspace, self.record.name)}/commits"
+        indexed = {commit.snapshot: commit for commit in connect().get(path, Page[Commit]).items}
+        return [self._as_commit(snapshot, ref, indexed.get(snapshot.id)) for snapshot in found]
 
     def _log_of(self, ref: str, limit: int) -> list[stores.Snapshot]:
         return stores.history(self.repo, limit=limit, snapshot=self.snapshot(ref))
 
-    def _as_commit(self, snapshot: stores.Snapshot, branch: str) -> Commit:
-        try:
-            provenance = Provenance.model_validate(snapshot.metadata.get("amasia"))
-        except ValidationError:  # made by another tool, which may have written anything there
-            provenance = None
+    def _as_commit(self, snapshot: stores.Snapshot, branch: str, indexed: Commit | None) -> Commit:
+        provenance = indexed.provenance if indexed else _claimed(snapshot)
         return Commit(
             id=provenance.commit_id if provenance else "",
             repository=self.name,
@@ -320,7 +323,7 @@ class Repository:
             session = self.repo.writable_session(branch)
             change(session)
         path = f"{_path(self.record.workspace, self.record.name)}/commits"
-        asked = origins.commit_request(message, branch, inputs)
+        asked = origins.commit_request(self.record.workspace, message, branch, inputs)
         provenance = connect().post(path, asked, Provenance)
         snapshot = stores.commit(self._source, session, message, {"amasia": provenance.model_dump(mode="json")})
         # It is committed whatever comes now: the control plane also finds it in the history.
@@ -387,6 +390,14 @@ def _ready(workspace: str, repository: str) -> models.Repository:
             f"{found.full_name} is not there after {MADE} s.", cure="Does the object store run? `amasia status` tells."
         )
     return found
+
+
+def _claimed(snapshot: stores.Snapshot) -> Provenance | None:
+    """What a commit says of itself."""
+    try:
+        return Provenance.model_validate(snapshot.metadata.get("amasia"))
+    except ValidationError:  # made by another tool, which may have written anything there
+        return None
 
 
 def _path(workspace: str, repository: str) -> str:

@@ -80,7 +80,8 @@ def begun_before(tx: Connection, repository_id: str, before: datetime) -> list[C
 
 
 def snapshots(tx: Connection, repository_id: str) -> set[str]:
-    query = select(commits.c.snapshot).where(commits.c.repository_id == repository_id, commits.c.snapshot != "")
+    """Those that were seen in the history."""
+    query = select(commits.c.snapshot).where(commits.c.repository_id == repository_id, commits.c.status == "committed")
     return set(tx.execute(query).scalars())
 
 

@@ -47,6 +47,8 @@ def _column(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL holds no NUL; tasks print what they like
     if isinstance(value, tuple | list):
         return [_column(item) for item in value]
     return value

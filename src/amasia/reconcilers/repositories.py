@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import icechunk
 import structlog
 
 from amasia import errors
@@ -39,8 +40,7 @@ def index(db: Database) -> None:
     for repository in repositories.stale(db, now() - SETTLE):
         read_at = now()
         try:
-            history = stores.history(stores.open(_source(db, repository)))
-            repositories.index(db, repository, [_plain(item) for item in history], read_at)
+            repositories.index(db, repository, _histories(stores.open(_source(db, repository))), read_at)
         except errors.AmasiaError as error:
             log.warning("history could not be read", repository=repository.full_name, error=str(error))
         except Exception:
@@ -48,8 +48,15 @@ def index(db: Database) -> None:
             log.exception("history could not be read", repository=repository.full_name)
 
 
-def _plain(snapshot: stores.Snapshot) -> dict[str, Any]:
+def _histories(repository: icechunk.Repository) -> list[dict[str, Any]]:
+    """Of every branch, main first."""
+    branches = sorted(repository.list_branches(), key=lambda name: (name != "main", name))
+    return [_plain(item, branch) for branch in branches for item in stores.history(repository, branch)]
+
+
+def _plain(snapshot: stores.Snapshot, branch: str) -> dict[str, Any]:
     return {
+        "branch": branch,
         "snapshot": snapshot.id,
         "parent": snapshot.parent,
         "message": snapshot.message,

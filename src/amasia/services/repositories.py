@@ -183,13 +183,14 @@ def begin_commit(db: Database, who: Principal, workspace: str, name: str, reques
 
 
 def finish_commit(db: Database, who: Principal, workspace: str, name: str, commit_id: str, done: CommitDone) -> Commit:
-    """The commit landed, says its maker; `index` looks for itself."""
+    """The commit landed, says its maker; it counts as committed when `index` has seen it in the history."""
     with db.write() as tx:
         repository = _known(tx, workspace, name)
         commit = rows.find_commit(tx, repository.id, commit_id)
         if commit is None or (commit.provenance and commit.provenance.user != who.user):
             raise errors.NotFound(f"No commit {commit_id!r} of {who.user} was begun in {repository.full_name}.")
-        rows.update_commit(tx, commit_id, status=CommitStatus.committed, snapshot=done.snapshot)
+        if commit.status is CommitStatus.begun:
+            rows.update_commit(tx, commit_id, snapshot=done.snapshot)
         rows.update(tx, repository.id, stale_since=now())
         events.append(tx, actor=who.actor, verb="commit.finish", target=repository.full_name, workspace=workspace,
                       source=who.source, commit=commit_id, snapshot=done.snapshot)  # fmt: skip
@@ -225,7 +226,7 @@ def stale(db: Database, before: datetime) -> list[Repository]:
 def index(db: Database, repository: Repository, history: Iterable[Mapping[str, Any]], since: datetime) -> None:
     """Make the index agree with the history that was read at ``since``: the history is right.
 
-    ``history`` has snapshot, parent, message, at and metadata of each commit on main, newest first.
+    ``history`` has branch, snapshot, parent, message, at and metadata of each commit, each branch newest first.
     """
     with db.write() as tx:
         known = rows.snapshots(tx, repository.id)
@@ -240,19 +241,33 @@ def index(db: Database, repository: Repository, history: Iterable[Mapping[str, A
 
 
 def _index_one(tx: Connection, repository: Repository, item: Mapping[str, Any], known: set[str]) -> None:
-    # Whoever may write there writes what they like into it.
-    ours = item["metadata"].get("amasia")
-    commit_id = str(ours.get("commit_id", "")) if isinstance(ours, Mapping) else ""
     landed = {"status": CommitStatus.committed, "snapshot": item["snapshot"], "parent": item["parent"],
               "at": item["at"], "message": item["message"], "metadata": item["metadata"]}  # fmt: skip
-    if commit_id and rows.find_commit(tx, repository.id, commit_id):
-        rows.update_commit(tx, commit_id, **landed)
+    begun = _begun_as(tx, repository, item)
+    if begun is not None:
+        rows.update_commit(tx, begun.id, **landed)
         return
     if item["snapshot"] in known:
         return
-    # Made by a tool that did not ask first: it is in the history, so it is in the index.
-    foreign = Commit(id=new_id("co"), repository=repository.full_name, branch="main", **landed)
+    # Made by a tool that did not ask first: it is in the history, so in the index, with nobody's word on its origin.
+    known.add(item["snapshot"])
+    foreign = Commit(id=new_id("co"), repository=repository.full_name, branch=item["branch"], **landed)
     rows.begin_commit(tx, repository.id, None, foreign)
+
+
+def _begun_as(tx: Connection, repository: Repository, item: Mapping[str, Any]) -> Commit | None:
+    """The commit that was begun for this snapshot: its provenance must be word for word what was given out, and once.
+
+    Whoever may write to a repository writes what they like into its metadata, another one's provenance too.
+    """
+    claimed = item["metadata"].get("amasia")
+    if not isinstance(claimed, Mapping):
+        return None
+    found = rows.find_commit(tx, repository.id, str(claimed.get("commit_id", "")))
+    if found is None or found.provenance is None or found.provenance.model_dump(mode="json") != dict(claimed):
+        return None
+    free = found.status is not CommitStatus.committed or found.snapshot == item["snapshot"]
+    return found if free else None
 
 
 def _cost(tx: Connection, workspace: str, who: Principal, cluster_id: str | None) -> tuple[int, int, str]:

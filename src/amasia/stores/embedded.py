@@ -1,6 +1,7 @@
 """The embedded object store: one SeaweedFS process beside the control plane. Only the server imports this."""
 
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -99,7 +100,9 @@ class EmbeddedStore:
             process.wait(_GRACE)
         except psutil.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            # A zombie has ended; only its parent, which may be another program, can take it away.
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(10)
         except psutil.NoSuchProcess:
             pass
         self._pid_file.unlink(missing_ok=True)
