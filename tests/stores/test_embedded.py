@@ -74,6 +74,18 @@ def test_it_outlives_its_starter_is_adopted_and_keeps_what_it_answered(
     assert not store.alive()
 
 
+def test_it_is_adopted_also_when_its_starter_was_killed_before_it_wrote_anything_down(store: EmbeddedStore) -> None:
+    put(store, "orphaned", b"kept")
+    pid = json.loads((store.home / "pid.json").read_text())["pid"]
+    for name in ("pid.json", "synced"):
+        (store.home / name).unlink()
+    again = EmbeddedStore(store.home, store.port)
+    again.start()
+    assert json.loads((store.home / "pid.json").read_text())["pid"] == pid
+    assert (store.home / "synced").exists()
+    assert get(again, "orphaned") == b"kept"
+
+
 def test_only_s3_answers_strangers_and_everything_is_on_loopback(store: EmbeddedStore) -> None:
     process = psutil.Process(pid(store))
     listening = [c.laddr for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]

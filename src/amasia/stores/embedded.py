@@ -77,15 +77,19 @@ class EmbeddedStore:
             The port is taken, or it ended or did not answer within 30 s; the message has the last line of its log.
         """
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self.alive():
-            self._wait(psutil.Process(self._process_record()["pid"]))
+        process = self._process() or self._orphan()
+        if process and self._synced.exists():
+            self._wait(process)
             return
-        self._check_space()
-        self._check_port()
-        process = self._spawn()
+        if not process:
+            self._check_space()
+            self._check_port()
+            self._synced.unlink(missing_ok=True)
+            process = self._spawn()
         try:
             self._wait(process)
             self._sync_writes()
+            self._synced.touch()
         except BaseException:
             self.stop()
             raise
@@ -114,6 +118,19 @@ class EmbeddedStore:
     @property
     def _pid_file(self) -> Path:
         return self.home / "pid.json"
+
+    @property
+    def _synced(self) -> Path:
+        """There when the process that runs was told to sync its writes; a starter may be killed before that."""
+        return self.home / "synced"
+
+    def _orphan(self) -> psutil.Process | None:
+        """The process of a starter that was killed before it could write down whom it had started."""
+        for process in psutil.process_iter(["cmdline"]):
+            if f"-dir={self.home / 'data'}" in (process.info["cmdline"] or ()):
+                _write_private(self._pid_file, {"pid": process.pid, "started": process.create_time()})
+                return process
+        return None
 
     def _process_record(self) -> dict[str, Any]:
         try:
