@@ -175,6 +175,7 @@ def test_secrets_are_for_the_owner_only(provider):
     machine = make_machine()
     home = Path(provider.start(machine, make_boot(machine))["directory"])
     assert (home / homes.BOOT).stat().st_mode & 0o777 == 0o600
+    wait(lambda: agents(provider, machine.id))
     assert "join" not in " ".join(agents(provider, machine.id)[0].cmdline())
 
 
