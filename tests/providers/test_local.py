@@ -99,6 +99,7 @@ def test_a_second_agent_ends_at_once(provider):
 def test_a_new_provider_finds_the_machines_of_the_one_before(provider, tmp_path):
     machine = make_machine()
     provider.start(machine, make_boot(machine))
+    wait((provider.machines / machine.id / homes.ALIVE).exists)  # the agent says for itself when it was born
     later = LocalProvider(tmp_path, 40_000, 5_000)
     assert later.find(None)[machine.id].alive
     assert later.start(machine, make_boot(machine)) == {"directory": str(provider.machines / machine.id)}
