@@ -51,7 +51,7 @@ migration: .venv/.synced  ## A new migration from the tables: make migration NAM
 	$(RUN) python -m tools.migration "$(NAME)"
 
 show-house: .venv/.synced  ## Every promise of the house at full dose, as a table; DOSE=0.05 for a small one
-	$(RUN) python -m show.house --dose $(DOSE)
+	$(RUN) python -m show.house --dose $(DOSE) $(foreach line,$(ONLY),--only $(line))
 
 bench: .venv/.synced  ## What things cost, beside their peers in the same run
 	$(RUN) python -m benchmarks

@@ -1,6 +1,7 @@
 """The story, step by step. Each step does one thing that a scientist does and says what came of it."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from typing import Any
 
 import xarray as xr
 
+from amasia import errors, repositories
 from demo.places import ROOT, Failed, Place, amasia, run, settle_scientist, write_activate
 
 SOURCE, TARGET = "demo/reanalysis", "demo/climatology"
+GRIB = "era5-2mt-2019-03-uk.grib"
 
 
 @dataclass
@@ -64,10 +67,10 @@ def choose(place: Place, facts: Facts) -> None:
         facts.groups = {"air": "time"}
         _cut(ROOT / "demo" / "data" / "air.nc", "air", "time", -28, "NETCDF4", place, facts)
         return
-    facts.groups = {"winds": "TIME", "ostia_monthly": "time", "era5": "time"}
+    facts.groups = {"winds": "TIME", "ostia_monthly": "time", GRIB.partition(".")[0]: "time"}
     _cut(folder / "climatology" / "monthly_navy_winds.cdf", "winds", "TIME", -24, "NETCDF3_CLASSIC", place, facts)
     facts.files["ostia_monthly"] = [folder / "reanalysis" / "ostia_monthly.nc"]
-    facts.files["era5"] = [folder / "reanalysis" / "era5-2mt-2019-03-uk.grib"]
+    facts.files[GRIB.partition(".")[0]] = [folder / "reanalysis" / GRIB]
 
 
 def _cut(path: Path, group: str, dim: str, at: int, format_: str, place: Place, facts: Facts) -> None:
@@ -94,41 +97,41 @@ def _settle(place: Place, facts: Facts) -> Step:
 
 def _up(place: Place, facts: Facts) -> Step:
     facts.told["up"] = amasia(place, "up")
+    os.environ.update(place.variables())  # from here on this process reads as the scientist does
     for name in (SOURCE, TARGET):
-        with suppress(Failed):
-            amasia(place, "repo", "delete", name, "--yes")
+        with suppress(errors.NotFound):  # an earlier telling's
+            repositories.delete(name)
     return Step("The platform starts", "amasia up", "control plane, object store and console run")
 
 
 def _ingest(place: Place, facts: Facts) -> Step:
     amasia(place, "repo", "create", SOURCE)
-    reports = []
-    for group, paths in facts.files.items():
-        words = ["repo", "ingest", SOURCE, *map(str, paths), "--group", group]
-        if group in facts.later:
-            words += ["--append-dim", facts.groups[group]]
-        reports.append(amasia(place, *words))
-    facts.told["ingest"] = reports
-    facts.told["first"] = _newest(place)
+    paths = [str(path) for paths in facts.files.values() for path in paths]
+    growing = next(facts.groups[group] for group in facts.later)
+    facts.told["ingest"] = amasia(place, "repo", "ingest", SOURCE, *paths, "--append-dim", growing)
+    facts.told["first"] = repositories.open_repo(SOURCE).snapshot()
     return Step(
         "Files become a versioned dataset",
-        f"amasia repo create {SOURCE}; amasia repo ingest {SOURCE} FILE --group …",
-        f"{len(reports)} files of {len(reports)} formats, a commit each; newest snapshot {facts.told['first']}",
+        f"amasia repo create {SOURCE}; amasia repo ingest {SOURCE} FILES --append-dim {growing}",
+        f"{len(paths)} files of {len(paths)} formats, a commit each; newest snapshot {facts.told['first']}",
     )
 
 
 def _append(place: Place, facts: Facts) -> Step:
     (group, path), *_ = facts.later.items()
     dim = facts.groups[group]
-    reader = _size(place, group, dim, facts.told["first"])
+    reader = _open(group, facts.told["first"])
+    before = reader.load().copy(deep=True)
     amasia(place, "repo", "ingest", SOURCE, str(path), "--group", group, "--append-dim", dim)
-    after = _size(place, group, dim, facts.told["first"])
-    now = _size(place, group, dim, _newest(place))
-    facts.told["append"] = {"before": reader, "reader": after, "now": now}
+    after = _open(group, facts.told["first"]).load()
+    now = _open(group, "main").sizes[dim]
+    if not after.identical(before):
+        raise Failed(f"the snapshot {facts.told['first']} changed under its reader")
+    facts.told["append"] = {"before": before.sizes[dim], "reader": after.sizes[dim], "now": now}
     return Step(
         "More time steps arrive",
         f"amasia repo ingest {SOURCE} {path.name} --append-dim {dim}",
-        f"{group} has {now} steps; whoever reads the first snapshot still sees {after}",
+        f"{group} has {now} steps; whoever reads the first snapshot still sees {after.sizes[dim]}",
     )
 
 
@@ -180,10 +183,10 @@ def _idle(place: Place, facts: Facts) -> Step:
 
 
 def _down_up(place: Place, facts: Facts) -> Step:
-    before = _newest(place), amasia(place, "cost")["amount"]
+    before = _newest(), amasia(place, "cost")["amount"]
     amasia(place, "down", "--yes")
     amasia(place, "up")
-    after = _newest(place), amasia(place, "cost")["amount"]
+    after = _newest(), amasia(place, "cost")["amount"]
     if before != after:
         raise Failed(f"something was lost between down and up: {before} became {after}")
     facts.told["kept"] = after[0]
@@ -196,11 +199,9 @@ def _plot(place: Place) -> Step:
     return Step("A picture of the result", "python -m demo.plot", str(picture))
 
 
-def _newest(place: Place) -> str:
-    newest = amasia(place, "repo", "log", SOURCE)[0]
-    return str(newest["snapshot"])
+def _newest() -> str:
+    return repositories.open_repo(SOURCE).snapshot()
 
 
-def _size(place: Place, group: str, dim: str, snapshot: str) -> int:
-    found = amasia(place, "repo", "show", f"{SOURCE}@{snapshot}", "--group", group)
-    return int(found["sizes"][dim])
+def _open(group: str, ref: str) -> xr.Dataset:
+    return xr.open_dataset(f"amasia://{SOURCE}@{ref}", engine="amasia", group=group)

@@ -15,7 +15,6 @@ from amasia.api import app as api
 from amasia.database import budgets as budget_rows
 from amasia.database import clusters as cluster_rows
 from amasia.database import machines as machine_rows
-from amasia.database import repositories as repository_rows
 from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, Charge
@@ -110,10 +109,17 @@ def commit(world, who, name, message, *, cluster=None, inputs=(), minutes=0):
     begun = repositories.begin_commit(world.db, who, "lab", name, request)
     snapshot = b32hexencode(begun.commit_id.encode()).decode().rstrip("=")[-20:]
     done = CommitDone(snapshot=snapshot)
-    landed = repositories.finish_commit(world.db, who, "lab", name, begun.commit_id, done)
-    with world.db.write() as tx:
-        repository_rows.update_commit(tx, landed.id, at=now() - timedelta(minutes=minutes))
-    return landed
+    repositories.finish_commit(world.db, who, "lab", name, begun.commit_id, done)
+    seen = {
+        "branch": "main",
+        "snapshot": snapshot,
+        "parent": "",
+        "message": request.message,
+        "at": now() - timedelta(minutes=minutes),
+        "metadata": {"amasia": begun.model_dump(mode="json")},
+    }
+    repositories.index(world.db, repositories.get(world.db, "lab", name), [seen], now())
+    return next(commit for commit in repositories.commits(world.db, "lab", name) if commit.id == begun.commit_id)
 
 
 def repository(world, name, description=""):

@@ -242,13 +242,16 @@ def _storage(source: Source) -> icechunk.Storage:
 
 
 def _config(lease: Lease) -> icechunk.RepositoryConfig:
-    """Icechunk's defaults try for minutes. These ride out a restart of the store (4 s) and then say what is wrong."""
+    """Icechunk's defaults try for minutes. These ride out a restart of the store (5 s) and then say what is wrong.
+
+    The time of an operation is the bound for a near store, so that tries which are refused at once are many enough.
+    """
     near = lease.kind is BucketKind.embedded
-    retries = icechunk.StorageRetriesSettings(max_tries=14, initial_backoff_ms=200, max_backoff_ms=2000)
+    retries = icechunk.StorageRetriesSettings(max_tries=40, initial_backoff_ms=200, max_backoff_ms=1500)
     timeouts = icechunk.StorageTimeoutSettings(
         connect_timeout_ms=2000,
         # Also the time of one upload: far stores get more, for chunks over slow lines.
-        operation_attempt_timeout_ms=15_000 if near else 60_000,
-        operation_timeout_ms=18_000 if near else 120_000,
+        operation_attempt_timeout_ms=12_000 if near else 60_000,
+        operation_timeout_ms=16_000 if near else 120_000,
     )
     return icechunk.RepositoryConfig(storage=icechunk.StorageSettings(retries=retries, timeouts=timeouts))
