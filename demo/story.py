@@ -46,9 +46,9 @@ def story(place: Place, facts: Facts, idle: str = "6 seconds") -> Iterator[Step]
     yield _compute(place, facts, idle)
     yield _bill(place, facts)
     yield _provenance(place, facts)
+    yield _plot(place)
     yield _idle(place, facts)
     yield _down_up(place, facts)
-    yield _plot(place)
 
 
 def data_folder() -> Path | None:
@@ -106,14 +106,18 @@ def _up(place: Place, facts: Facts) -> Step:
 
 def _ingest(place: Place, facts: Facts) -> Step:
     amasia(place, "repo", "create", SOURCE)
-    paths = [str(path) for paths in facts.files.values() for path in paths]
-    growing = next(facts.groups[group] for group in facts.later)
-    facts.told["ingest"] = amasia(place, "repo", "ingest", SOURCE, *paths, "--append-dim", growing)
+    (growing, path), *_ = ((group, facts.files[group][0]) for group in facts.later)
+    others = [str(path) for group, paths in facts.files.items() for path in paths if group != growing]
+    command = ("repo", "ingest", SOURCE)
+    facts.told["ingest"] = amasia(place, *command, str(path), "--group", growing, "--append-dim", facts.groups[growing])
+    if others:
+        facts.told["ingest"] += amasia(place, *command, *others)
     facts.told["first"] = repositories.open_repo(SOURCE).snapshot()
+    count = 1 + len(others)
     return Step(
         "Files become a versioned dataset",
-        f"amasia repo create {SOURCE}; amasia repo ingest {SOURCE} FILES --append-dim {growing}",
-        f"{len(paths)} files of {len(paths)} formats, a commit each; newest snapshot {facts.told['first']}",
+        f"amasia repo create {SOURCE}; amasia repo ingest {SOURCE} FILES",
+        f"{count} files of {count} formats, a commit each; newest snapshot {facts.told['first']}",
     )
 
 
