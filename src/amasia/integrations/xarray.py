@@ -17,7 +17,6 @@ class AmasiaBackend(BackendEntrypoint):
     """Opens ``amasia://workspace/repository[@branch, tag or snapshot]``."""
 
     description = "Open versioned repositories of an Amasia control plane"
-    url = "https://pypi.org/project/amasia/"
     open_dataset_parameters = ("filename_or_obj", "drop_variables", "group", "ref")
     supports_groups = True
 
