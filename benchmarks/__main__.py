@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 import amasia
-from amasia.client.repositories import LeaseSource
+from amasia.client.arrays import LeaseSource, Repository
 from demo.places import Place
 from demo.places import amasia as command
 
@@ -87,7 +87,7 @@ def _throughput() -> list[tuple[str, float, float]]:
     ]
 
 
-def _plain(repo: amasia.repositories.Repository) -> icechunk.Repository:
+def _plain(repo: Repository) -> icechunk.Repository:
     """Icechunk by hand on the same prefix, with one lease of an hour."""
     record = repo.record
     lease = LeaseSource(record.workspace, record.name, record.id, "write")()

@@ -12,7 +12,7 @@ from typing import Any
 
 import xarray as xr
 
-from amasia import errors, repositories
+from amasia import errors, open_repo, repositories
 from demo.places import ROOT, Failed, Place, amasia, run, settle_scientist, write_activate
 
 SOURCE, TARGET = "demo/reanalysis", "demo/climatology"
@@ -37,7 +37,7 @@ class Step:
     outcome: str
 
 
-def story(place: Place, facts: Facts, idle: str = "6 seconds") -> Iterator[Step]:
+def story(place: Place, facts: Facts, idle: str = "5 seconds") -> Iterator[Step]:
     """Do the next step, then say what was done; in the order of the tutorial."""
     yield _settle(place, facts)
     yield _up(place, facts)
@@ -106,14 +106,10 @@ def _up(place: Place, facts: Facts) -> Step:
 
 def _ingest(place: Place, facts: Facts) -> Step:
     amasia(place, "repo", "create", SOURCE)
-    (growing, path), *_ = ((group, facts.files[group][0]) for group in facts.later)
-    others = [str(path) for group, paths in facts.files.items() for path in paths if group != growing]
-    command = ("repo", "ingest", SOURCE)
-    facts.told["ingest"] = amasia(place, *command, str(path), "--group", growing, "--append-dim", facts.groups[growing])
-    if others:
-        facts.told["ingest"] += amasia(place, *command, *others)
-    facts.told["first"] = repositories.open_repo(SOURCE).snapshot()
-    count = 1 + len(others)
+    paths = [str(path) for paths in facts.files.values() for path in paths]
+    facts.told["ingest"] = amasia(place, "repo", "ingest", SOURCE, *paths)
+    facts.told["first"] = open_repo(SOURCE).snapshot()
+    count = len(paths)
     return Step(
         "Files become a versioned dataset",
         f"amasia repo create {SOURCE}; amasia repo ingest {SOURCE} FILES",
@@ -204,7 +200,7 @@ def _plot(place: Place) -> Step:
 
 
 def _newest() -> str:
-    return repositories.open_repo(SOURCE).snapshot()
+    return open_repo(SOURCE).snapshot()
 
 
 def _open(group: str, ref: str) -> xr.Dataset:

@@ -52,7 +52,7 @@ def main(diary: Path, seed: int) -> None:
 def create(name: str) -> None:
     with contextlib.suppress(errors.Conflict):
         repositories.create(name)
-    repositories.open_repo(name)  # it may have been asked for before a kill
+    amasia.open_repo(name)  # it may have been asked for before a kill
 
 
 def desk(note: Callable[..., None], dice: random.Random) -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from amasia.client import locations as locations
     from amasia.client import repositories as repositories
     from amasia.client import workspaces as workspaces
+    from amasia.client.arrays import open_repo as open_repo
     from amasia.client.dask import Cluster as Cluster
-    from amasia.client.repositories import open_repo as open_repo
 
     __version__: str
 
@@ -30,7 +30,7 @@ _WHERE = {
     "errors": "amasia.errors",
     "events": "amasia.client.events",
     "locations": "amasia.client.locations",
-    "open_repo": "amasia.client.repositories:open_repo",
+    "open_repo": "amasia.client.arrays:open_repo",
     "repositories": "amasia.client.repositories",
     "workspaces": "amasia.client.workspaces",
 }

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from amasia import errors
-from amasia.client import repositories
+from amasia.client import arrays, repositories
 from amasia.client.transport import connect
 from amasia.models.base import Page, new_id
 from amasia.models.repositories import Commit
@@ -44,9 +44,9 @@ def series(start: str = "2020-01-01", steps: int = 3) -> xr.Dataset:
 
 
 def test_files_go_in_with_one_commit_each_and_a_reader_keeps_what_it_opened(name: str, data: Path) -> None:
-    repo = repositories.open_repo(name, mode="write")
+    repo = arrays.open_repo(name, mode="write")
     (first,) = repo.ingest([data / NEMO[0]], group="ocean", append_dim="time_counter")
-    early = repositories.open_repo(name).to_xarray("ocean", chunks={})
+    early = arrays.open_repo(name).to_xarray("ocean", chunks={})
     done = repo.ingest([data / file for file in NEMO[1:]], group="ocean", append_dim="time_counter")
     assert [one.appended for one in (first, *done)] == [False, True, True]
     assert early.sizes["time_counter"] == 1
@@ -59,7 +59,7 @@ def test_files_go_in_with_one_commit_each_and_a_reader_keeps_what_it_opened(name
 
 
 def test_a_result_says_who_made_it_and_from_what(name: str) -> None:
-    repo = repositories.open_repo(name, mode="write")
+    repo = arrays.open_repo(name, mode="write")
     source = repo.write(series(), "source", group="in", inputs=())
     result = repo.to_xarray("in", chunks={}).mean("time")
     repo.write(result, "mean", group="out")
@@ -72,7 +72,7 @@ def test_a_result_says_who_made_it_and_from_what(name: str) -> None:
 
 
 def test_the_source_of_leases_is_pickled_without_a_secret(name: str) -> None:
-    source = repositories.LeaseSource(*name.split("/"), "re-1", "read")
+    source = arrays.LeaseSource(*name.split("/"), "re-1", "read")
     content = pickle.dumps(source)
     token = client_settings().token.get_secret_value()
     assert token
@@ -83,13 +83,13 @@ def test_the_source_of_leases_is_pickled_without_a_secret(name: str) -> None:
 
 def test_a_repository_opened_for_reading_writes_nothing(name: str) -> None:
     with pytest.raises(errors.PermissionDenied, match=f"{name} was opened for reading"):
-        repositories.open_repo(name).write(series(), "no")
-    assert len(repositories.open_repo(name).log()) == 1
+        arrays.open_repo(name).write(series(), "no")
+    assert len(arrays.open_repo(name).log()) == 1
 
 
 @pytest.mark.parametrize("bad", ["cut", "mixed", "shifted"])
 def test_a_bad_input_leaves_the_history_as_it_was(name: str, data: Path, tmp_path: Path, bad: str) -> None:
-    repo = repositories.open_repo(name, mode="write")
+    repo = arrays.open_repo(name, mode="write")
     repo.ingest([data / NEMO[1]], group="ocean", append_dim="time_counter")
     before = repo.log()
     cut = tmp_path / "cut.nc"
@@ -105,7 +105,7 @@ def test_a_bad_input_leaves_the_history_as_it_was(name: str, data: Path, tmp_pat
 
 
 def test_branches_tags_and_snapshots_are_found_and_what_is_not_there_is_named(name: str) -> None:
-    repo = repositories.open_repo(name, mode="write")
+    repo = arrays.open_repo(name, mode="write")
     first = repo.write(series(), "one", group="a")
     repo.append(series("2020-01-04"), "time", "two", group="a")
     repo.repo.create_tag("v1", snapshot_id=first)
@@ -118,11 +118,11 @@ def test_branches_tags_and_snapshots_are_found_and_what_is_not_there_is_named(na
     with pytest.raises(errors.NotFound, match=r"no group 'b'.*It has: a"):
         repo.to_xarray("b")
     with pytest.raises(errors.NotFound, match="nowhere"):
-        repositories.open_repo("demo/nowhere")
+        arrays.open_repo("demo/nowhere")
 
 
 def test_a_notebook_shows_it_with_everything_escaped(name: str) -> None:
-    repo = repositories.open_repo(name, mode="write")
+    repo = arrays.open_repo(name, mode="write")
     assert repo.groups() == []
     assert "none yet" in repo._repr_html_()
     repo.write(series(), "<script>alert(1)</script>", group="a")
@@ -135,7 +135,7 @@ def test_a_notebook_shows_it_with_everything_escaped(name: str) -> None:
 @pytest.mark.parametrize("words", [["list"], ["show", "NAME"], ["log", "NAME"], ["show", "NAME", "--group", "a"]])
 def test_the_command_line_prints_only_data_as_json(up: House, name: str, words: list[str]) -> None:
 
-    repositories.open_repo(name, mode="write").write(series(), "one", group="a")
+    arrays.open_repo(name, mode="write").write(series(), "one", group="a")
     done = up.run("repo", *[name if word == "NAME" else word for word in words], "--json")
     assert done.returncode == 0, done.stderr
     assert name.partition("/")[2] in json.dumps(json.loads(done.stdout))
@@ -148,23 +148,23 @@ def test_the_command_line_ingests_and_refuses_with_a_status(up: House, name: str
     assert done.returncode == 1
     assert "hour since 0000-01-01" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
-    assert len(repositories.open_repo(name).log()) == 2
+    assert len(arrays.open_repo(name).log()) == 2
 
 
 def test_a_repository_that_was_deleted_can_be_made_again_and_is_empty(name: str) -> None:
-    repositories.open_repo(name, mode="write").write(series(), "Something", group="a")
+    arrays.open_repo(name, mode="write").write(series(), "Something", group="a")
     repositories.delete(name)
     with pytest.raises(errors.NotFound, match="no repository"):
-        repositories.open_repo(name)
+        arrays.open_repo(name)
     repositories.create(name)
-    again = repositories.open_repo(name, mode="write")
+    again = arrays.open_repo(name, mode="write")
     assert again.groups() == []
     again.write(series(), "Something else", group="b")
     assert again.groups() == ["b"]
 
 
 def test_the_control_plane_indexes_what_was_committed(name: str) -> None:
-    snapshot = repositories.open_repo(name, mode="write").write(series(), "Indexed", group="a")
+    snapshot = arrays.open_repo(name, mode="write").write(series(), "Indexed", group="a")
     path = f"/v1/workspaces/demo/repositories/{name.partition('/')[2]}/commits"
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

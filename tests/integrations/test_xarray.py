@@ -9,7 +9,7 @@ import xarray as xr
 from distributed import Client, LocalCluster
 
 from amasia import errors
-from amasia.client import repositories
+from amasia.client import arrays, repositories
 from amasia.models.base import new_id
 from amasia.stores import lineage
 from tests.client.houses import House, house
@@ -22,12 +22,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture
-def repo(up: House, monkeypatch: pytest.MonkeyPatch) -> repositories.Repository:
+def repo(up: House, monkeypatch: pytest.MonkeyPatch) -> arrays.Repository:
     for key, value in up.variables.items():
         monkeypatch.setenv(key, value)
     name = f"demo/{new_id('test')}"
     repositories.create(name)
-    return repositories.open_repo(name, mode="write")
+    return arrays.open_repo(name, mode="write")
 
 
 def grid(value: float = 0) -> xr.Dataset:
@@ -35,7 +35,7 @@ def grid(value: float = 0) -> xr.Dataset:
     return xr.Dataset({"t": (("time", "x"), values)}, {"time": np.arange(6), "x": np.arange(4)})
 
 
-def test_an_address_opens_by_engine_and_by_guess(repo: repositories.Repository) -> None:
+def test_an_address_opens_by_engine_and_by_guess(repo: arrays.Repository) -> None:
     repo.write(grid(), "one", group="a", chunks={"time": 2})
     for options in ({"engine": "amasia"}, {}):
         ds = xr.open_dataset(f"amasia://{repo.name}", group="a", **options)
@@ -43,7 +43,7 @@ def test_an_address_opens_by_engine_and_by_guess(repo: repositories.Repository) 
         assert ds.t.chunks is None
 
 
-def test_chunks_mean_what_they_mean_in_xarray(repo: repositories.Repository) -> None:
+def test_chunks_mean_what_they_mean_in_xarray(repo: arrays.Repository) -> None:
     repo.write(grid(), "one", group="a", chunks={"time": 2})
     url = f"amasia://{repo.name}"
     assert xr.open_dataset(url, engine="amasia", group="a", chunks={}).t.chunks == ((2, 2, 2), (4,))
@@ -51,7 +51,7 @@ def test_chunks_mean_what_they_mean_in_xarray(repo: repositories.Repository) -> 
     assert xr.open_dataset(url, engine="amasia", group="a", chunks={}).t.dtype == np.dtype("f8")
 
 
-def test_a_snapshot_in_the_address_is_what_it_was(repo: repositories.Repository) -> None:
+def test_a_snapshot_in_the_address_is_what_it_was(repo: arrays.Repository) -> None:
     first = repo.write(grid(), "one", group="a")
     repo.write(grid(100), "two", group="a", mode="w")
     repo.repo.create_tag("v1", snapshot_id=first)
@@ -60,7 +60,7 @@ def test_a_snapshot_in_the_address_is_what_it_was(repo: repositories.Repository)
     xr.testing.assert_equal(xr.open_dataset(f"amasia://{repo.name}", group="a", engine="amasia"), grid(100))
 
 
-def test_the_same_address_after_a_commit_is_other_data_in_dask_too(repo: repositories.Repository) -> None:
+def test_the_same_address_after_a_commit_is_other_data_in_dask_too(repo: arrays.Repository) -> None:
     url = f"amasia://{repo.name}"
     repo.write(grid(), "one", group="a")
     before = xr.open_dataset(url, engine="amasia", group="a", chunks={})
@@ -70,20 +70,20 @@ def test_the_same_address_after_a_commit_is_other_data_in_dask_too(repo: reposit
     assert float((after - before).t.min()) == 100
 
 
-def test_the_inputs_of_what_was_opened_by_address_are_seen(repo: repositories.Repository) -> None:
+def test_the_inputs_of_what_was_opened_by_address_are_seen(repo: arrays.Repository) -> None:
     snapshot = repo.write(grid(), "one", group="a")
     ds = xr.open_dataset(f"amasia://{repo.name}", engine="amasia", group="a", chunks={})
     assert [str(one) for one in lineage.inputs(ds.mean("time"))] == [f"{repo.name}@{snapshot}"]
 
 
-def test_groups_open_as_a_tree(repo: repositories.Repository) -> None:
+def test_groups_open_as_a_tree(repo: arrays.Repository) -> None:
     repo.write({"/": grid(), "b/c": grid(5)}, "one")
     tree = xr.open_datatree(f"amasia://{repo.name}", engine="amasia")
     xr.testing.assert_equal(tree.to_dataset(), grid())
     xr.testing.assert_equal(tree["b/c"].to_dataset(), grid(5))
 
 
-def test_workers_read_and_open_by_themselves(repo: repositories.Repository) -> None:
+def test_workers_read_and_open_by_themselves(repo: arrays.Repository) -> None:
     repo.write(grid(), "one", group="a", chunks={"time": 2})
     url = f"amasia://{repo.name}"
 
@@ -103,7 +103,7 @@ def test_workers_read_and_open_by_themselves(repo: repositories.Repository) -> N
 
 
 @pytest.mark.parametrize("url", ["amasia://demo", "amasia://demo/nowhere", "amasia://"])
-def test_a_wrong_address_is_one_clear_error(repo: repositories.Repository, url: str) -> None:
+def test_a_wrong_address_is_one_clear_error(repo: arrays.Repository, url: str) -> None:
     with pytest.raises((errors.InvalidRequest, errors.NotFound)):
         xr.open_dataset(url, engine="amasia")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import amasia
 from amasia.cli.options import Json, RepositoryName, Workspace, Yes, confirm, examples, noun
 from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table
 from amasia.client import repositories, workspaces
@@ -59,7 +60,7 @@ def ingest(
 ) -> None:
     """Read files and commit each."""
     with Stages(f"Ingest into {repository}", [path.name for path in files], quiet=as_json) as stages:
-        repo = repositories.open_repo(repository, mode="write")
+        repo = amasia.open_repo(repository, mode="write")
         taken = []
         for path in files:
             stages.begin(path.name)
@@ -78,7 +79,7 @@ def log(
 ) -> None:
     """Its commits, and where each comes from: user, inputs, environment, code, cost."""
     name, _, ref = repository.partition("@")
-    found = repositories.open_repo(name).log(ref or "main", limit)
+    found = amasia.open_repo(name).log(ref or "main", limit)
     if as_json:
         show_json(found)
         return
@@ -96,7 +97,7 @@ def show(
 ) -> None:
     """What is in it, at a branch, tag or snapshot."""
     name, _, ref = repository.partition("@")
-    repo = repositories.open_repo(name)
+    repo = amasia.open_repo(name)
     snapshot = repo.snapshot(ref or "main")
     shown: dict[str, object] = {"repository": repo.name, "snapshot": snapshot}
     if group is None:

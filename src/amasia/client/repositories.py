@@ -1,353 +1,14 @@
-"""Repositories of versioned arrays, as a scientist holds them."""
-
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
-
-import icechunk
-import xarray as xr
-import zarr
-from pydantic import ValidationError
+"""Repositories as the control plane knows them: make, find, forget. `client.arrays` opens what is in them."""
 
 from amasia import errors
-from amasia.client import origins, pages
 from amasia.client.inputs import request
 from amasia.client.transport import connect
 from amasia.models import repositories as models
-from amasia.models.base import Page, split_repository
-from amasia.models.repositories import (
-    Commit,
-    CommitDone,
-    CommitStatus,
-    Input,
-    Lease,
-    LeaseRequest,
-    Provenance,
-    RepositoryRequest,
-    RepositoryStatus,
-)
-from amasia.models.repositories import Mode as LeaseMode
-from amasia.stores import ingest as files
-from amasia.stores import lineage, writing
-from amasia.stores import repositories as stores
-from amasia.stores.failures import translated
-
-Mode = Literal["read", "write"]
-WriteMode = Literal["w-", "w"]
+from amasia.models.base import split_repository
+from amasia.models.repositories import RepositoryRequest, RepositoryStatus
 
 MADE = 30
 """Seconds to wait for a new repository."""
-
-
-@dataclass(frozen=True)
-class LeaseSource:
-    """Asks the control plane for the right to read or write one repository.
-
-    It travels to workers and holds no secret: each process asks with its own token.
-    """
-
-    workspace: str
-    repository: str
-    repository_id: str
-    """Keeps leases apart when a repository is deleted and another one gets its name."""
-    mode: str
-
-    def __call__(self) -> Lease:
-        body = LeaseRequest(mode=LeaseMode(self.mode))
-        return connect().post(f"{_path(self.workspace, self.repository)}/credentials", body, Lease)
-
-
-class Repository:
-    """A versioned repository of arrays; `open_repo` makes one.
-
-    Attributes
-    ----------
-    name
-        As ``workspace/repository``.
-    repo
-        The `icechunk.Repository` underneath, with credentials that renew themselves.
-    """
-
-    def __init__(self, record: models.Repository, mode: Mode) -> None:
-        self.record = record
-        self.mode = mode
-        self._source = LeaseSource(record.workspace, record.name, record.id, mode)
-        self.repo: icechunk.Repository = stores.open(self._source)
-
-    @property
-    def name(self) -> str:
-        return self.record.full_name
-
-    def __repr__(self) -> str:
-        return f"<Repository {self.name} ({self.mode})>"
-
-    def _repr_html_(self) -> str:
-        return pages.repository(self.record, self.log(limit=5), self.groups())
-
-    def snapshot(self, ref: str = "main") -> str:
-        """Id of the snapshot that a branch, tag or snapshot id means now.
-
-        Raises
-        ------
-        NotFound
-        """
-        with translated(self._source):
-            if ref in self.repo.list_branches():
-                return str(self.repo.lookup_branch(ref))
-            if ref in self.repo.list_tags():
-                return str(self.repo.lookup_tag(ref))
-        try:
-            with translated(self._source):
-                return str(self.repo.lookup_snapshot(ref).id)
-        except (errors.NotFound, errors.InvalidRequest) as error:
-            raise errors.NotFound(
-                f"{self.name} has no branch, tag or snapshot {ref!r}.",
-                cure=f"`amasia repo log {self.name}` lists them.",
-            ) from error
-
-    @property
-    def branches(self) -> set[str]:
-        with translated(self._source):
-            return set(self.repo.list_branches())
-
-    @property
-    def tags(self) -> set[str]:
-        with translated(self._source):
-            return set(self.repo.list_tags())
-
-    def groups(self, ref: str = "main") -> list[str]:
-        """Paths of the groups that hold arrays; ``"/"`` is the root."""
-        session = self._reading(self.snapshot(ref))
-        with translated(self._source):
-            try:
-                members = zarr.open_group(session.store, mode="r").members(max_depth=None)
-            except zarr.errors.GroupNotFoundError:  # nothing was ever written
-                return []
-        arrays = [path for path, node in members if isinstance(node, zarr.Array)]
-        return sorted({path.rpartition("/")[0] or "/" for path in arrays})
-
-    def to_xarray(
-        self,
-        group: str = "/",
-        *,
-        ref: str = "main",
-        chunks: Any = None,
-        drop_variables: str | Iterable[str] | None = None,
-    ) -> xr.Dataset:
-        """Open a group at a branch, tag or snapshot, lazily.
-
-        Parameters
-        ----------
-        group
-            Path in the repository.
-        ref
-            The snapshot is looked up once: commits that come later do not change the dataset.
-        chunks
-            As for `xarray.open_dataset`: None for no Dask, ``{}`` for the chunks that are stored.
-
-        Raises
-        ------
-        NotFound
-            No such group, branch, tag or snapshot.
-        """
-        snapshot = self.snapshot(ref)
-        store = lineage.mark(self._reading(snapshot), self.name, self._source)
-        try:
-            ds: xr.Dataset = xr.open_zarr(
-                store, group=group, consolidated=False, chunks=chunks, drop_variables=drop_variables
-            )
-        except (FileNotFoundError, zarr.errors.GroupNotFoundError, zarr.errors.NodeNotFoundError) as error:
-            raise errors.NotFound(
-                f"{self.name}@{snapshot} has no group {group!r}.",
-                cure=f"It has: {', '.join(self.groups(snapshot)) or 'none yet'}.",
-            ) from error
-        ds.encoding["source"] = f"amasia://{self.name}@{snapshot}"
-        return ds
-
-    def write(
-        self,
-        data: xr.Dataset | Mapping[str, xr.Dataset],
-        message: str,
-        *,
-        group: str = "/",
-        mode: WriteMode = "w-",
-        growing: str | None = None,
-        chunks: Mapping[str, int] | None = None,
-        inputs: Iterable[Input] | None = None,
-        branch: str = "main",
-    ) -> str:
-        """Write datasets in one commit. Those on Dask are written from the workers.
-
-        Parameters
-        ----------
-        data
-            A dataset, or datasets by the path of their group below ``group``.
-        message
-            What this commit is, for people.
-        mode
-            ``"w-"`` refuses to touch a group that is there; ``"w"`` replaces it.
-        growing
-            Dimension that more will be appended along.
-        chunks
-            Stored chunk lengths by dimension; chosen where not given.
-        inputs
-            What it was made from; None to find out from the datasets, or else all that this process opened.
-
-        Returns
-        -------
-        str
-            Id of the new snapshot.
-
-        Raises
-        ------
-        Conflict
-            The group is there already; or somebody changed the same chunks meanwhile.
-        DataRejected
-            It cannot be stored; nothing was written.
-        """
-        datasets = (
-            {group: data} if isinstance(data, xr.Dataset) else {_below(group, key): ds for key, ds in data.items()}
-        )
-
-        def change(session: icechunk.Session) -> None:
-            for path, ds in datasets.items():
-                writing.write(session, ds, path, mode=mode, growing=growing, chunks=chunks)
-
-        return self._commit(change, message, branch, _inputs(inputs, datasets.values()))
-
-    def append(
-        self,
-        ds: xr.Dataset,
-        dim: str,
-        message: str,
-        *,
-        group: str = "/",
-        inputs: Iterable[Input] | None = None,
-        branch: str = "main",
-    ) -> str:
-        """Append along a dimension in one commit; checked before anything is written.
-
-        Raises
-        ------
-        DoesNotFit
-            Names the variable, what is stored and what was offered.
-        """
-        read = _inputs(inputs, [ds])
-        return self._commit(lambda session: writing.append(session, ds, group, dim), message, branch, read)
-
-    def ingest(
-        self,
-        paths: Iterable[str | Path],
-        *,
-        group: str | None = None,
-        append_dim: str | None = None,
-        chunks: Mapping[str, int] | None = None,
-    ) -> list[files.Ingested]:
-        """Read files and commit each: NetCDF 3 and 4, HDF5, GRIB.
-
-        Parameters
-        ----------
-        group
-            Where they go; None for a group named after each file. A file's own groups are kept below it.
-        append_dim
-            The first file makes the group, sized to grow along this dimension; the others are appended in the order
-            given.
-        chunks
-            Stored chunk lengths by dimension; chosen where not given.
-
-        Raises
-        ------
-        DataRejected
-            Names the file; files before it are committed, it and those after it are not.
-        """
-        return [self._take(Path(path), group, append_dim, chunks) for path in paths]
-
-    def log(self, ref: str = "main", limit: int = 50) -> list[Commit]:
-        """Commits, the newest first, with where each comes from.
-
-        The origin is the control plane's word, not the repository's metadata, in which a writer may write anything;
-        for the second or so before a commit is indexed it is what the commit says of itself.
-        """
-        found = stores.history(self.repo, ref, limit) if ref in self.branches else self._log_of(ref, limit)
-        path = f"{_path(self.record.workspace, self.record.name)}/commits"
-        indexed = {commit.snapshot: commit for commit in connect().get(path, Page[Commit]).items}
-        return [self._as_commit(snapshot, ref, indexed.get(snapshot.id)) for snapshot in found]
-
-    def _log_of(self, ref: str, limit: int) -> list[stores.Snapshot]:
-        return stores.history(self.repo, limit=limit, snapshot=self.snapshot(ref))
-
-    def _as_commit(self, snapshot: stores.Snapshot, branch: str, indexed: Commit | None) -> Commit:
-        provenance = indexed.provenance if indexed else _claimed(snapshot)
-        return Commit(
-            id=provenance.commit_id if provenance else "",
-            repository=self.name,
-            branch=branch,
-            status=CommitStatus.committed,
-            snapshot=snapshot.id,
-            parent=snapshot.parent,
-            message=snapshot.message,
-            at=snapshot.at,
-            provenance=provenance,
-            metadata=dict(snapshot.metadata),
-        )
-
-    def _reading(self, snapshot: str) -> icechunk.Session:
-        with translated(self._source):
-            return self.repo.readonly_session(snapshot_id=snapshot)
-
-    def _take(
-        self, path: Path, group: str | None, append_dim: str | None, chunks: Mapping[str, int] | None
-    ) -> files.Ingested:
-        found: list[files.Ingested] = []
-
-        def change(session: icechunk.Session) -> None:
-            found.append(files.ingest(session, path, group, append_dim, chunks))
-
-        snapshot = self._commit(change, f"Ingest {path.name}", "main", ())
-        return replace(found[0], snapshot=snapshot)
-
-    def _commit(
-        self,
-        change: Callable[[icechunk.Session], None],
-        message: str,
-        branch: str,
-        inputs: tuple[Input, ...],
-    ) -> str:
-        if self.mode != "write":
-            raise errors.PermissionDenied(
-                f"{self.name} was opened for reading.", cure=f"Open it with open_repo({self.name!r}, mode='write')."
-            )
-        with translated(self._source):
-            session = self.repo.writable_session(branch)
-            change(session)
-        path = f"{_path(self.record.workspace, self.record.name)}/commits"
-        asked = origins.commit_request(self.record.workspace, message, branch, inputs)
-        provenance = connect().post(path, asked, Provenance)
-        snapshot = stores.commit(self._source, session, message, {"amasia": provenance.model_dump(mode="json")})
-        # It is committed whatever comes now: the control plane also finds it in the history.
-        with suppress(errors.AmasiaError):
-            connect().put(f"{path}/{provenance.commit_id}", CommitDone(snapshot=snapshot), Commit)
-        return snapshot
-
-
-def open_repo(name: str, mode: Mode = "read") -> Repository:
-    """Open a repository.
-
-    Parameters
-    ----------
-    name
-        ``workspace/repository``, with or without ``amasia://`` before it.
-    mode
-        ``"read"`` or ``"write"``: which rights are asked for.
-
-    Raises
-    ------
-    NotFound, PermissionDenied, StoreDown
-    """
-    workspace, repository = split_repository(name)
-    return Repository(_ready(workspace, repository), mode)
 
 
 def create(name: str, *, bucket: str | None = None, description: str = "") -> models.Repository:
@@ -366,7 +27,7 @@ def create(name: str, *, bucket: str | None = None, description: str = "") -> mo
     workspace, repository = split_repository(name)
     body = request(RepositoryRequest, name=repository, bucket=bucket, description=description)
     connect().post(f"/v1/workspaces/{workspace}/repositories", body, models.Repository)
-    return _ready(workspace, repository)
+    return ready(workspace, repository)
 
 
 def find(workspace: str) -> list[models.Repository]:
@@ -376,11 +37,12 @@ def find(workspace: str) -> list[models.Repository]:
 
 def delete(name: str) -> None:
     """Forget a repository; its objects stay in the bucket under its id, for an administrator to restore or remove."""
-    connect().delete(_path(*split_repository(name)))
+    connect().delete(path(*split_repository(name)))
 
 
-def _ready(workspace: str, repository: str) -> models.Repository:
-    found = connect().get(_path(workspace, repository), models.Repository, wait=MADE)
+def ready(workspace: str, repository: str) -> models.Repository:
+    """A repository's record, when it is there."""
+    found = connect().get(path(workspace, repository), models.Repository, wait=MADE)
     if found.status is RepositoryStatus.failed:
         raise errors.Unavailable(
             f"{found.full_name} could not be made: {found.reason}", cure="Delete it, mend the bucket, make it again."
@@ -392,25 +54,6 @@ def _ready(workspace: str, repository: str) -> models.Repository:
     return found
 
 
-def _claimed(snapshot: stores.Snapshot) -> Provenance | None:
-    """What a commit says of itself."""
-    try:
-        return Provenance.model_validate(snapshot.metadata.get("amasia"))
-    except ValidationError:  # made by another tool, which may have written anything there
-        return None
-
-
-def _path(workspace: str, repository: str) -> str:
+def path(workspace: str, repository: str) -> str:
+    """Its address in the API."""
     return f"/v1/workspaces/{workspace}/repositories/{repository}"
-
-
-def _below(group: str, inner: str) -> str:
-    joined = "/".join(part.strip("/") for part in (group, inner) if part.strip("/"))
-    return joined or "/"
-
-
-def _inputs(given: Iterable[Input] | None, datasets: Iterable[xr.Dataset]) -> tuple[Input, ...]:
-    """What was given; or what the datasets were read from, each input once."""
-    if given is not None:
-        return tuple(given)
-    return tuple(dict.fromkeys(found for ds in datasets for found in lineage.inputs(ds)))

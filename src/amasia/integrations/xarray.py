@@ -7,7 +7,7 @@ from typing import Any, Self
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
-from amasia.client.repositories import Repository, open_repo
+from amasia.client.arrays import Repository, open_repo
 from amasia.errors import InvalidRequest
 
 SCHEME = "amasia://"

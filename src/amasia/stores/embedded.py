@@ -30,13 +30,15 @@ from amasia.stores.credentials import LONGEST, ROLE, Keys
 BUCKET = "amasia"
 _PATIENCE = 30.0
 """Seconds to wait for its first answer; it takes three to four."""
-_GRACE = 2.0
+_GRACE = 0.5
 """Seconds between SIGTERM and SIGKILL.
 
 SIGTERM alone takes 17 to 27 s, all of it spent waiting for idle connections. A kill is safe: an answered PUT is in the
 volume file (fsynced, see `_sync_writes`) and in the filer's journal before the answer is sent, and an unanswered one
-is *unknown* to its writer anyway. The two seconds let requests in flight finish.
+is *unknown* to its writer anyway. The half second lets requests in flight finish.
 """
+_FREED = 2.0
+"""Seconds to wait for the port of one that was killed a moment ago."""
 _PORTS = ("master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3_grpc")
 _SECRETS = ("JWT_SIGNING_KEY", "JWT_SIGNING_READ_KEY", "JWT_FILER_SIGNING_KEY", "JWT_FILER_SIGNING_READ_KEY")
 _FULL = 64 << 20
@@ -342,7 +344,7 @@ class EmbeddedStore:
             )
 
     def _check_port(self) -> None:
-        end = time.monotonic() + _GRACE
+        end = time.monotonic() + _FREED
         while time.monotonic() < end:
             if _free(self.port):
                 return
