@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 DOSE ?= 1
 
-.PHONY: help demo down test lint format openapi reference migration show-house clean
+.PHONY: help demo down test lint format openapi reference migration show-house show-lake clean
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -52,6 +52,9 @@ migration: .venv/.synced  ## A new migration from the tables: make migration NAM
 
 show-house: .venv/.synced  ## Every promise of the house at full dose, as a table; DOSE=0.05 for a small one
 	$(RUN) python -m show.house --dose $(DOSE) $(foreach line,$(ONLY),--only $(line))
+
+show-lake: .venv/.synced  ## Every promise of the lake at full dose, as a table; DOSE=0.05 for a small one
+	$(RUN) python -m show.lake --dose $(DOSE) $(foreach line,$(ONLY),--only $(line))
 
 bench: .venv/.synced  ## What things cost, beside their peers in the same run
 	$(RUN) python -m benchmarks

@@ -1,0 +1,19 @@
+"""``make show-lake``: every promise of the lake that a machine can prove, as a table.
+
+Exit status 1 if one falls short.
+"""
+
+import sys
+from pathlib import Path
+
+from show import runs
+from show.runs import Wanted
+
+
+def proofs(dose: float, seed: int, base: Path) -> Wanted:
+    """What there is to show: the lines of each, and how they are had."""
+    return {}
+
+
+if __name__ == "__main__":
+    sys.exit(runs.main("lake", "The lake", proofs))
