@@ -35,17 +35,20 @@ def signed_in(plane: Plane) -> Plane:
     return plane
 
 
-def test_a_silent_object_store_is_one_error_and_loses_no_commit(stage: Stage, tmp_path: Path) -> None:
+def test_a_dead_object_store_is_one_error_and_loses_no_commit(stage: Stage, tmp_path: Path) -> None:
     plane = signed_in(stage.plane)
     assert plane.amasia("repo", "create", "demo/brittle").returncode == 0
     assert plane.amasia("repo", "ingest", "demo/brittle", file_of(tmp_path / "one.nc", 1)).returncode == 0
     before = history(plane, "demo/brittle")
     store = psutil.Process(json.loads((plane.home / "store" / "pid.json").read_text())["pid"])
-    store.suspend()  # a dead one is started again by the control plane; this one lives and does not answer
-
-    refused(plane.amasia("repo", "ingest", "demo/brittle", file_of(tmp_path / "two.nc", 1)), 1, "store")
-    plane.kill()
+    data = plane.home / "store" / "data"
+    data.rename(data.with_name("away"))
+    data.touch()  # so that the control plane, which starts a dead store again, cannot
     store.kill()
+    refused(plane.amasia("repo", "ingest", "demo/brittle", file_of(tmp_path / "two.nc", 1)), 1, "store")
+    data.unlink()
+    data.with_name("away").rename(data)
+    plane.kill()
     plane.up()
     assert history(plane, "demo/brittle") == before
     assert plane.amasia("repo", "ingest", "demo/brittle", tmp_path / "two.nc").returncode == 0
