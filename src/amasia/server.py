@@ -133,10 +133,12 @@ def keep(store: EmbeddedStore) -> None:
     store.start()
 
 
-def lend(place: repository_verbs.Place, mode: Mode, principal: str) -> Lease:
+def lend(place: repository_verbs.Place, mode: Mode, principal: str, seconds: int) -> Lease:
     repository = place.repository
     keys = credentials.Keys(place.access_key, place.secret_key, place.role or credentials.ROLE)
-    return credentials.lend(place.bucket, keys, repository.id, repository.name, repository.workspace, mode, principal)
+    return credentials.lend(
+        place.bucket, keys, repository.id, repository.name, repository.workspace, mode, principal, seconds
+    )
 
 
 def bootstrap(db: Database, settings: ServerSettings, provider: LocalProvider) -> None:

@@ -59,6 +59,16 @@ class ServerSettings(Settings):
     """Time that a machine is paid for in advance. It outlives the control plane for as long, and no longer."""
     heartbeat_seconds: float = 2.0
     """Between two reports of a machine's agent."""
+    credentials_seconds: int = Field(default=3600, ge=2, le=3600)
+    """Life of lent credentials of an object store. Clients renew them; stores other than the embedded one lend no
+    shorter than 900."""
+    public_credentials_seconds: int = Field(default=900, ge=2, le=3600)
+    """Life of those that are lent without an account, for public repositories."""
+    public_per_minute: int = Field(default=120, ge=1)
+    """Requests without an account from one address in a minute."""
+    private_endpoints: bool = False
+    """Whether everybody who manages buckets may register a store at a private or loopback address, and not only
+    operators."""
     join_seconds: int = 60
     """A machine that did not join within this time is ended."""
     first_user: str = ""

@@ -2,16 +2,16 @@
 
 from fastapi import APIRouter, Request, Response
 
-from amasia.services import repositories
+from amasia.services import grants, repositories
 from amasia.web import pages
-from amasia.web.access import Db, Reader
+from amasia.web.access import Db, Member, Viewer
 
 router = APIRouter(prefix="/{workspace}/repositories")
 
 
 @router.get("")
-def find(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
-    found = repositories.find(db, workspace)
+def find(request: Request, db: Db, grant: Member, workspace: str) -> Response:
+    found = grants.visible(db, grant.who, workspace)
     newest = {one.id: next(iter(repositories.commits(db, workspace, one.name, limit=1)), None) for one in found}
     return pages.render(
         request,
@@ -23,7 +23,7 @@ def find(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
 
 
 @router.get("/{name}")
-def get(request: Request, db: Db, grant: Reader, workspace: str, name: str) -> Response:
+def get(request: Request, db: Db, grant: Viewer, workspace: str, name: str) -> Response:
     return pages.render(
         request,
         "repository.html",
