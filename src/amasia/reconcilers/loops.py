@@ -8,9 +8,15 @@ import structlog
 
 log = structlog.get_logger()
 
+_LONGEST = 10.0
+"""Seconds between two rounds that fail."""
+
 
 class Loop:
-    """Calls ``round_`` every ``seconds`` until `stop`; an error is logged and the next round comes all the same."""
+    """Calls ``round_`` every ``seconds`` until `stop`.
+
+    After an error the next round comes all the same, later each time; the same error in a row is logged once.
+    """
 
     def __init__(self, name: str, seconds: float, round_: Callable[[], None]) -> None:
         self.name = name
@@ -32,9 +38,17 @@ class Loop:
         return time.monotonic() - self.last
 
     def _run(self) -> None:
-        while not self._end.wait(self.seconds):
+        failures, said = 0, ""
+        while not self._end.wait(max(self.seconds, min(_LONGEST, self.seconds * 2**failures))):
             try:
                 self._round()
-            except Exception:
-                log.exception("reconciler failed", loop=self.name)
+            except Exception as error:
+                failures = min(failures + 1, 10)
+                if (text := repr(error)) != said:
+                    log.exception("reconciler failed", loop=self.name)
+                said = text
+            else:
+                if failures:
+                    log.info("reconciler works again", loop=self.name)
+                failures, said = 0, ""
             self.last = time.monotonic()

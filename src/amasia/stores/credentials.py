@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from amasia import errors
 from amasia.models.base import now
 from amasia.models.repositories import Bucket, BucketKind, Lease, Mode
+from amasia.stores import endpoints
 
 LONGEST = 3600
 """Seconds that a lease may last."""
@@ -153,7 +154,10 @@ def assume(bucket: Bucket, keys: Keys, policy: dict[str, Any], principal: str, s
     Raises
     ------
     StoreDown, PermissionDenied
+    InvalidRequest
+        Its endpoint is where no operator lets it be.
     """
+    endpoints.check(bucket)
     sts = boto3.client(
         "sts",
         endpoint_url=bucket.endpoint or None,

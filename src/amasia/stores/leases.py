@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ EARLY = timedelta(minutes=5)
 go wrong with asking has this long to be mended unnoticed."""
 _AGAIN = timedelta(seconds=10)
 """Between two tries, while the old lease is still good."""
+_PATIENCE = 10.0
+"""Seconds to ask again and again, when the old lease is over."""
 
 
 @dataclass
@@ -59,18 +62,26 @@ def _current(source: Source) -> tuple[Lease, datetime | None]:
 
 
 def _renew(shelf: _Shelf, source: Source) -> None:
-    try:
-        shelf.lease, shelf.failure = source(), None
-    except errors.Unavailable as error:
-        if shelf.lease is None or not _good(shelf.lease):
+    # Whoever was idle notices the end only afterwards: then there is a moment to ask again, once in an outage.
+    deadline = time.monotonic() + (_PATIENCE if shelf.lease and not shelf.failure else 0)
+    while True:
+        try:
+            shelf.lease, shelf.failure = source(), None
+        except errors.Unavailable as error:
+            if _good(shelf.lease):
+                assert shelf.lease is not None
+                shelf.renew_at = _soon(shelf.lease)
+                return
+            if time.monotonic() >= deadline:
+                shelf.failure = error
+                raise
+            time.sleep(0.5)
+        except errors.AmasiaError as error:
             shelf.failure = error
             raise
-        shelf.renew_at = _soon(shelf.lease)
-    except errors.AmasiaError as error:
-        shelf.failure = error
-        raise
-    else:
-        shelf.renew_at = _before_end(shelf.lease)
+        else:
+            shelf.renew_at = _before_end(shelf.lease)
+            return
 
 
 def _good(lease: Lease | None) -> bool:
