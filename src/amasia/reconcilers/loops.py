@@ -53,9 +53,9 @@ class Loop:
                 return
             try:
                 self._round()
-                self._failures = 0
+                self._recover()
             except Exception as error:
-                self._failures += 1
+                self._failures = min(self._failures + 1, 10)
                 self._tell(error)
             self.last = time.monotonic()
 
@@ -64,6 +64,11 @@ class Loop:
             return self._changes.wait(seen, self.seconds)
         self._end.wait(min(self.seconds * 2**self._failures, LONGEST))
         return seen
+
+    def _recover(self) -> None:
+        if self._failures:
+            log.info("reconciler works again", loop=self.name)
+        self._failures = 0
 
     def _tell(self, error: Exception) -> None:
         told = f"{type(error).__name__}: {error}"
