@@ -26,6 +26,19 @@ BODIES = {
     "POST /v1/workspaces/{workspace}/repositories/{name}/credentials": {"mode": "read"},
     "POST /v1/workspaces/{workspace}/repositories/{name}/commits": {"message": "m"},
     "PUT /v1/workspaces/{workspace}/repositories/{name}/commits/{commit_id}": {"snapshot": "s"},
+    "POST /v1/workspaces/{workspace}/views": {
+        "name": "fresh",
+        "source": "lab/a",
+        "target": "lab/b",
+        "along": "time",
+        "kind": "general",
+        "function": "Zm9v",
+        "environment_hash": "0" * 64,
+    },
+    "PATCH /v1/workspaces/{workspace}/views/{name}": {"paused": True},
+    "POST /v1/workspaces/{workspace}/views/{name}/claims": {},
+    "POST /v1/workspaces/{workspace}/views/{name}/claims/{refresh_id}/renewal": {"secret": "x"},
+    "PUT /v1/workspaces/{workspace}/views/{name}/claims/{refresh_id}": {"secret": "x"},
     "POST /v1/workspaces/{workspace}/clusters": {"environment_hash": "0" * 64},
     "PATCH /v1/workspaces/{workspace}/clusters/{name}": {"n_workers": 1},
     "POST /v1/machines/join": {
@@ -87,7 +100,8 @@ def allowed(caller: str, needed: str, method: str, path: str) -> bool:
     if needed == "signed-in":
         return caller not in ("data of owner", "machine of owner") and (caller != "read-only owner" or method == "GET")
     if caller == "data of owner":
-        return "/repositories" in path and needed in ("read", "write")
+        own = "/repositories" in path or "/claims" in path or (method == "GET" and path.endswith("/views/{name}"))
+        return own and needed in ("read", "write")
     if caller == "machine of owner":
         return method == "GET" and ("/artifacts/" in path or "/environments/" in path)
     grants = {
@@ -113,7 +127,7 @@ def test_every_route_has_one_decision_and_lets_in_whom_it_says(api, as_, callers
     for method, path, route in routes(api):
         needed = decision(route)
         place = path.format(workspace="lab", user="bo", name="own", digest="0" * 64, token_id="tk-0", commit_id="co-0",
-                            machine_id="ma-0") if "{" in path else path  # fmt: skip
+                            machine_id="ma-0", refresh_id="rf-0") if "{" in path else path  # fmt: skip
         for caller, token in callers.items():
             answer = as_(token).request(method, place, json=BODIES.get(f"{method} {path}"))
             who = f"{caller}: {method} {place}: {answer.status_code} {answer.text[:120]}"

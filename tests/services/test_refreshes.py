@@ -131,7 +131,7 @@ def test_its_machines_end_with_it_and_their_cost_is_its_cost(house):
     assert (cluster.target, cluster.reason) == (ClusterTarget.stopped, "its refresh is done")
     with house.db.write() as tx:
         tx.exec_driver_sql(
-            "INSERT INTO charges (workspace, \"user\", cluster_id, machine_id, machine_type, start, \"end\", "
+            'INSERT INTO charges (workspace, "user", cluster_id, machine_id, machine_type, start, "end", '
             "milliseconds, amount) SELECT 'lab', 'ada', id, 'ma-0', 'small', created_at, created_at, 4000, 50 "
             "FROM clusters"
         )

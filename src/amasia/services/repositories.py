@@ -156,7 +156,7 @@ def begin_commit(db: Database, who: Principal, workspace: str, name: str, reques
     """
     with db.write() as tx:
         repository = _known(tx, workspace, name)
-        amount, time, cluster_name = _cost(tx, workspace, who, request.cluster_id)
+        amount, time, cluster_name, environment = _cost(tx, workspace, who, request.cluster_id)
         found = users.find_workspace(tx, workspace)
         assert found is not None
         provenance = Provenance(
@@ -165,7 +165,7 @@ def begin_commit(db: Database, who: Principal, workspace: str, name: str, reques
             at=now(),
             cluster=cluster_name,
             inputs=request.inputs,
-            environment_hash=request.environment_hash,
+            environment_hash=request.environment_hash or environment,
             code_version=request.code_version,
             amount=amount,
             currency=found.currency,
@@ -275,16 +275,16 @@ def _begun_as(tx: Connection, repository: Repository, item: Mapping[str, Any]) -
     return found if free else None
 
 
-def _cost(tx: Connection, workspace: str, who: Principal, cluster_id: str | None) -> tuple[int, int, str]:
-    """(amount, milliseconds, name) of the cluster since its last commit."""
+def _cost(tx: Connection, workspace: str, who: Principal, cluster_id: str | None) -> tuple[int, int, str, str]:
+    """(amount, milliseconds, name, environment) of the cluster, the money since its last commit."""
     if not cluster_id:
-        return 0, 0, ""
+        return 0, 0, "", ""
     cluster = clusters.find(tx, cluster_id)
     if cluster is None or cluster.workspace != workspace or (cluster.owner != who.user and not cluster.spec.shared):
         raise errors.NotFound(f"You have no cluster {cluster_id!r} in {workspace!r} to commit from.")
     amount, time = budgets.of_cluster(tx, cluster.id)
     before, before_time = rows.attributed(tx, cluster.id)
-    return max(0, amount - before), max(0, time - before_time), cluster.name
+    return max(0, amount - before), max(0, time - before_time), cluster.name, cluster.environment_hash
 
 
 def _bucket(tx: Connection, workspace: str, name: str | None) -> Bucket:
