@@ -21,7 +21,7 @@ from amasia.stores import views as engine
 from amasia.stores.failures import translated
 
 RENEW_SECONDS = 15.0
-LATER = (errors.Unavailable, errors.TimedOut, errors.MachineLost, errors.Conflict)
+LATER = (errors.Unavailable, errors.TimedOut, errors.MachineLost)
 """Failures that are neither the function's nor the data's: the same may go well later."""
 LONGEST_REASON = 2000
 PATIENCE = (0.5, 1, 2, 4, 8, 15)
@@ -68,13 +68,13 @@ def _refresh(claim: Claim) -> RefreshDone:
 
     with translated():
         found = engine.refresh(
-            source.repo, target.repo, definition, view=view.id, source_name=view.source, commit=commit
+            source.repo, target.repo, definition, view=view.name, source_name=view.source, commit=commit
         )
-    return RefreshDone(secret=claim.secret, applied=tuple(found), snapshot=_held(target, view.id, found))
+    return RefreshDone(secret=claim.secret, applied=tuple(found), snapshot=_held(target, view.name, found))
 
 
-def _held(target: Repository, view_id: str, found: list[Applied]) -> str:
-    return found[-1].source_snapshot if found else engine.applied(target.repo, view_id)
+def _held(target: Repository, view: str, found: list[Applied]) -> str:
+    return found[-1].source_snapshot if found else engine.applied(target.repo, view)
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def _reached(claim: Claim) -> str:
     """What was committed before the failure counts."""
     try:
         with translated():
-            return engine.applied(open_repo(claim.view.target).repo, claim.view.id)
+            return engine.applied(open_repo(claim.view.target).repo, claim.view.name)
     except Exception:
         return ""
 
