@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from typer.testing import CliRunner, Result
 
 import amasia
 from amasia import errors
+from amasia.cli import views as cli
 from amasia.client import arrays, refreshes, repositories, views
 from amasia.client.environments import ensure
 from amasia.client.transport import connect
@@ -176,23 +178,26 @@ def test_the_command_line_does_the_same(
     source, target = names
     (tmp_path / "neighbour.py").write_text("FACTOR = 2.0\n")
     (tmp_path / "v.py").write_text(MODULE.format(source=source, target=target, name=target.partition("/")[2]))
-    plan = up.run("view", "create", f"{tmp_path}/v.py:doubled", "--plan", "--json")
-    assert plan.returncode == 0, plan.stderr
-    assert json.loads(plan.stdout)["plan"]
-    view = amasia.View.load(f"{tmp_path}/v.py")
-    view.deploy(trigger="manual", environment=ensure(connect(), "demo", environment))
-    done = up.run("view", "refresh", target, "--here", "--json")
+    plan = command("create", f"{tmp_path}/v.py:doubled", "--plan", "--json")
+    assert json.loads(plan.stdout)["kind"] == "elementwise"
+    amasia.View.load(f"{tmp_path}/v.py").deploy(trigger="manual", environment=ensure(connect(), "demo", environment))
+    done = up.run("view", "refresh", target, "--here", "--json")  # a process that has neither file
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["applied"]) == 1
     xr.testing.assert_allclose(arrays.open_repo(target).to_xarray()[["t"]].load(), days(40) * 2.0)
-    shown = up.run("view", "show", target)
-    assert "behind       nothing" in shown.stdout, shown.stdout + shown.stderr
-    assert "computed" in shown.stdout
-    assert target in up.run("view", "list").stdout
-    assert "rests" in up.run("view", "pause", target).stderr
-    assert "is paused" in up.run("view", "refresh", target, "--here").stderr
-    assert "is forgotten" in up.run("view", "delete", target, "--yes").stderr
-    assert views.find("demo") == [one for one in views.find("demo") if one.full_name != target]
+    shown = command("show", target).stdout
+    assert "behind       nothing" in shown
+    assert "computed all of it: t time[0:40]" in shown
+    assert target in command("list").stdout
+    assert "rests" in command("pause", target).stderr
+    assert "is paused" in str(command("refresh", target).exception)
+    assert "goes on" in command("resume", target).stderr
+    assert "is forgotten" in command("delete", target, "--yes").stderr
+    assert target not in command("list").stdout
+
+
+def command(*words: str) -> Result:
+    return CliRunner().invoke(cli.app, words)
 
 
 @pytest.mark.parametrize(

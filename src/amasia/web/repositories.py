@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from amasia.services import repositories
+from amasia.services import repositories, views
 from amasia.web import pages
 from amasia.web.access import Db, Reader
 
@@ -24,10 +24,12 @@ def find(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
 
 @router.get("/{name}")
 def get(request: Request, db: Db, grant: Reader, workspace: str, name: str) -> Response:
+    found = repositories.get(db, workspace, name)
     return pages.render(
         request,
         "repository.html",
         **pages.place(db, grant, workspace, "repositories"),
-        repository=repositories.get(db, workspace, name),
+        repository=found,
+        views=views.of_repository(db, found),
         commits=repositories.commits(db, workspace, name),
     )
