@@ -92,7 +92,8 @@ def test_kills_of_the_control_plane_and_of_the_driver_apply_each_commit_once(sta
     driver.kill()
     refreshes = stage.wait(lambda: current("tripled"), 100)
     assert [one.status for one in refreshes] == [RefreshStatus.done]
-    assert refreshes[0].tries == 1
+    told = [(one.name, one.reason, one.notices) for one in clusters.find("demo", stopped=True)]
+    assert refreshes[0].tries == 1, told
     kept = [commit.metadata.get("view") for commit in arrays.open_repo("demo/tripled").log()]
     assert [one["snapshot"] for one in kept if one] == [repo.snapshot()]
     xr.testing.assert_equal(arrays.open_repo("demo/tripled").to_xarray()[["t"]].load(), days(40) * 3)

@@ -127,7 +127,7 @@ def finish(db: Database, who: Principal, workspace: str, name: str, refresh_id: 
         if done.reason:
             _fail(tx, view, refresh, done.reason, again=done.again)
         else:
-            rows.update(tx, refresh.id, status=RefreshStatus.done, to_snapshot=snapshot, ended_at=now())
+            rows.update(tx, refresh.id, status=RefreshStatus.done, to_snapshot=snapshot, ended_at=now(), reason="")
             view_rows.update(tx, view.id, seen=refresh.to_snapshot, reason="", failures=0, retry_at=None)
             events.append(tx, actor=who.actor, verb="refresh.done", target=view.full_name, workspace=workspace,
                           source=who.source, refresh=refresh.id, snapshot=snapshot)  # fmt: skip
