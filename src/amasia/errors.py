@@ -15,6 +15,7 @@
     ├── NotFound                  there is none of that name, or none that you may see
     ├── Conflict                  it exists already, or somebody changed it in between
     │   └── AlreadyRunning        another control plane holds this database
+    ├── TooOften                  asked too often, or wrong too often; wait
     ├── Unavailable               a server did not answer; nothing was changed
     │   ├── ControlPlaneDown      nothing answered at its address
     │   ├── StoreDown             the object store did not answer
@@ -115,6 +116,10 @@ class Conflict(AmasiaError):
 
 class AlreadyRunning(Conflict):
     kind = "already-running"
+
+
+class TooOften(AmasiaError):
+    kind, status = "too-often", 429
 
 
 class Unavailable(AmasiaError):

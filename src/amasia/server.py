@@ -80,6 +80,7 @@ def run(settings: ServerSettings) -> None:
         stack.callback(db.close)
         db.migrate()
         store = EmbeddedStore(settings.home / "store", settings.store_port)
+        stack.callback(_rest, db, store)
         store.start()
         provider = LocalProvider(
             settings.home,
@@ -98,7 +99,7 @@ def run(settings: ServerSettings) -> None:
             secret_key=store.keys.secret_key,
             role=store.keys.role,
         )
-        loops = reconcilers(db, settings, providers)
+        loops = [Loop("store", 1.0, lambda: keep(store)), *reconcilers(db, settings, providers)]
 
         def pulse() -> tuple[str, dict[str, float]]:
             return store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}
@@ -108,7 +109,6 @@ def run(settings: ServerSettings) -> None:
         for loop in loops:
             loop.start()
             stack.callback(loop.stop)
-        stack.callback(_rest, db, store)
         stack.enter_context(announced(settings))
         serve(app, listener)
 
@@ -126,10 +126,20 @@ def reconcilers(db: Database, settings: ServerSettings, providers: machines.Prov
     ]
 
 
-def lend(place: repository_verbs.Place, mode: Mode, principal: str) -> Lease:
+def keep(store: EmbeddedStore) -> None:
+    """Start the object store again when it died: nobody is called for that."""
+    if store.alive():
+        return
+    log.warning("the object store ended by itself: it is started again")
+    store.start()
+
+
+def lend(place: repository_verbs.Place, mode: Mode, principal: str, seconds: int) -> Lease:
     repository = place.repository
     keys = credentials.Keys(place.access_key, place.secret_key, place.role or credentials.ROLE)
-    return credentials.lend(place.bucket, keys, repository.id, repository.name, repository.workspace, mode, principal)
+    return credentials.lend(
+        place.bucket, keys, repository.id, repository.name, repository.workspace, mode, principal, seconds
+    )
 
 
 def bootstrap(db: Database, settings: ServerSettings, provider: LocalProvider) -> None:
@@ -252,7 +262,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _tell(path: Path, error: errors.AmasiaError) -> None:
-    sys.stderr.write(f"amasia: {error}\n")
+    sys.stderr.write(f"error: {error}\n")
     if path.parent.is_dir():
         path.write_text(json.dumps(errors.to_wire(error)))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from amasia.errors import InvalidRequest
@@ -24,10 +24,24 @@ def default_profile() -> Path:
     return Path(platformdirs.user_config_dir("amasia")) / "profile.json"
 
 
-class ServerSettings(BaseSettings):
-    """Of the control plane."""
+class Settings(BaseSettings):
+    """Read from the environment; a value that cannot be is the user's to mend, by the variable's name."""
 
     model_config = SettingsConfigDict(env_prefix="AMASIA_", extra="ignore")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            wrong = [(f"AMASIA_{str(one['loc'][0]).upper()}", one) for one in error.errors(include_url=False)]
+            told = "; ".join(f"{name}={one['input']!r}: {one['msg']}" for name, one in wrong)
+            raise InvalidRequest(
+                f"A setting is wrong: {told}.", cure=f"Change or unset {', '.join(name for name, _ in wrong)}."
+            ) from None
+
+
+class ServerSettings(Settings):
+    """Of the control plane."""
 
     home: Path = Field(default_factory=default_home)
     """Directory of the database, the embedded object store, machines of the local provider, keys and logs."""
@@ -45,6 +59,16 @@ class ServerSettings(BaseSettings):
     """Time that a machine is paid for in advance. It outlives the control plane for as long, and no longer."""
     heartbeat_seconds: float = 2.0
     """Between two reports of a machine's agent."""
+    credentials_seconds: int = Field(default=3600, ge=2, le=3600)
+    """Life of lent credentials of an object store. Clients renew them; stores other than the embedded one lend no
+    shorter than 900."""
+    public_credentials_seconds: int = Field(default=900, ge=2, le=3600)
+    """Life of those that are lent without an account, for public repositories."""
+    public_per_minute: int = Field(default=120, ge=1)
+    """Requests without an account from one address in a minute."""
+    private_endpoints: bool = False
+    """Whether everybody who manages buckets may register a store at a private or loopback address, and not only
+    operators."""
     join_seconds: int = 60
     """A machine that did not join within this time is ended."""
     first_user: str = ""
@@ -69,10 +93,8 @@ class ServerSettings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home / 'amasia.db'}"
 
 
-class ClientSettings(BaseSettings):
+class ClientSettings(Settings):
     """Of whoever talks to a control plane: scripts, the command line, tasks on machines."""
-
-    model_config = SettingsConfigDict(env_prefix="AMASIA_", extra="ignore")
 
     url: str = ""
     """Of the control plane."""

@@ -11,7 +11,7 @@ from amasia.models.repositories import Lease
 
 @pytest.fixture
 def api(world):
-    def lend(place, mode, principal):
+    def lend(place, mode, principal, seconds):
         repository = place.repository
         return Lease(
             repository=repository.name,

@@ -60,6 +60,27 @@ def run(variables: dict[str, str]) -> Run:
     return run
 
 
+def test_a_store_that_dies_is_started_again(run: Run, variables: dict[str, str]) -> None:
+    home = Path(variables["AMASIA_HOME"])
+    died = processes.store(home)
+    assert died is not None
+    died.kill()
+    end = monotonic() + 30
+    while run("repo", "create", f"demo/after-{int(monotonic() * 1000)}").returncode and monotonic() < end:
+        sleep(0.2)
+    alive = processes.store(home)
+    assert alive is not None
+    assert alive.pid != died.pid
+
+
+def test_a_setting_that_is_no_number_is_named(run: Run) -> None:
+    refused = run("status", AMASIA_PORT="abc", AMASIA_LEASE_SECONDS="soon")
+    ran = run("up", AMASIA_PORT="abc")
+    assert ran.returncode == 2
+    assert "AMASIA_PORT='abc'" in ran.stderr
+    assert "Traceback" not in refused.stderr + ran.stderr
+
+
 def data(run: Run, *words: str) -> object:
     ran = run(*words, "--json")
     assert ran.returncode == 0, ran.stderr

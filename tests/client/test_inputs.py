@@ -33,6 +33,9 @@ def test_a_time_that_is_none_is_refused_with_an_example(text: str) -> None:
 
 def test_money_is_read_exactly() -> None:
     assert inputs.amount("0.1") == 100_000
+    assert inputs.amount(12) == 12_000_000
+    with pytest.raises(InvalidRequest, match="as text"):
+        inputs.amount(0.1)  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest, match="1e3"):
         inputs.amount("1e3")
 

@@ -40,7 +40,7 @@ class Lake:
         return ViewRequest.model_validate(plain | {"name": name, "source": source, "target": target} | fields)
 
     def get(self, name="monthly"):
-        return views.get(self.world.db, "lab", name)
+        return views.get(self.world.db, self.world.ada, "lab", name)
 
     def _index(self, name):
         found = repositories.get(self.world.db, "lab", name)

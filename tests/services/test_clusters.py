@@ -12,6 +12,13 @@ from amasia.models.machines import MachineRole, MachineStatus
 from amasia.services import budgets, clusters, machines
 
 
+def test_a_list_continues_where_its_last_page_ended(world):
+    made = [world.cluster(n_workers=1).id for _ in range(3)]
+    first = clusters.find(world.db, "lab", limit=2)
+    rest = clusters.find(world.db, "lab", limit=2, after=first[-1].id)
+    assert sorted(made) == sorted(one.id for one in [*first, *rest])
+
+
 def test_a_cluster_is_wished_with_its_machines_and_their_first_leases_at_once(world):
     made = world.cluster(n_workers=2)
     assert made.status is ClusterStatus.starting

@@ -43,7 +43,7 @@ class House:
         return refreshes.live(self.db)
 
     def all(self):
-        return refreshes.find(self.db, "lab", "monthly")
+        return refreshes.find(self.db, self.world.ada, "lab", "monthly")
 
     def clusters(self):
         return clusters.find(self.db, "lab")

@@ -3,10 +3,11 @@ from datetime import UTC, datetime
 import pytest
 
 from amasia import errors
+from amasia.models.grants import Level
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
 from amasia.models.views import ViewChange, ViewStatus
-from amasia.services import refreshes, repositories, views, workspaces
+from amasia.services import grants, refreshes, repositories, views, workspaces
 
 
 def test_a_new_view_is_behind_by_the_commits_of_its_source(lake):
@@ -42,7 +43,7 @@ def test_a_cycle_is_refused_also_through_other_views(lake):
     lake.view("two", "lab/b", "lab/c")
     with pytest.raises(errors.InvalidRequest, match="through lab/one and lab/two"):
         lake.view("three", "lab/c", "lab/data")
-    assert [view.name for view in views.find(lake.world.db, "lab")] == ["one", "two"]
+    assert [view.name for view in views.find(lake.world.db, lake.world.ada, "lab")] == ["one", "two"]
 
 
 def test_making_one_needs_reading_the_source_and_writing_the_target(lake):
@@ -50,9 +51,22 @@ def test_making_one_needs_reading_the_source_and_writing_the_target(lake):
     workspaces.set_member(world.db, world.ada, Role.owner, Membership(workspace="lab", user="bo", role=Role.viewer))
     with pytest.raises(errors.PermissionDenied, match="'write'"):
         lake.view(who=world.bo)
-    with pytest.raises(errors.NotFound, match="no workspace 'other'"):
+    with pytest.raises(errors.NotFound, match="no repository other/secret that ada may see"):
         lake.view(source="other/secret", trigger="manual")
-    assert views.find(world.db, "lab") == []
+    assert views.find(world.db, world.ada, "lab") == []
+
+
+def test_whoever_may_not_read_the_target_is_not_told_of_the_view(lake):
+    lake.view()
+    world = lake.world
+    assert views.get(world.db, world.bo, "lab", "monthly").name == "monthly"
+    target = repositories.get(world.db, "lab", "means")
+    grants.put(world.db, world.ada, target, "user:bo", Level.none)
+    assert views.find(world.db, world.bo, "lab") == []
+    for ask in (views.get, refreshes.find, refreshes.request):
+        with pytest.raises(errors.NotFound, match="no view 'monthly'"):
+            ask(world.db, world.bo, "lab", "monthly")
+    assert [view.name for view in views.find(world.db, world.ada, "lab")] == ["monthly"]
 
 
 def test_what_machines_could_not_do_is_refused_at_once(lake):
@@ -81,7 +95,7 @@ def test_what_machines_could_not_do_is_refused_at_once(lake):
 def test_what_cannot_be_is_refused_and_nothing_is_written(lake, fields, told):
     with pytest.raises(errors.AmasiaError, match=told):
         lake.view(**fields)
-    assert views.find(lake.world.db, "lab") == []
+    assert views.find(lake.world.db, lake.world.ada, "lab") == []
 
 
 def test_a_function_over_one_mib_is_refused(lake):

@@ -6,10 +6,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from amasia import errors
+from amasia.api import visits
 from amasia.database.engine import Database
+from amasia.models.grants import Level
 from amasia.models.permissions import Permission, Role
+from amasia.models.repositories import Repository
 from amasia.models.users import Principal, Scope
-from amasia.services import access
+from amasia.services import access, grants
 from amasia.settings import ServerSettings
 
 
@@ -31,6 +34,13 @@ def principal(request: Request) -> Principal:
     return access.principal(database(request), secret.strip(), source(request))
 
 
+def visitor(request: Request) -> Principal:
+    """Whoever holds the bearer token; anonymous where none was sent. Only for routes of what may be public."""
+    if "authorization" in request.headers:
+        return principal(request)
+    return access.anonymous(source(request))
+
+
 def source(request: Request) -> str:
     return request.client.host if request.client else ""
 
@@ -38,6 +48,7 @@ def source(request: Request) -> str:
 Db = Annotated[Database, Depends(database)]
 Settings = Annotated[ServerSettings, Depends(settings)]
 Who = Annotated[Principal, Depends(principal)]
+Visitor = Annotated[Principal, Depends(visitor)]
 
 
 class Grant:
@@ -55,6 +66,37 @@ def may(permission: Permission, verb: str, scopes: frozenset[Scope] = access.PEO
         return Grant(who, access.require(db, who, workspace, permission, verb, scopes))
 
     return _decided(permission.value, check)
+
+
+class Granted:
+    """A principal, and the repository that they may do this with."""
+
+    def __init__(self, who: Principal, repository: Repository) -> None:
+        self.who = who
+        self.repository = repository
+
+
+def granted(level: Level, verb: str, *, public: bool = False) -> Any:
+    """Whoever has at least a level on the path's repository; with ``public`` also those without an account."""
+
+    def check(db: Db, who: Who, workspace: str, name: str) -> Granted:
+        return Granted(who, grants.require(db, who, workspace, name, level, verb))
+
+    def check_public(request: Request, db: Db, who: Visitor, workspace: str, name: str) -> Granted:
+        visits.count(request, who)
+        return Granted(who, grants.require(db, who, workspace, name, level, verb, public=True))
+
+    return _decided(f"{level.value} public", check_public) if public else _decided(f"{level.value} level", check)
+
+
+def seen() -> Any:
+    """Anybody: the route's service answers with what they may see."""
+
+    def check(request: Request, who: Visitor) -> Principal:
+        visits.count(request, who)
+        return who
+
+    return _decided("seen", check)
 
 
 def person(*, writing: bool) -> Any:

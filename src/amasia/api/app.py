@@ -10,21 +10,25 @@ from amasia.api import (
     bodies,
     clusters,
     environments,
+    grants,
+    groups,
     health,
     machines,
     refreshes,
     repositories,
+    service_accounts,
     users,
     views,
     workspaces,
 )
+from amasia.api.visits import Visits
 from amasia.database.engine import Database
 from amasia.models.locations import Offer
 from amasia.models.repositories import Lease, Mode
 from amasia.services.repositories import Place
 from amasia.settings import ServerSettings
 
-Lend = Callable[[Place, Mode, str], Lease]
+Lend = Callable[[Place, Mode, str, int], Lease]
 Pulse = Callable[[], tuple[str, dict[str, float]]]
 
 
@@ -52,10 +56,24 @@ def create(
     app.state.db = db
     app.state.settings = settings
     app.state.lend = lend
+    app.state.visits = Visits(settings.public_per_minute)
     app.state.health = pulse
     app.state.local_offers = tuple(local_offers)
     answers.install(app)
     app.add_middleware(bodies.Limited)
-    for noun in (health, users, workspaces, environments, repositories, views, refreshes, clusters, machines):
+    for noun in (
+        health,
+        users,
+        workspaces,
+        groups,
+        service_accounts,
+        environments,
+        repositories,
+        grants,
+        views,
+        refreshes,
+        clusters,
+        machines,
+    ):
         app.include_router(noun.router, prefix="/v1")
     return app

@@ -15,13 +15,16 @@ from amasia.services.access import owner_or_manager
 
 router = APIRouter(prefix="/workspaces/{workspace}/clusters", tags=["clusters"])
 
+PAGE = 100
+
 Reader = Annotated[Grant, may(Permission.read, "cluster.read")]
 Runner = Annotated[Grant, may(Permission.run, "cluster.run")]
 
 
 @router.get("", dependencies=[may(Permission.read, "cluster.list")])
-def find(db: Db, workspace: str, live: bool = False) -> Page[Cluster]:
-    return Page(items=tuple(clusters.find(db, workspace, live=live)))
+def find(db: Db, workspace: str, live: bool = False, after: str = "") -> Page[Cluster]:
+    items = clusters.find(db, workspace, live=live, limit=PAGE, after=after)
+    return Page(items=tuple(items), next=items[-1].id if len(items) == PAGE else "")
 
 
 @router.post("", status_code=201)

@@ -16,13 +16,15 @@ PAGE = 100
 OVER = (RefreshStatus.done, RefreshStatus.failed)
 router = APIRouter(prefix="/workspaces/{workspace}/views/{name}", tags=["views"])
 
+Wait = Annotated[float, Query(ge=0, le=60)]
+Reader = Annotated[Grant, may(Permission.read, "refresh.read")]
 Runner = Annotated[Grant, may(Permission.run, "view.refresh")]
 Refresher = Annotated[Grant, may(Permission.write, "view.claim", TASKS)]
 
 
-@router.get("/refreshes", dependencies=[may(Permission.read, "refresh.list")])
-def find(db: Db, workspace: str, name: str, after: str = "") -> Page[Refresh]:
-    items = refreshes.find(db, workspace, name, PAGE, after)
+@router.get("/refreshes")
+def find(db: Db, workspace: str, name: str, grant: Reader, after: str = "") -> Page[Refresh]:
+    items = refreshes.find(db, grant.who, workspace, name, PAGE, after)
     return Page(items=tuple(items), next=items[-1].id if len(items) == PAGE else "")
 
 
@@ -31,11 +33,11 @@ def create(db: Db, workspace: str, name: str, grant: Runner) -> Refresh:
     return refreshes.request(db, grant.who, workspace, name)
 
 
-@router.get("/refreshes/{refresh_id}", dependencies=[may(Permission.read, "refresh.get")])
-async def get(
-    db: Db, workspace: str, name: str, refresh_id: str, wait: Annotated[float, Query(ge=0, le=60)] = 0
-) -> Refresh:
-    return await until(lambda: refreshes.get(db, workspace, name, refresh_id), lambda found: found.status in OVER, wait)
+@router.get("/refreshes/{refresh_id}")
+async def get(db: Db, workspace: str, name: str, refresh_id: str, grant: Reader, wait: Wait = 0) -> Refresh:
+    return await until(
+        lambda: refreshes.get(db, grant.who, workspace, name, refresh_id), lambda found: found.status in OVER, wait
+    )
 
 
 @router.post("/claims", status_code=201)

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from amasia.api.access import Db, Grant, may
+from amasia.api.access import Db, Grant, Granted, granted, may, seen
 from amasia.api.waiting import until
 from amasia.models.base import Page
+from amasia.models.grants import Level
 from amasia.models.permissions import Permission
 from amasia.models.repositories import (
     Commit,
@@ -20,28 +21,30 @@ from amasia.models.repositories import (
     RepositoryRequest,
     RepositoryStatus,
 )
-from amasia.services import repositories
-from amasia.services.access import TASKS, require
+from amasia.models.users import Principal
+from amasia.services import grants, repositories
+from amasia.services.access import TASKS
 
 PAGE = 500
 router = APIRouter(prefix="/workspaces/{workspace}/repositories", tags=["repositories"])
 
-Reader = Annotated[Grant, may(Permission.read, "repository.read", TASKS)]
-Writer = Annotated[Grant, may(Permission.write, "repository.write", TASKS)]
-Manager = Annotated[Grant, may(Permission.manage, "repository.delete")]
+Reader = Annotated[Granted, granted(Level.read, "repository.read", public=True)]
+Writer = Annotated[Granted, granted(Level.write, "repository.write")]
+Admin = Annotated[Granted, granted(Level.admin, "repository.delete")]
+Maker = Annotated[Grant, may(Permission.write, "repository.create", TASKS)]
 
 
-@router.get("", dependencies=[may(Permission.read, "repository.list", TASKS)])
-def find(db: Db, workspace: str) -> Page[Repository]:
-    return Page(items=tuple(repositories.find(db, workspace)))
+@router.get("")
+def find(db: Db, workspace: str, who: Annotated[Principal, seen()]) -> Page[Repository]:
+    return Page(items=tuple(grants.visible(db, who, workspace)))
 
 
 @router.post("", status_code=201)
-def create(db: Db, workspace: str, grant: Writer, body: RepositoryRequest) -> Repository:
+def create(db: Db, workspace: str, grant: Maker, body: RepositoryRequest) -> Repository:
     return repositories.create(db, grant.who, workspace, body)
 
 
-@router.get("/{name}", dependencies=[may(Permission.read, "repository.get", TASKS)])
+@router.get("/{name}", dependencies=[granted(Level.read, "repository.get", public=True)])
 async def get(db: Db, workspace: str, name: str, wait: Annotated[float, Query(ge=0, le=60)] = 0) -> Repository:
     return await until(
         lambda: repositories.get(db, workspace, name),
@@ -51,7 +54,7 @@ async def get(db: Db, workspace: str, name: str, wait: Annotated[float, Query(ge
 
 
 @router.delete("/{name}", status_code=204)
-def delete(db: Db, workspace: str, name: str, grant: Manager) -> None:
+def delete(db: Db, workspace: str, name: str, grant: Admin) -> None:
     repositories.delete(db, grant.who, workspace, name)
 
 
@@ -59,13 +62,14 @@ def delete(db: Db, workspace: str, name: str, grant: Manager) -> None:
 def lend(db: Db, request: Request, workspace: str, name: str, grant: Reader, body: LeaseRequest) -> Lease:
     """Write the lending down, then ask the object store; the service never talks to a store."""
     if body.mode is Mode.write:
-        require(db, grant.who, workspace, Permission.write, "repository.write", TASKS)
+        grants.require(db, grant.who, workspace, name, Level.write, "repository.write")
     place = repositories.lend(db, grant.who, workspace, name, body)
-    lease: Lease = request.app.state.lend(place, body.mode, grant.who.user)
+    seconds = repositories.life(request.app.state.settings, grant.who, body)
+    lease: Lease = request.app.state.lend(place, body.mode, grant.who.user, seconds)
     return lease
 
 
-@router.get("/{name}/commits", dependencies=[may(Permission.read, "commit.list", TASKS)])
+@router.get("/{name}/commits", dependencies=[granted(Level.read, "commit.list", public=True)])
 def commits(db: Db, workspace: str, name: str, after: str = "") -> Page[Commit]:
     items = repositories.commits(db, workspace, name, PAGE, after)
     return Page(items=tuple(items), next=items[-1].id if len(items) == PAGE else "")

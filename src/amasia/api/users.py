@@ -7,7 +7,18 @@ from fastapi import APIRouter, Request
 from amasia import __version__
 from amasia.api.access import Db, anyone, operator, person, source
 from amasia.models.base import Page
-from amasia.models.users import Me, NewToken, Principal, SignIn, Token, TokenRequest, User, UserRequest
+from amasia.models.users import (
+    Me,
+    NewToken,
+    PasswordRequest,
+    PasswordReset,
+    Principal,
+    SignIn,
+    Token,
+    TokenRequest,
+    User,
+    UserRequest,
+)
 from amasia.services import users
 
 router = APIRouter(tags=["people"])
@@ -49,3 +60,20 @@ def find_users(db: Db) -> Page[User]:
 @router.post("/users", status_code=201)
 def create_user(db: Db, who: Annotated[Principal, operator("user.create")], body: UserRequest) -> User:
     return users.create(db, who, body)
+
+
+@router.put("/me/password", status_code=204)
+def change_password(db: Db, who: Writer, body: PasswordRequest) -> None:
+    users.change_password(db, who, body)
+
+
+@router.put("/users/{user}/password", status_code=204)
+def reset_password(
+    db: Db, who: Annotated[Principal, operator("user.password")], user: str, body: PasswordReset
+) -> None:
+    users.reset_password(db, who, user, body)
+
+
+@router.delete("/users/{user}", status_code=204)
+def remove_user(db: Db, who: Annotated[Principal, operator("user.remove")], user: str) -> None:
+    users.remove(db, who, user)

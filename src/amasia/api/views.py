@@ -16,9 +16,9 @@ router = APIRouter(prefix="/workspaces/{workspace}/views", tags=["views"])
 Writer = Annotated[Grant, may(Permission.write, "view.write")]
 
 
-@router.get("", dependencies=[may(Permission.read, "view.list")])
-def find(db: Db, workspace: str) -> Page[View]:
-    return Page(items=tuple(views.find(db, workspace)))
+@router.get("")
+def find(db: Db, workspace: str, grant: Annotated[Grant, may(Permission.read, "view.list")]) -> Page[View]:
+    return Page(items=tuple(views.find(db, grant.who, workspace)))
 
 
 @router.post("", status_code=201)
@@ -26,9 +26,9 @@ def create(db: Db, workspace: str, grant: Writer, body: ViewRequest) -> View:
     return views.create(db, grant.who, workspace, body)
 
 
-@router.get("/{name}", dependencies=[may(Permission.read, "view.get", TASKS)])
-def get(db: Db, workspace: str, name: str) -> View:
-    return views.get(db, workspace, name)
+@router.get("/{name}")
+def get(db: Db, workspace: str, name: str, grant: Annotated[Grant, may(Permission.read, "view.get", TASKS)]) -> View:
+    return views.get(db, grant.who, workspace, name)
 
 
 @router.patch("/{name}")
@@ -44,5 +44,5 @@ def delete(db: Db, workspace: str, name: str, grant: Writer) -> None:
 
 
 def _owned(db: Db, grant: Grant, workspace: str, name: str, verb: str) -> None:
-    found = views.get(db, workspace, name)
+    found = views.get(db, grant.who, workspace, name)
     owner_or_manager(db, grant.who, workspace, grant.role, found.owner, verb)

@@ -11,13 +11,13 @@ def get(workspace: str | None = None, *, connection: Connection | None = None) -
     return (connection or connect()).get(f"{path(workspace)}/budget", Budget)
 
 
-def set(limit: str, workspace: str | None = None, *, connection: Connection | None = None) -> Budget:
+def set(limit: str | int, workspace: str | None = None, *, connection: Connection | None = None) -> Budget:
     """Set the limit of a workspace.
 
     Parameters
     ----------
     limit
-        In the workspace's currency, such as ``"12.50"``. Text, because money is never a float.
+        In the workspace's currency: 12, or ``"12.50"`` as text, because money is never a float.
 
     Raises
     ------

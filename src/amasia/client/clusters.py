@@ -56,7 +56,7 @@ def create(
     Conflict
         A live cluster has that name.
     """
-    body = request(ClusterRequest, name=name, environment_hash=environment_hash, spec=spec)
+    body = request(ClusterRequest, name=name or None, environment_hash=environment_hash, spec=spec)
     return (connection or connect()).post(f"{path(workspace)}/clusters", body, Cluster)
 
 

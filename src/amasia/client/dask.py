@@ -336,7 +336,7 @@ def _current_client(cluster: Cluster) -> Client | None:
 
 
 def _live(name: str | None, workspace: str, link: Any) -> models.Cluster | None:
-    if name is None:
+    if not name:
         return None
     try:
         found = clusters.get(name, workspace, connection=link)

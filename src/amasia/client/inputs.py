@@ -8,10 +8,12 @@ from amasia.errors import InvalidRequest
 from amasia.models import money
 
 
-def amount(value: str) -> int:
-    """Micro-units of ``"12.50"``."""
+def amount(value: str | int) -> int:
+    """Micro-units of ``"12.50"`` or of whole units. No floats: 0.1 is none of them."""
+    if not isinstance(value, str | int):
+        raise InvalidRequest(f"{value!r} is no amount of money.", cure='Write it as text: "12.50".')
     try:
-        return money.parse(value)
+        return money.parse(str(value))
     except ValueError as error:
         raise InvalidRequest(f"{error}.", cure="For example: amasia budget set 12.50") from None
 

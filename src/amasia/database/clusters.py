@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from amasia.database.rows import add, change, every, mapping, one
 from amasia.database.tables import clusters, logs, notices
@@ -50,12 +50,16 @@ def location(tx: Connection, cluster_id: str) -> str:
     return str(tx.execute(select(clusters.c.location).where(clusters.c.id == cluster_id)).scalar_one())
 
 
-def page(tx: Connection, workspace: str, limit: int, *, live: bool = False) -> list[Cluster]:
-    """Newest first."""
+def page(tx: Connection, workspace: str, limit: int, after: str = "", *, live: bool = False) -> list[Cluster]:
+    """Newest first; those that come after a cluster's id in that order."""
     query = select(clusters).where(clusters.c.workspace == workspace)
     if live:
         query = query.where(clusters.c.status != "stopped")
-    return every(tx, query.order_by(clusters.c.created_at.desc()).limit(limit), Cluster)
+    if after:
+        made = select(clusters.c.created_at).where(clusters.c.id == after).scalar_subquery()
+        same = and_(clusters.c.created_at == made, clusters.c.id < after)
+        query = query.where(or_(clusters.c.created_at < made, same))
+    return every(tx, query.order_by(clusters.c.created_at.desc(), clusters.c.id.desc()).limit(limit), Cluster)
 
 
 def live(tx: Connection) -> list[Cluster]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
 from amasia.database.rows import add, change, every, one
 from amasia.database.tables import commits, repositories
@@ -23,8 +23,8 @@ def find(tx: Connection, workspace: str, name: str) -> Repository | None:
     return one(tx, query, Repository)
 
 
-def every_of(tx: Connection, workspace: str) -> list[Repository]:
-    query = select(repositories).where(repositories.c.workspace == workspace).order_by(repositories.c.name)
+def every_of(tx: Connection, workspace: str, *where: ColumnElement[bool]) -> list[Repository]:
+    query = select(repositories).where(repositories.c.workspace == workspace, *where).order_by(repositories.c.name)
     return every(tx, query, Repository)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Dialect,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -67,6 +69,7 @@ users = Table(
     Column("password_hash", String),
     Column("operator", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("removed_at", Instant),
     UniqueConstraint("issuer", "subject"),
 )
 
@@ -152,6 +155,9 @@ buckets = Table(
     Column("region", String, nullable=False),
     Column("keys", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("status", String, nullable=False, server_default="ready"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("private_endpoint", Boolean, nullable=False, server_default=false()),
 )
 
 repositories = Table(
@@ -305,6 +311,43 @@ events = Table(
     Column("source", String, nullable=False),
     Column("detail", JSON, nullable=False),
     Index("ix_events_workspace_id", "workspace", "id"),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("grantee", String, primary_key=True, index=True),
+    # `Level.rank`, so that the database itself finds the highest.
+    Column("rank", Integer, nullable=False),
+    Column("granted_by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    _workspace(primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("workspace", String, primary_key=True),
+    Column("group", String, primary_key=True),
+    Column("user", ForeignKey("users.name"), primary_key=True, index=True),
+    ForeignKeyConstraint(["workspace", "group"], ["groups.workspace", "groups.name"], ondelete="CASCADE"),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    # Of sign-ins: ``name:ada``, ``source:192.0.2.1``.
+    Column("key", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("since", Instant, nullable=False),
 )
 
 views = Table(

@@ -7,25 +7,55 @@ from sqlalchemy import Connection, RowMapping, delete, select
 
 from amasia.database.rows import add, change, every, mapping, one
 from amasia.database.tables import memberships, tokens, users, workspaces
+from amasia.models.base import now
+from amasia.models.grants import Account
 from amasia.models.permissions import Role
-from amasia.models.users import Membership, Token, User
+from amasia.models.users import LOCAL, SERVICE, Membership, Token, User
 from amasia.models.workspaces import Workspace
 
 
-def add_user(tx: Connection, user: User, password_hash: str) -> None:
+def add_user(tx: Connection, user: User, password_hash: str | None) -> None:
     add(tx, users, user, password_hash=password_hash)
 
 
 def find_user(tx: Connection, name: str) -> User | None:
-    return one(tx, select(users).where(users.c.name == name), User)
+    """One that is not removed."""
+    return one(tx, select(users).where(users.c.name == name, users.c.removed_at.is_(None)), User)
+
+
+def is_taken(tx: Connection, name: str) -> bool:
+    """Also by somebody who was removed."""
+    return tx.execute(select(users.c.id).where(users.c.name == name)).first() is not None
 
 
 def password_hash(tx: Connection, name: str) -> str | None:
     return tx.execute(select(users.c.password_hash).where(users.c.name == name)).scalar()
 
 
-def list_users(tx: Connection) -> list[User]:
-    return every(tx, select(users).order_by(users.c.name), User)
+def set_password(tx: Connection, name: str, password_hash: str) -> None:
+    change(tx, users, users.c.name == name, password_hash=password_hash)
+
+
+def retire(tx: Connection, name: str) -> None:
+    """The row stays, so that nobody else gets the name that the audit trail and commits know."""
+    change(tx, users, users.c.name == name, password_hash=None, operator=False, removed_at=now())
+    tx.execute(delete(tokens).where(tokens.c.user == name))
+    tx.execute(delete(memberships).where(memberships.c.user == name))
+
+
+def list_users(tx: Connection, issuer: str = LOCAL) -> list[User]:
+    """Those that are not removed."""
+    query = select(users).where(users.c.issuer == issuer, users.c.removed_at.is_(None))
+    return every(tx, query.order_by(users.c.name), User)
+
+
+def service_accounts(tx: Connection, workspace: str) -> list[Account]:
+    query = (
+        select(users.c.name, users.c.created_at, memberships.c.role, memberships.c.workspace)
+        .join(memberships, memberships.c.user == users.c.name)
+        .where(users.c.issuer == SERVICE, memberships.c.workspace == workspace, users.c.removed_at.is_(None))
+    )
+    return every(tx, query.order_by(users.c.name), Account)
 
 
 def add_token(tx: Connection, token: Token, hashed: str, **bound: Any) -> None:
@@ -51,6 +81,11 @@ def touch_token(tx: Connection, token_id: str, at: datetime) -> None:
 
 def delete_token(tx: Connection, token_id: str, user: str) -> int:
     return tx.execute(delete(tokens).where(tokens.c.id == token_id, tokens.c.user == user)).rowcount
+
+
+def delete_tokens_of_person(tx: Connection, user: str, but: str = "") -> None:
+    """Those that people made, sessions too; not those that their machines carry."""
+    tx.execute(delete(tokens).where(tokens.c.user == user, tokens.c.cluster_id.is_(None), tokens.c.id != but))
 
 
 def delete_tokens_of_machine(tx: Connection, machine_id: str) -> None:

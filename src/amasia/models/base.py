@@ -55,7 +55,7 @@ def now() -> datetime:
 
 def split_repository(name: str) -> tuple[str, str]:
     """``demo/reanalysis`` as (workspace, repository)."""
-    workspace, slash, repository = name.removeprefix("amasia://").strip("/").partition("/")
+    workspace, slash, repository = str(name).removeprefix("amasia://").strip("/").partition("/")
     if not slash or not NAME.fullmatch(workspace) or not NAME.fullmatch(repository):
         raise InvalidRequest(
             f"{name!r} does not name a repository.", cure="Write workspace/repository, such as demo/reanalysis."

@@ -8,6 +8,8 @@ class Role(StrEnum):
     admin = "admin"
     member = "member"
     viewer = "viewer"
+    guest = "guest"
+    """A member who has nothing but what grants on repositories give."""
 
 
 class Permission(StrEnum):
@@ -24,6 +26,7 @@ class Permission(StrEnum):
 
 
 GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.guest: frozenset(),
     Role.viewer: frozenset({Permission.read}),
     Role.member: frozenset({Permission.read, Permission.run, Permission.write}),
     Role.admin: frozenset({Permission.read, Permission.run, Permission.write, Permission.manage}),

@@ -95,6 +95,8 @@ class Lease(Model):
 
 class LeaseRequest(Model):
     mode: Mode = Mode.read
+    seconds: int | None = Field(default=None, ge=900, le=3600)
+    """How long it is good for; None for what the control plane gives."""
 
 
 class Input(Model):

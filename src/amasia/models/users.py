@@ -1,8 +1,9 @@
 """Users, their tokens, and whoever is behind a request."""
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from amasia.models.base import Model, Name, Time
 from amasia.models.permissions import Role
@@ -17,16 +18,41 @@ class Scope(StrEnum):
     """The agent's own: heartbeats and the environment of its machine."""
     data = "data"
     """What tasks on a cluster carry: open and commit to repositories as the cluster's owner. Ends with the cluster."""
+    public = "public"
+    """Nobody's: no token was sent. Reads public repositories, and nothing else."""
+
+
+ANONYMOUS = "anonymous"
+"""Who has no token, as the audit trail names them; no user has this name."""
+
+
+LOCAL = "local"
+"""Issuer of people who sign in by password."""
+SERVICE = "service"
+"""Issuer of service accounts, whose subject is ``workspace/name``; they have tokens only."""
 
 
 class User(Model):
     id: str
     name: Name
-    issuer: str = "local"
+    issuer: str = LOCAL
     subject: str
     operator: bool = False
     """May make workspaces and users. Says nothing about data."""
     created_at: Time
+
+
+class PasswordRequest(Model):
+    """One's own new password. Ends every token of one's own but the one that asks."""
+
+    old: str = Field(repr=False)
+    new: str = Field(repr=False, min_length=8, max_length=1000)
+
+
+class PasswordReset(Model):
+    """Another one's new password, by an operator. Ends every token of theirs."""
+
+    new: str = Field(repr=False, min_length=8, max_length=1000)
 
 
 class Token(Model):
@@ -60,9 +86,15 @@ class UserRequest(Model):
     operator: bool = False
 
 
+def check_scope(value: Scope) -> Scope:
+    if value is Scope.public:
+        raise ValueError("what is public needs no token")
+    return value
+
+
 class TokenRequest(Model):
     label: str = "token"
-    scope: Scope = Scope.everything
+    scope: Annotated[Scope, AfterValidator(check_scope)] = Scope.everything
     days: int = Field(default=90, ge=1, le=366)
 
 
@@ -84,6 +116,7 @@ class Principal(Model):
     """Whoever is behind a request, as its token says."""
 
     user: Name
+    """`ANONYMOUS` where no token was sent."""
     operator: bool
     scope: Scope
     token_id: str
@@ -98,3 +131,7 @@ class Principal(Model):
     def actor(self) -> str:
         """As the audit trail names it."""
         return f"machine:{self.machine_id}" if self.scope is Scope.machine else self.user
+
+    @property
+    def anonymous(self) -> bool:
+        return self.scope is Scope.public

@@ -13,7 +13,7 @@ from amasia.database.engine import Database
 from amasia.models.base import new_id, now
 from amasia.models.events import Outcome
 from amasia.models.permissions import Permission, Role, may
-from amasia.models.users import NewToken, Principal, Scope, Token
+from amasia.models.users import ANONYMOUS, NewToken, Principal, Scope, Token
 
 PEOPLE = frozenset({Scope.everything, Scope.read})
 TASKS = frozenset({Scope.everything, Scope.read, Scope.data})
@@ -79,6 +79,11 @@ def principal(db: Database, secret: str, source: str) -> Principal:
     return Principal.model_validate({**row, "token_id": row["id"], "source": source})
 
 
+def anonymous(source: str) -> Principal:
+    """Whoever sent no token."""
+    return Principal(user=ANONYMOUS, operator=False, scope=Scope.public, token_id="", source=source)
+
+
 def require(
     db: Database,
     who: Principal,
@@ -87,26 +92,15 @@ def require(
     verb: str,
     scopes: frozenset[Scope] = PEOPLE,
 ) -> Role:
-    """The role that lets them, or an error and an event.
-
-    Whoever is no member learns nothing, not even that the workspace exists.
-    """
-    with db.read() as tx:
-        role = users.role(tx, workspace, who.user)
-    bound = who.workspace is None or who.workspace == workspace
-    if role is None or not bound:
-        _deny(db, who, None, verb, workspace)
-        raise errors.NotFound(
-            f"There is no workspace {workspace!r} that {who.user} is a member of.",
-            cure="`amasia workspace list` shows yours.",
-        )
+    """The role that lets them, or an error and an event. What is about one repository is asked of `services.grants`."""
+    role = require_member(db, who, workspace, verb)
     if who.scope not in scopes or (who.scope is Scope.read and permission is not Permission.read):
-        _deny(db, who, workspace, verb, workspace)
+        deny(db, who, workspace, verb, workspace)
         raise errors.PermissionDenied(
             f"A token of scope {who.scope.value!r} does not allow {verb}.", cure="Use a token of scope 'everything'."
         )
     if not may(role, permission):
-        _deny(db, who, workspace, verb, workspace)
+        deny(db, who, workspace, verb, workspace)
         raise errors.PermissionDenied(
             f"{verb} in {workspace!r} needs the permission {permission.value!r}, and {who.user} is {role.value} there.",
             cure="Ask an admin of the workspace.",
@@ -114,10 +108,24 @@ def require(
     return role
 
 
+def require_member(db: Database, who: Principal, workspace: str, verb: str) -> Role:
+    """Their role. Whoever is no member learns nothing, not even that the workspace exists."""
+    with db.read() as tx:
+        role = users.role(tx, workspace, who.user)
+    bound = who.workspace is None or who.workspace == workspace
+    if role is None or not bound:
+        deny(db, who, None, verb, workspace)
+        raise errors.NotFound(
+            f"There is no workspace {workspace!r} that {who.user} is a member of.",
+            cure="`amasia workspace list` shows yours.",
+        )
+    return role
+
+
 def require_operator(db: Database, who: Principal, verb: str) -> None:
     if who.operator and who.scope is Scope.everything:
         return
-    _deny(db, who, None, verb, "control plane")
+    deny(db, who, None, verb, "control plane")
     raise errors.PermissionDenied(f"{verb} is for operators of this control plane.", cure="Ask one of them.")
 
 
@@ -140,11 +148,12 @@ def owner_or_manager(db: Database, who: Principal, workspace: str, role: Role, o
     """For what belongs to somebody: its owner, or whoever manages the workspace."""
     if who.user == owner or may(role, Permission.manage):
         return
-    _deny(db, who, workspace, verb, owner)
+    deny(db, who, workspace, verb, owner)
     raise errors.PermissionDenied(f"It belongs to {owner}.", cure=f"Ask {owner}, or an admin of {workspace!r}.")
 
 
-def _deny(db: Database, who: Principal, workspace: str | None, verb: str, target: str) -> None:
+def deny(db: Database, who: Principal, workspace: str | None, verb: str, target: str) -> None:
+    """Write down that somebody may not. ``workspace`` is None where they are no member of it."""
     with db.write() as tx:
         events.append(
             tx,

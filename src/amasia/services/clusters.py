@@ -68,9 +68,9 @@ def get(db: Database, workspace: str, name: str) -> Cluster:
         return _views(tx, [_known(tx, workspace, name)])[0]
 
 
-def find(db: Database, workspace: str, *, live: bool = False, limit: int = 100) -> list[Cluster]:
+def find(db: Database, workspace: str, *, live: bool = False, limit: int = 100, after: str = "") -> list[Cluster]:
     with db.read() as tx:
-        return _views(tx, rows.page(tx, workspace, limit, live=live))
+        return _views(tx, rows.page(tx, workspace, limit, after, live=live))
 
 
 def scale(db: Database, who: Principal, workspace: str, cluster_id: str, request: ScaleRequest) -> Cluster:

@@ -30,6 +30,7 @@ from amasia.models.views import (
     ViewStatus,
 )
 from amasia.services import clusters as cluster_verbs
+from amasia.services import views
 from amasia.services.access import digest, new_secret
 from amasia.services.views import known, next_time
 from amasia.settings import ServerSettings
@@ -45,8 +46,8 @@ MEMORY = 1 << 30
 
 def request(db: Database, who: Principal, workspace: str, name: str) -> Refresh:
     """Wish for a refresh on machines; the one that is wished for or at work already is it."""
+    view = views.get(db, who, workspace, name)
     with db.write() as tx:
-        view = known(tx, workspace, name)
         view_rows.lock(tx, view.id)
         if live := rows.live(tx, view.id):
             return live
@@ -59,16 +60,18 @@ def request(db: Database, who: Principal, workspace: str, name: str) -> Refresh:
         return _wish(tx, view, Trigger.manual, who)
 
 
-def find(db: Database, workspace: str, name: str, limit: int = 100, after: str = "") -> list[Refresh]:
+def find(db: Database, who: Principal, workspace: str, name: str, limit: int = 100, after: str = "") -> list[Refresh]:
     """Newest first, with what each cost."""
+    view = views.get(db, who, workspace, name)
     with db.read() as tx:
-        found = rows.page(tx, _id(tx, workspace, name), limit, after)
+        found = rows.page(tx, view.id, limit, after)
         return [_priced(tx, refresh) for refresh in found]
 
 
-def get(db: Database, workspace: str, name: str, refresh_id: str) -> Refresh:
+def get(db: Database, who: Principal, workspace: str, name: str, refresh_id: str) -> Refresh:
+    view = views.get(db, who, workspace, name)
     with db.read() as tx:
-        return _priced(tx, _known(tx, known(tx, workspace, name), refresh_id))
+        return _priced(tx, _known(tx, view, refresh_id))
 
 
 def claim(db: Database, who: Principal, workspace: str, name: str, request: ClaimRequest) -> Claim:
@@ -363,7 +366,3 @@ def _priced(tx: Connection, refresh: Refresh) -> Refresh:
     if not time and refresh.began_at and refresh.ended_at and refresh.cluster_id is None:
         time = round((refresh.ended_at - refresh.began_at).total_seconds() * 1000)
     return refresh.model_copy(update={"amount": amount, "milliseconds": time})
-
-
-def _id(tx: Connection, workspace: str, name: str) -> str:
-    return known(tx, workspace, name).id

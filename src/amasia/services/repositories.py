@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, clusters, events, locations, users, views
+from amasia.database import budgets, clusters, events, grants, locations, users, views
 from amasia.database import repositories as rows
 from amasia.database.engine import Database
 from amasia.models.base import Model, new_id, now
+from amasia.models.grants import ROLES, Level
+from amasia.models.permissions import Role
 from amasia.models.repositories import (
     Bucket,
     BucketKind,
@@ -27,8 +29,9 @@ from amasia.models.repositories import (
     RepositoryRequest,
     RepositoryStatus,
 )
-from amasia.models.users import Principal
+from amasia.models.users import SERVICE, Principal
 from amasia.services.access import require_operator
+from amasia.settings import ServerSettings
 
 ABANDONED_AFTER = timedelta(hours=2)
 """A begun commit that is in no history after this: longer than any credential, so it cannot land any more."""
@@ -100,14 +103,10 @@ def create(db: Database, who: Principal, workspace: str, request: RepositoryRequ
             created_at=now(),
         )
         rows.create(tx, repository)
+        _keep(tx, who, repository)
         events.append(tx, actor=who.actor, verb="repository.create", target=repository.full_name,
                       workspace=workspace, source=who.source)  # fmt: skip
     return repository
-
-
-def find(db: Database, workspace: str) -> list[Repository]:
-    with db.read() as tx:
-        return rows.every_of(tx, workspace)
 
 
 def get(db: Database, workspace: str, name: str) -> Repository:
@@ -142,6 +141,12 @@ def lend(db: Database, who: Principal, workspace: str, name: str, request: Lease
         events.append(tx, actor=who.actor, verb="credentials.lend", target=repository.full_name,
                       workspace=workspace, source=who.source, mode=request.mode.value)  # fmt: skip
     return place
+
+
+def life(settings: ServerSettings, who: Principal, request: LeaseRequest) -> int:
+    """Seconds that credentials are lent for: as asked, up to what the settings give."""
+    most = settings.public_credentials_seconds if who.anonymous else settings.credentials_seconds
+    return min(request.seconds or most, most)
 
 
 def place(db: Database, repository: Repository) -> Place:
@@ -294,6 +299,16 @@ def _bucket(tx: Connection, workspace: str, name: str | None) -> Bucket:
             return bucket
     names = ", ".join(bucket.name for bucket in found)
     raise errors.NotFound(f"The workspace {workspace!r} has no bucket {name!r}.", cure=f"It has: {names}.")
+
+
+def _keep(tx: Connection, who: Principal, repository: Repository) -> None:
+    """Whoever makes a repository says who else may, where their role does not give that anyway."""
+    if ROLES[users.role(tx, repository.workspace, who.user) or Role.guest] is Level.admin:
+        return
+    maker = users.find_user(tx, who.user)
+    assert maker is not None
+    kind = "account" if maker.issuer == SERVICE else "user"
+    grants.put(tx, repository.id, f"{kind}:{who.user}", Level.admin, who.user)
 
 
 def _known(tx: Connection, workspace: str, name: str) -> Repository:

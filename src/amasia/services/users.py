@@ -4,17 +4,38 @@ from datetime import timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
+from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import events
+from amasia.database import clusters, events, failures
 from amasia.database import users as rows
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
 from amasia.models.events import Outcome
-from amasia.models.users import Me, NewToken, Principal, SignIn, Token, TokenRequest, User, UserRequest
+from amasia.models.permissions import Role
+from amasia.models.users import (
+    ANONYMOUS,
+    LOCAL,
+    Me,
+    Membership,
+    NewToken,
+    PasswordRequest,
+    PasswordReset,
+    Principal,
+    SignIn,
+    Token,
+    TokenRequest,
+    User,
+    UserRequest,
+)
+from amasia.services import access, grants
 from amasia.services.access import issue_token
 
 SESSION = timedelta(days=30)
+WINDOW = timedelta(minutes=15)
+TRIES = 10
+"""Wrong passwords for one name from one place within the window; five times that from one place for all names, ten
+times that for one name from all places."""
 
 _hasher = PasswordHasher()
 # Verified against when there is no such user, so that the answer takes as long.
@@ -32,7 +53,7 @@ def create(db: Database, who: Principal | None, request: UserRequest) -> User:
     )
     hashed = _hasher.hash(request.password)
     with db.write() as tx:
-        if rows.find_user(tx, user.name):
+        if rows.is_taken(tx, user.name) or user.name == ANONYMOUS:
             raise errors.Conflict(f"There is a user {user.name!r} already.", cure="Choose another name.")
         rows.add_user(tx, user, hashed)
         events.append(
@@ -52,6 +73,8 @@ def find(db: Database) -> list[User]:
 
 
 def sign_in(db: Database, request: SignIn, source: str) -> NewToken:
+    """Whoever is wrong too often, by name or from one place, waits; also with the right password."""
+    keys = _count(db, request.name, source)
     with db.read() as tx:
         hashed = rows.password_hash(tx, request.name)
     try:
@@ -59,7 +82,9 @@ def sign_in(db: Database, request: SignIn, source: str) -> NewToken:
     except VerificationError:
         hashed = None
     with db.write() as tx:
-        if hashed is not None:
+        if hashed is not None and rows.password_hash(tx, request.name) == hashed:
+            for key in keys:
+                failures.take_back(tx, key)
             events.append(tx, actor=request.name, verb="user.sign-in", target=request.name, workspace=None,
                           source=source)  # fmt: skip
             return issue_token(tx, request.name, request.label, TokenRequest().scope, SESSION)
@@ -68,6 +93,92 @@ def sign_in(db: Database, request: SignIn, source: str) -> NewToken:
     raise errors.NotSignedIn(
         "Name or password is wrong.", cure="On the computer of the control plane, `amasia console` shows both."
     )
+
+
+def _count(db: Database, name: str, source: str) -> list[str]:
+    """Count a try as failed until it is not, so that many at once are no way around."""
+    limits = {f"name:{name} source:{source}": TRIES, f"source:{source}": 5 * TRIES, f"name:{name}": 10 * TRIES}
+    before = now() - WINDOW
+    with db.write() as tx:
+        failures.forget(tx, before)
+        over = [failures.add(tx, key, before) - limit for key, limit in limits.items()]
+        if max(over) == 1:  # later ones are not written down: they would fill the trail
+            events.append(tx, actor=name, verb="user.sign-in", target=name, workspace=None, source=source,
+                          outcome=Outcome.denied, reason="too often")  # fmt: skip
+    if max(over) > 0:
+        raise errors.TooOften(
+            f"There were too many wrong passwords for {name!r}, or from {source or 'there'}.",
+            cure=f"Wait {WINDOW.total_seconds() / 60:.0f} minutes, or ask an operator: `amasia user password {name}`.",
+        )
+    return list(limits)
+
+
+def change_password(db: Database, who: Principal, request: PasswordRequest) -> None:
+    """One's own. Ends one's other tokens; machines keep theirs."""
+    keys = _count(db, who.user, who.source)
+    with db.read() as tx:
+        hashed = rows.password_hash(tx, who.user)
+    try:
+        _hasher.verify(hashed or _nobody, request.old)
+    except VerificationError:
+        hashed = None
+    if hashed is None:
+        access.deny(db, who, None, "user.password", who.user)
+        raise errors.PermissionDenied("The old password is wrong.", cure="An operator can set a new one.")
+    fresh = _hasher.hash(request.new)
+    with db.write() as tx:
+        for key in keys:
+            failures.take_back(tx, key)
+        rows.set_password(tx, who.user, fresh)
+        rows.delete_tokens_of_person(tx, who.user, but=who.token_id)
+        events.append(tx, actor=who.actor, verb="user.password", target=who.user, workspace=None, source=who.source)
+
+
+def reset_password(db: Database, who: Principal, name: str, request: PasswordReset) -> None:
+    """Another one's, by an operator. Ends their tokens; machines keep theirs."""
+    fresh = _hasher.hash(request.new)
+    with db.write() as tx:
+        _person(tx, name)
+        rows.set_password(tx, name, fresh)
+        rows.delete_tokens_of_person(tx, name)
+        failures.clear(tx, name)
+        events.append(tx, actor=who.actor, verb="user.password", target=name, workspace=None, source=who.source)
+
+
+def remove(db: Database, who: Principal, name: str) -> None:
+    """End an account at once: sessions, tokens, memberships, grants. Its clusters stop, its commits keep its name."""
+    with db.write() as tx:
+        _person(tx, name)
+        if name == who.user:
+            raise errors.Conflict("Nobody removes themselves.", cure="Ask another operator.")
+        alone = [item.workspace for item in rows.memberships_of(tx, name) if _sole_owner(tx, item)]
+        if alone:
+            raise errors.Conflict(
+                f"{name} is the only owner of {', '.join(alone)}.",
+                cure=f"Make another member owner first: amasia workspace add NAME owner -w {alone[0]}",
+            )
+        retire(tx, name)
+        events.append(tx, actor=who.actor, verb="user.remove", target=name, workspace=None, source=who.source)
+
+
+def retire(tx: Connection, name: str) -> None:
+    """What ends with an account."""
+    grants.forget(tx, name)
+    rows.retire(tx, name)
+    for cluster in clusters.live(tx):
+        if cluster.owner == name:
+            clusters.wish_stop(tx, cluster.id, f"{name} was removed")
+
+
+def _person(tx: Connection, name: str) -> None:
+    found = rows.find_user(tx, name)
+    if found is None or found.issuer != LOCAL:
+        raise errors.NotFound(f"There is no user {name!r}.", cure="`amasia user list` shows who there is.")
+
+
+def _sole_owner(tx: Connection, member: Membership) -> bool:
+    owners = [one.user for one in rows.members(tx, member.workspace) if one.role is Role.owner]
+    return owners == [member.user]
 
 
 def me(db: Database, who: Principal, version: str) -> Me:

@@ -10,17 +10,17 @@ from amasia.database import clusters, events, refreshes, repositories
 from amasia.database import views as rows
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now, split_repository
-from amasia.models.permissions import Permission
+from amasia.models.grants import Level
 from amasia.models.repositories import Repository
 from amasia.models.users import Principal
 from amasia.models.views import Trigger, View, ViewChange, ViewRequest, ViewStatus
-from amasia.services import access, environments
+from amasia.services import environments, grants
 
 
 def create(db: Database, who: Principal, workspace: str, request: ViewRequest) -> View:
     """Write the view down; its first refresh is due at once, or as its schedule says."""
-    _require(db, who, request.source, Permission.read)
-    _require(db, who, request.target, Permission.write)
+    _require(db, who, request.source, Level.read)
+    _require(db, who, request.target, Level.write)
     _check(workspace, request)
     with db.write() as tx:
         source, target = _repository(tx, request.source), _repository(tx, request.target)
@@ -46,21 +46,25 @@ def create(db: Database, who: Principal, workspace: str, request: ViewRequest) -
         return known(tx, workspace, view.name)
 
 
-def find(db: Database, workspace: str) -> list[View]:
+def find(db: Database, who: Principal, workspace: str) -> list[View]:
+    """Those whose target somebody may read."""
+    readable = {repository.full_name for repository in grants.visible(db, who, workspace)}
     with db.read() as tx:
-        return rows.every_of(tx, workspace)
+        return [view for view in rows.every_of(tx, workspace) if view.target in readable]
 
 
-def of_repository(db: Database, repository: Repository) -> list[View]:
-    """Those that read a repository or write to it, of its own workspace."""
+def of_repository(db: Database, who: Principal, repository: Repository) -> list[View]:
+    """Those that read a repository or write to it, of its own workspace, as far as somebody may see them."""
+    return [view for view in find(db, who, repository.workspace) if repository.full_name in (view.source, view.target)]
+
+
+def get(db: Database, who: Principal, workspace: str, name: str) -> View:
+    """One view; whoever may not read its target is not told that it is there."""
     with db.read() as tx:
-        found = rows.of_repository(tx, repository.id)
-    return [view for view in found if view.workspace == repository.workspace]
-
-
-def get(db: Database, workspace: str, name: str) -> View:
-    with db.read() as tx:
-        return known(tx, workspace, name)
+        view = known(tx, workspace, name)
+    if grants.level(db, who, *split_repository(view.target)).rank < Level.read.rank:
+        raise unknown(workspace, name)
+    return view
 
 
 def change(db: Database, who: Principal, workspace: str, name: str, request: ViewChange) -> View:
@@ -111,16 +115,20 @@ def next_time(schedule: str, after: datetime) -> datetime:
 def known(tx: Connection, workspace: str, name: str) -> View:
     found = rows.find(tx, workspace, name)
     if found is None:
-        raise errors.NotFound(
-            f"The workspace {workspace!r} has no view {name!r}.", cure="`amasia view list` shows what there is."
-        )
+        raise unknown(workspace, name)
     return found
 
 
-def _require(db: Database, who: Principal, repository: str, permission: Permission) -> None:
+def unknown(workspace: str, name: str) -> errors.NotFound:
+    return errors.NotFound(
+        f"The workspace {workspace!r} has no view {name!r}.", cure="`amasia view list` shows what there is."
+    )
+
+
+def _require(db: Database, who: Principal, repository: str, level: Level) -> None:
     """The one place that asks whether somebody may read a source or write a target."""
-    workspace, _ = split_repository(repository)
-    access.require(db, who, workspace, permission, "view.create")
+    workspace, name = split_repository(repository)
+    grants.require(db, who, workspace, name, level, "view.create")
 
 
 def _check(workspace: str, request: ViewRequest) -> None:

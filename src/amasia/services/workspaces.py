@@ -10,8 +10,9 @@ from amasia.models.budgets import Budget
 from amasia.models.locations import Location, Offer
 from amasia.models.permissions import Permission, Role, may
 from amasia.models.repositories import Bucket, BucketKind
-from amasia.models.users import Membership, Principal
+from amasia.models.users import SERVICE, Membership, Principal
 from amasia.models.workspaces import Workspace, WorkspaceRequest
+from amasia.services import grants
 
 EMBEDDED_BUCKET = "embedded"
 
@@ -51,6 +52,9 @@ def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> 
     with db.write() as tx:
         if not users.find_user(tx, member.user):
             raise errors.NotFound(f"There is no user {member.user!r}.", cure="An operator can make one.")
+        found = users.find_user(tx, member.user)
+        if found and found.issuer == SERVICE and not found.subject.startswith(f"{member.workspace}/"):
+            raise errors.Conflict(f"{member.user!r} is a service account of another workspace.")
         before = users.role(tx, member.workspace, member.user)
         _check_owners(mine, before, member.role, users.members(tx, member.workspace))
         users.set_member(tx, member)
@@ -67,6 +71,7 @@ def remove_member(db: Database, who: Principal, mine: Role, workspace: str, user
         _check_owners(mine, before, None, users.members(tx, workspace))
         users.delete_member(tx, workspace, user)
         users.delete_tokens_of_member(tx, workspace, user)
+        grants.forget(tx, user, workspace)
         events.append(tx, actor=who.actor, verb="member.remove", target=user, workspace=workspace, source=who.source)
 
 

@@ -8,9 +8,10 @@ from fastapi import Depends, Request, Response
 from amasia import errors
 from amasia.database.engine import Database
 from amasia.models.clusters import Cluster
+from amasia.models.grants import Level
 from amasia.models.permissions import Permission, Role, may
 from amasia.models.users import Principal
-from amasia.services import access
+from amasia.services import access, grants
 from amasia.services.users import SESSION
 from amasia.settings import ServerSettings
 
@@ -70,7 +71,20 @@ def runner(db: Db, who: Who, workspace: str) -> Grant:
     return Grant(who, access.require(db, who, workspace, Permission.run, "cluster.run"))
 
 
+def member(db: Db, who: Who, workspace: str) -> Grant:
+    """Whoever is in the workspace, guests too: for pages that show each person what they may see."""
+    return Grant(who, access.require_member(db, who, workspace, "console.read"))
+
+
+def viewer(db: Db, who: Who, workspace: str, name: str) -> Grant:
+    """A member who may read the path's repository."""
+    grants.require(db, who, workspace, name, Level.read, "console.read")
+    return member(db, who, workspace)
+
+
 Reader = Annotated[Grant, Depends(reader)]
+Member = Annotated[Grant, Depends(member)]
+Viewer = Annotated[Grant, Depends(viewer)]
 Runner = Annotated[Grant, Depends(runner)]
 
 

@@ -2,16 +2,16 @@
 
 from fastapi import APIRouter, Request, Response
 
-from amasia.services import repositories, views
+from amasia.services import grants, repositories, views
 from amasia.web import pages
-from amasia.web.access import Db, Reader
+from amasia.web.access import Db, Member, Viewer
 
 router = APIRouter(prefix="/{workspace}/repositories")
 
 
 @router.get("")
-def find(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
-    found = repositories.find(db, workspace)
+def find(request: Request, db: Db, grant: Member, workspace: str) -> Response:
+    found = grants.visible(db, grant.who, workspace)
     newest = {one.id: next(iter(repositories.commits(db, workspace, one.name, limit=1)), None) for one in found}
     return pages.render(
         request,
@@ -23,13 +23,13 @@ def find(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
 
 
 @router.get("/{name}")
-def get(request: Request, db: Db, grant: Reader, workspace: str, name: str) -> Response:
+def get(request: Request, db: Db, grant: Viewer, workspace: str, name: str) -> Response:
     found = repositories.get(db, workspace, name)
     return pages.render(
         request,
         "repository.html",
         **pages.place(db, grant, workspace, "repositories"),
         repository=found,
-        views=views.of_repository(db, found),
+        views=views.of_repository(db, grant.who, found),
         commits=repositories.commits(db, workspace, name),
     )

@@ -31,8 +31,8 @@ def sign_in(
 ) -> Response:
     try:
         made = users.sign_in(db, _read(name, password), source(request))
-    except errors.NotSignedIn as error:
-        return pages.render(request, "sign-in.html", status=401, next=local(next), name=name, error=error)
+    except (errors.NotSignedIn, errors.TooOften) as error:
+        return pages.render(request, "sign-in.html", status=error.status, next=local(next), name=name, error=error)
     answer = RedirectResponse(local(next), status_code=303)
     keep(answer, settings, made.secret)
     return answer

@@ -1,0 +1,45 @@
+"""Named queries on groups."""
+
+from sqlalchemy import Connection, delete, select
+
+from amasia.database.rows import add
+from amasia.database.tables import group_members, groups
+from amasia.models.base import now
+from amasia.models.grants import Group
+
+
+def add_group(tx: Connection, workspace: str, name: str) -> None:
+    add(tx, groups, workspace=workspace, name=name, created_at=now())
+
+
+def find(tx: Connection, workspace: str, name: str) -> Group | None:
+    return next((group for group in every_of(tx, workspace) if group.name == name), None)
+
+
+def every_of(tx: Connection, workspace: str) -> list[Group]:
+    """By name, each with its members."""
+    found: dict[str, list[str]] = {}
+    query = select(group_members).where(group_members.c.workspace == workspace).order_by(group_members.c.user)
+    for row in tx.execute(query).mappings():
+        found.setdefault(row["group"], []).append(row["user"])
+    query = select(groups).where(groups.c.workspace == workspace).order_by(groups.c.name)
+    rows = tx.execute(query).mappings()
+    return [Group.model_validate({**row, "members": tuple(found.get(row["name"], ()))}) for row in rows]
+
+
+def delete_group(tx: Connection, workspace: str, name: str) -> None:
+    tx.execute(delete(groups).where(groups.c.workspace == workspace, groups.c.name == name))
+
+
+def add_member(tx: Connection, workspace: str, name: str, user: str) -> None:
+    add(tx, group_members, workspace=workspace, group=name, user=user)
+
+
+def remove_member(tx: Connection, user: str, workspace: str | None = None, name: str | None = None) -> int:
+    """Out of one group, of all groups of a workspace, or of all groups that there are."""
+    query = delete(group_members).where(group_members.c.user == user)
+    if workspace is not None:
+        query = query.where(group_members.c.workspace == workspace)
+    if name is not None:
+        query = query.where(group_members.c.group == name)
+    return tx.execute(query).rowcount
