@@ -49,6 +49,17 @@ WHO = {
 }
 BESIDES = {
     "POST /v1/machines/join": "the body has the machine's join token",
+    "GET /v1/workspaces/{workspace}/views": "those whose target they may read",
+    "POST /v1/workspaces/{workspace}/views": "level `read` on the source, `write` on the target",
+    "GET /v1/workspaces/{workspace}/views/{name}": "and level `read` on the target",
+    "PATCH /v1/workspaces/{workspace}/views/{name}": "and is its owner, or may `manage`",
+    "DELETE /v1/workspaces/{workspace}/views/{name}": "and is its owner, or may `manage`",
+    "GET /v1/workspaces/{workspace}/views/{name}/refreshes": "and level `read` on the target",
+    "POST /v1/workspaces/{workspace}/views/{name}/refreshes": "and level `read` on the target",
+    "GET /v1/workspaces/{workspace}/views/{name}/refreshes/{refresh_id}": "and level `read` on the target",
+    "POST /v1/workspaces/{workspace}/views/{name}/claims": "and is its owner; for a machine's refresh that machine",
+    "POST /v1/workspaces/{workspace}/views/{name}/claims/{refresh_id}/renewal": "and holds the claim",
+    "PUT /v1/workspaces/{workspace}/views/{name}/claims/{refresh_id}": "and holds the claim",
     "PATCH /v1/workspaces/{workspace}/clusters/{name}": "and is its owner, or may `manage`",
     "DELETE /v1/workspaces/{workspace}/clusters/{name}": "and is its owner, or may `manage`",
     "GET /v1/workspaces/{workspace}/clusters/{name}/log": "and is its owner, or may `manage`",

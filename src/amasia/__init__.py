@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     from amasia.client import grants as grants
     from amasia.client import groups as groups
     from amasia.client import locations as locations
+    from amasia.client import refreshes as refreshes
     from amasia.client import repositories as repositories
     from amasia.client import service_accounts as service_accounts
     from amasia.client import users as users
+    from amasia.client import views as views
     from amasia.client import workspaces as workspaces
     from amasia.client.arrays import open_repo as open_repo
     from amasia.client.dask import Cluster as Cluster
+    from amasia.client.definitions import View as View
+    from amasia.client.definitions import view as view
 
     __version__: str
 
 _WHERE = {
     "Cluster": "amasia.client.dask:Cluster",
+    "View": "amasia.client.definitions:View",
     "accounts": "amasia.client.accounts",
     "budgets": "amasia.client.budgets",
     "clusters": "amasia.client.clusters",
@@ -39,7 +44,10 @@ _WHERE = {
     "groups": "amasia.client.groups",
     "grants": "amasia.client.grants",
     "open_repo": "amasia.client.arrays:open_repo",
+    "refreshes": "amasia.client.refreshes",
     "repositories": "amasia.client.repositories",
+    "view": "amasia.client.definitions:view",
+    "views": "amasia.client.views",
     "workspaces": "amasia.client.workspaces",
 }
 

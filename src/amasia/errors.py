@@ -3,6 +3,7 @@
     AmasiaError
     ├── InvalidRequest            what was asked cannot be meant; change the request
     │   ├── TooLarge              more memory, cpus or machines than any location here offers
+    │   ├── ViewRefused           a view whose outputs cannot be bounded, or whose source no longer fits it
     │   └── DataRejected          a file or dataset that cannot be taken as it is
     │       ├── CorruptFile       unreadable or truncated
     │       ├── MixedGrids        one file, several grids
@@ -66,6 +67,10 @@ class InvalidRequest(AmasiaError):
 
 class TooLarge(InvalidRequest):
     kind = "too-large"
+
+
+class ViewRefused(InvalidRequest):
+    kind = "view-refused"
 
 
 class DataRejected(InvalidRequest):

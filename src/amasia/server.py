@@ -27,7 +27,7 @@ from amasia.models.repositories import Lease, Mode
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.providers.local import LocalProvider
-from amasia.reconcilers import buckets, clusters, machines, repositories
+from amasia.reconcilers import buckets, clusters, machines, repositories, views
 from amasia.reconcilers.loops import Loop
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
@@ -118,6 +118,7 @@ def reconcilers(db: Database, settings: ServerSettings, providers: machines.Prov
     return [
         Loop("clusters", 0.5, lambda: clusters.reconcile(db, settings), db.changes),
         Loop("machines", 0.5, lambda: machines.reconcile(db, settings, providers), db.changes),
+        Loop("views", 0.5, lambda: views.reconcile(db, settings), db.changes),
         Loop("watch", 1.0, lambda: machines.watch(db, settings, providers)),
         Loop("sweep", 10.0, lambda: machines.sweep(db, providers)),
         Loop("repositories", 0.5, lambda: repositories.create(db), db.changes),

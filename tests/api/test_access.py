@@ -29,6 +29,19 @@ BODIES = {
     "POST /v1/workspaces/{workspace}/repositories/{name}/credentials": {"mode": "read"},
     "POST /v1/workspaces/{workspace}/repositories/{name}/commits": {"message": "m"},
     "PUT /v1/workspaces/{workspace}/repositories/{name}/commits/{commit_id}": {"snapshot": "s"},
+    "POST /v1/workspaces/{workspace}/views": {
+        "name": "fresh",
+        "source": "lab/a",
+        "target": "lab/b",
+        "along": "time",
+        "kind": "general",
+        "function": "Zm9v",
+        "environment_hash": "0" * 64,
+    },
+    "PATCH /v1/workspaces/{workspace}/views/{name}": {"paused": True},
+    "POST /v1/workspaces/{workspace}/views/{name}/claims": {},
+    "POST /v1/workspaces/{workspace}/views/{name}/claims/{refresh_id}/renewal": {"secret": "x"},
+    "PUT /v1/workspaces/{workspace}/views/{name}/claims/{refresh_id}": {"secret": "x"},
     "PUT /v1/workspaces/{workspace}/repositories/{name}/grants/{grantee}": {"level": "read"},
     "POST /v1/workspaces/{workspace}/groups": {"name": "fresh"},
     "POST /v1/workspaces/{workspace}/accounts": {"name": "fresh"},
@@ -51,6 +64,7 @@ BODIES = {
 NAMES = {
     "workspace": "lab", "user": "bo", "name": "own", "digest": "0" * 64, "token_id": "tk-0", "commit_id": "co-0",
     "machine_id": "ma-0", "group": "no-group", "account": "no-account", "grantee": "everyone",
+    "refresh_id": "rf-0",
 }  # fmt: skip
 """What stands in the place of each name in a path."""
 
@@ -108,6 +122,8 @@ def allowed(caller: str, needed: str, method: str, path: str) -> bool:
     if needed == "signed-in":
         return caller not in ("data of owner", "machine of owner") and (caller != "read-only owner" or method == "GET")
     if caller == "data of owner":
+        if "/claims" in path or (method == "GET" and path.endswith("/views/{name}")):
+            return needed in ("read", "write")
         return path.endswith("/repositories") and needed == "write"
     if caller == "machine of owner":
         return method == "GET" and ("/artifacts/" in path or "/environments/" in path)

@@ -14,9 +14,11 @@ from amasia.api import (
     groups,
     health,
     machines,
+    refreshes,
     repositories,
     service_accounts,
     users,
+    views,
     workspaces,
 )
 from amasia.api.visits import Visits
@@ -68,6 +70,8 @@ def create(
         environments,
         repositories,
         grants,
+        views,
+        refreshes,
         clusters,
         machines,
     ):

@@ -23,6 +23,7 @@ LAZY = {
     "doctor": ("amasia.cli.checks", "Check this computer, and say what to do."),
     "repo": ("amasia.cli.repositories", "Repositories: create, ingest, look, history."),
     "bucket": ("amasia.cli.buckets", "Where repositories are kept: list, add."),
+    "view": ("amasia.cli.views", "Views: derived data that keeps itself current."),
     "cluster": ("amasia.cli.clusters", "Clusters: list, start, scale, stop, read their logs."),
     "cost": ("amasia.cli.costs", "What was spent, by user, cluster or repository."),
     "budget": ("amasia.cli.budgets", "Show or set what a workspace may spend."),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from amasia.client import clusters, workspaces
+from amasia.client import clusters, views, workspaces
 from amasia.client.transport import connect
 from amasia.errors import AmasiaError, InvalidRequest
 from amasia.models.repositories import Repository
@@ -49,6 +49,10 @@ def repository_names() -> Iterator[str]:
         yield from (repository.full_name for repository in found)
 
 
+def view_names() -> Iterator[str]:
+    return (view.full_name for workspace in workspace_names() for view in views.find(workspace))
+
+
 Json = Annotated[bool, typer.Option("--json", help="Data for programs, on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 ClusterName = Annotated[
@@ -56,6 +60,9 @@ ClusterName = Annotated[
 ]
 RepositoryName = Annotated[
     str, typer.Argument(metavar="REPOSITORY", help="workspace/name.", autocompletion=complete(repository_names))
+]
+ViewName = Annotated[
+    str, typer.Argument(metavar="VIEW", help="workspace/name, or name.", autocompletion=complete(view_names))
 ]
 Workspace = Annotated[
     str | None,

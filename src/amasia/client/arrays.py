@@ -306,6 +306,37 @@ class Repository:
         snapshot = self._commit(change, f"Ingest {path.name}", "main", ())
         return replace(found[0], snapshot=snapshot)
 
+    def commit(
+        self,
+        session: icechunk.Session,
+        message: str,
+        *,
+        inputs: Iterable[Input] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Commit what was done in a writable session of `repo`, with its provenance.
+
+        Parameters
+        ----------
+        metadata
+            Kept in the commit beside what Amasia keeps there.
+
+        Returns
+        -------
+        str
+            Id of the new snapshot.
+        """
+        self._check_writable()
+        path = f"{repositories.path(self.record.workspace, self.record.name)}/commits"
+        asked = origins.commit_request(self.record.workspace, message, session.branch or "main", tuple(inputs))
+        provenance = connect().post(path, asked, Provenance)
+        kept = {**(metadata or {}), "amasia": provenance.model_dump(mode="json")}
+        snapshot = stores.commit(self._source, session, message, kept)
+        # It is committed whatever comes now: the control plane also finds it in the history.
+        with suppress(errors.AmasiaError):
+            connect().put(f"{path}/{provenance.commit_id}", CommitDone(snapshot=snapshot), Commit)
+        return snapshot
+
     def _commit(
         self,
         change: Callable[[icechunk.Session], None],
@@ -313,21 +344,17 @@ class Repository:
         branch: str,
         inputs: tuple[Input, ...],
     ) -> str:
+        self._check_writable()
+        with translated(self._source):
+            session = self.repo.writable_session(branch)
+            change(session)
+        return self.commit(session, message, inputs=inputs)
+
+    def _check_writable(self) -> None:
         if self.mode != "write":
             raise errors.PermissionDenied(
                 f"{self.name} was opened for reading.", cure=f"Open it with open_repo({self.name!r}, mode='write')."
             )
-        with translated(self._source):
-            session = self.repo.writable_session(branch)
-            change(session)
-        path = f"{repositories.path(self.record.workspace, self.record.name)}/commits"
-        asked = origins.commit_request(self.record.workspace, message, branch, inputs)
-        provenance = connect().post(path, asked, Provenance)
-        snapshot = stores.commit(self._source, session, message, {"amasia": provenance.model_dump(mode="json")})
-        # It is committed whatever comes now: the control plane also finds it in the history.
-        with suppress(errors.AmasiaError):
-            connect().put(f"{path}/{provenance.commit_id}", CommitDone(snapshot=snapshot), Commit)
-        return snapshot
 
 
 def open_repo(name: str, mode: Mode = "read") -> Repository:

@@ -36,6 +36,8 @@ class ClusterSpec(Model):
     location: Name | None = None
     shared: bool = False
     """Other members of the workspace may connect. Their tasks can then reach each other's client processes."""
+    refresh: str = ""
+    """``view/refresh`` that its scheduler's machine does as the owner; the cluster ends with it. Empty for none."""
 
     @model_validator(mode="after")
     def both_or_none(self) -> "ClusterSpec":

@@ -166,6 +166,8 @@ class SchedulerReport(Model):
     tasks: int = 0
     workers: int = 0
     clients: int = 0
+    driver: str = ""
+    """How the cluster's driver ended, in words; empty while it runs, and where there is none."""
 
 
 class Death(Model):

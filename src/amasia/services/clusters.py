@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, environments, events, machines
+from amasia.database import budgets, events, machines
 from amasia.database import clusters as rows
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
@@ -23,7 +23,7 @@ from amasia.models.clusters import (
 from amasia.models.locations import Location
 from amasia.models.machines import LogLine, Machine, MachineRole, MachineStatus, MachineTarget
 from amasia.models.users import Principal
-from amasia.services import certificates, leases, locations
+from amasia.services import certificates, environments, leases, locations
 from amasia.services import machines as machine_verbs
 from amasia.settings import ServerSettings
 
@@ -169,12 +169,7 @@ def _known(tx: Connection, workspace: str, name: str) -> Cluster:
 
 
 def _check(tx: Connection, cluster: Cluster) -> None:
-    environment = environments.find(tx, cluster.workspace, cluster.environment_hash)
-    if environment is None:
-        raise errors.NotFound(f"The environment {cluster.environment_hash[:12]}… is not known.", cure="Send it first.")
-    wanted = [artifact.sha256 for artifact in environment.artifacts()]
-    if machines_lack := environments.missing(tx, cluster.workspace, wanted):
-        raise errors.Conflict(f"{len(machines_lack)} artifacts of the environment were not sent.", cure="Send them.")
+    environments.check_sent(tx, cluster.workspace, cluster.environment_hash)
     other = rows.find_named(tx, cluster.workspace, cluster.name)
     if other is not None and other.status is not ClusterStatus.stopped:
         raise errors.Conflict(

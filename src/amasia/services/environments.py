@@ -2,6 +2,8 @@
 
 import hashlib
 
+from sqlalchemy import Connection
+
 from amasia import errors
 from amasia.database import environments as rows
 from amasia.database import events
@@ -36,6 +38,15 @@ def get(db: Database, workspace: str, digest: str) -> EnvironmentRecord:
             raise errors.NotFound(f"The workspace {workspace!r} has no environment {digest[:12]}….")
         missing = rows.missing(tx, workspace, [artifact.sha256 for artifact in environment.artifacts()])
     return EnvironmentRecord(workspace=workspace, hash=digest, environment=environment, missing=tuple(missing))
+
+
+def check_sent(tx: Connection, workspace: str, digest: str) -> None:
+    """Whether machines can build it: it is known, and all its artifacts are here."""
+    environment = rows.find(tx, workspace, digest)
+    if environment is None:
+        raise errors.NotFound(f"The environment {digest[:12]}… is not known.", cure="Send it first.")
+    if lacking := rows.missing(tx, workspace, [artifact.sha256 for artifact in environment.artifacts()]):
+        raise errors.Conflict(f"{len(lacking)} artifacts of the environment were not sent.", cure="Send them.")
 
 
 def put_artifact(db: Database, who: Principal, workspace: str, digest: str, content: bytes) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, clusters, events, grants, locations, users
+from amasia.database import budgets, clusters, events, grants, locations, users, views
 from amasia.database import repositories as rows
 from amasia.database.engine import Database
 from amasia.models.base import Model, new_id, now
@@ -151,6 +151,11 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
     """Forget it and its index. Its objects stay in the bucket, under its id, until the bucket's admin removes them."""
     with db.write() as tx:
         repository = _known(tx, workspace, name)
+        if needed := views.of_repository(tx, repository.id):
+            names = ", ".join(view.full_name for view in needed)
+            raise errors.Conflict(
+                f"{repository.full_name} is read or written by the views {names}.", cure="Delete those first."
+            )
         rows.remove(tx, repository.id)
         events.append(tx, actor=who.actor, verb="repository.delete", target=repository.full_name,
                       workspace=workspace, source=who.source, id=repository.id)  # fmt: skip
@@ -189,7 +194,7 @@ def begin_commit(db: Database, who: Principal, workspace: str, name: str, reques
     """
     with db.write() as tx:
         repository = _known(tx, workspace, name)
-        amount, time, cluster_name = _cost(tx, workspace, who, request.cluster_id)
+        amount, time, cluster_name, environment = _cost(tx, workspace, who, request.cluster_id)
         found = users.find_workspace(tx, workspace)
         assert found is not None
         provenance = Provenance(
@@ -198,7 +203,7 @@ def begin_commit(db: Database, who: Principal, workspace: str, name: str, reques
             at=now(),
             cluster=cluster_name,
             inputs=request.inputs,
-            environment_hash=request.environment_hash,
+            environment_hash=request.environment_hash or environment,
             code_version=request.code_version,
             amount=amount,
             currency=found.currency,
@@ -308,16 +313,16 @@ def _begun_as(tx: Connection, repository: Repository, item: Mapping[str, Any]) -
     return found if free else None
 
 
-def _cost(tx: Connection, workspace: str, who: Principal, cluster_id: str | None) -> tuple[int, int, str]:
-    """(amount, milliseconds, name) of the cluster since its last commit."""
+def _cost(tx: Connection, workspace: str, who: Principal, cluster_id: str | None) -> tuple[int, int, str, str]:
+    """(amount, milliseconds, name, environment) of the cluster, the money since its last commit."""
     if not cluster_id:
-        return 0, 0, ""
+        return 0, 0, "", ""
     cluster = clusters.find(tx, cluster_id)
     if cluster is None or cluster.workspace != workspace or (cluster.owner != who.user and not cluster.spec.shared):
         raise errors.NotFound(f"You have no cluster {cluster_id!r} in {workspace!r} to commit from.")
     amount, time = budgets.of_cluster(tx, cluster.id)
     before, before_time = rows.attributed(tx, cluster.id)
-    return max(0, amount - before), max(0, time - before_time), cluster.name
+    return max(0, amount - before), max(0, time - before_time), cluster.name, cluster.environment_hash
 
 
 def _bucket(tx: Connection, workspace: str, name: str | None) -> Bucket:

@@ -30,6 +30,9 @@ def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
     if report.retire:
         own = {worker.id for worker in machines.of_cluster(tx, cluster.id)}
         machines.wish_stop(tx, own & set(report.retire), "it was drained: the cluster was made smaller")
+    if report.driver and clusters.wish_stop(tx, cluster.id, report.driver):
+        events.append(tx, actor="amasia", verb="cluster.stop", target=cluster.id, workspace=cluster.workspace,
+                      reason=report.driver)  # fmt: skip
     limit = cluster.spec.idle_timeout
     if limit and report.idle_seconds > limit:
         reason = f"it was idle for {report.idle_seconds:.0f} s (idle_timeout is {limit:.0f} s)"

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from amasia.services import grants, repositories
+from amasia.services import grants, repositories, views
 from amasia.web import pages
 from amasia.web.access import Db, Member, Viewer
 
@@ -24,10 +24,12 @@ def find(request: Request, db: Db, grant: Member, workspace: str) -> Response:
 
 @router.get("/{name}")
 def get(request: Request, db: Db, grant: Viewer, workspace: str, name: str) -> Response:
+    found = repositories.get(db, workspace, name)
     return pages.render(
         request,
         "repository.html",
         **pages.place(db, grant, workspace, "repositories"),
-        repository=repositories.get(db, workspace, name),
+        repository=found,
+        views=views.of_repository(db, grant.who, found),
         commits=repositories.commits(db, workspace, name),
     )

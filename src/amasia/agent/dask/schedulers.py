@@ -13,7 +13,7 @@ from distributed import Scheduler
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from amasia.agent.dask import deaths
+from amasia.agent.dask import deaths, drivers
 from amasia.agent.dask.channel import Channel
 from amasia.agent.dask.scaling import Scaling
 from amasia.agent.dask.setups import DASHBOARD, LOCAL, security
@@ -139,9 +139,12 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
             scheduler.show(notice)
 
     channel.listen(handle)
+    refresh = setup["spec"].get("refresh")
+    driver = asyncio.create_task(drivers.drive(refresh, scheduler.address, setup)) if refresh else None
     while not over.is_set() and scheduler.status == Status.running:
         scaling.step()
-        channel.say(scheduler=_report(scheduler, scaling))
+        ended = driver.result() if driver is not None and driver.done() else ""
+        channel.say(scheduler=_report(scheduler, scaling) | {"driver": ended})
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), BEAT)
     with contextlib.suppress(TimeoutError):
