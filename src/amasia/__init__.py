@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from amasia.client import budgets as budgets
     from amasia.client import clusters as clusters
     from amasia.client import costs as costs
+    from amasia.client import datasets as datasets
     from amasia.client import events as events
     from amasia.client import locations as locations
     from amasia.client import repositories as repositories
     from amasia.client import workspaces as workspaces
     from amasia.client.arrays import open_repo as open_repo
     from amasia.client.dask import Cluster as Cluster
+    from amasia.client.datasets import search as search
 
     __version__: str
 
@@ -27,11 +29,13 @@ _WHERE = {
     "budgets": "amasia.client.budgets",
     "clusters": "amasia.client.clusters",
     "costs": "amasia.client.costs",
+    "datasets": "amasia.client.datasets",
     "errors": "amasia.errors",
     "events": "amasia.client.events",
     "locations": "amasia.client.locations",
     "open_repo": "amasia.client.arrays:open_repo",
     "repositories": "amasia.client.repositories",
+    "search": "amasia.client.datasets:search",
     "workspaces": "amasia.client.workspaces",
 }
 

@@ -27,7 +27,7 @@ from amasia.models.repositories import Lease, Mode
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.providers.local import LocalProvider
-from amasia.reconcilers import clusters, machines, repositories
+from amasia.reconcilers import clusters, datasets, machines, repositories
 from amasia.reconcilers.loops import Loop
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
@@ -122,6 +122,7 @@ def reconcilers(db: Database, settings: ServerSettings, providers: machines.Prov
         Loop("sweep", 10.0, lambda: machines.sweep(db, providers)),
         Loop("repositories", 0.2, lambda: repositories.create(db)),
         Loop("history", 0.5, lambda: repositories.index(db)),
+        Loop("catalog", 1.0, lambda: datasets.describe(db, lend)),
     ]
 
 

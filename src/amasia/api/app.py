@@ -5,7 +5,18 @@ from collections.abc import Callable, Sequence
 from fastapi import FastAPI
 
 from amasia import __version__
-from amasia.api import answers, bodies, clusters, environments, health, machines, repositories, users, workspaces
+from amasia.api import (
+    answers,
+    bodies,
+    clusters,
+    datasets,
+    environments,
+    health,
+    machines,
+    repositories,
+    users,
+    workspaces,
+)
 from amasia.database.engine import Database
 from amasia.models.locations import Offer
 from amasia.models.repositories import Lease, Mode
@@ -44,6 +55,6 @@ def create(
     app.state.local_offers = tuple(local_offers)
     answers.install(app)
     app.add_middleware(bodies.Limited)
-    for noun in (health, users, workspaces, environments, repositories, clusters, machines):
+    for noun in (health, users, workspaces, environments, repositories, datasets, clusters, machines):
         app.include_router(noun.router, prefix="/v1")
     return app

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, clusters, events, locations, users
+from amasia.database import budgets, clusters, datasets, events, locations, users
 from amasia.database import repositories as rows
 from amasia.database.engine import Database
 from amasia.models.base import Model, new_id, now
@@ -119,6 +119,7 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
     """Forget it and its index. Its objects stay in the bucket, under its id, until the bucket's admin removes them."""
     with db.write() as tx:
         repository = _known(tx, workspace, name)
+        datasets.remove(tx, repository.id)
         rows.remove(tx, repository.id)
         events.append(tx, actor=who.actor, verb="repository.delete", target=repository.full_name,
                       workspace=workspace, source=who.source, id=repository.id)  # fmt: skip
