@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -98,7 +99,8 @@ def run(settings: ServerSettings) -> None:
             secret_key=store.keys.secret_key,
             role=store.keys.role,
         )
-        loops = reconcilers(db, settings, providers)
+        ended = threading.Event()
+        loops = reconcilers(db, settings, providers, ended)
 
         def pulse() -> tuple[str, dict[str, float]]:
             return store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}
@@ -108,12 +110,15 @@ def run(settings: ServerSettings) -> None:
         for loop in loops:
             loop.start()
             stack.callback(loop.stop)
+        stack.callback(ended.set)
         stack.callback(_rest, db, store)
         stack.enter_context(announced(settings))
         serve(app, listener)
 
 
-def reconcilers(db: Database, settings: ServerSettings, providers: machines.Providers) -> list[Loop]:
+def reconcilers(
+    db: Database, settings: ServerSettings, providers: machines.Providers, ended: threading.Event
+) -> list[Loop]:
     """Each loop and its pace in seconds: quick where a person waits, slow where only a crash needs it."""
     return [
         Loop("clusters", 0.2, lambda: clusters.reconcile(db, settings)),
@@ -122,7 +127,7 @@ def reconcilers(db: Database, settings: ServerSettings, providers: machines.Prov
         Loop("sweep", 10.0, lambda: machines.sweep(db, providers)),
         Loop("repositories", 0.2, lambda: repositories.create(db)),
         Loop("history", 0.5, lambda: repositories.index(db)),
-        Loop("catalog", 1.0, lambda: datasets.describe(db, lend)),
+        Loop("catalog", 1.0, lambda: datasets.describe(db, lend, ended)),
     ]
 
 

@@ -13,7 +13,9 @@ from amasia.api import (
     environments,
     health,
     machines,
+    mcp,
     repositories,
+    stac,
     users,
     workspaces,
 )
@@ -47,6 +49,7 @@ def create(
         docs_url=None,
         openapi_url="/v1/openapi.json",
         redoc_url=None,
+        lifespan=mcp.lifespan,
     )
     app.state.db = db
     app.state.settings = settings
@@ -57,4 +60,6 @@ def create(
     app.add_middleware(bodies.Limited)
     for noun in (health, users, workspaces, environments, repositories, datasets, clusters, machines):
         app.include_router(noun.router, prefix="/v1")
+    app.include_router(stac.router)
+    mcp.install(app)
     return app

@@ -5,6 +5,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,15 +13,18 @@ from amasia import errors
 from amasia.models.datasets import Contents, Slice, Values
 from amasia.models.repositories import Lease
 
-SECONDS = 60
-"""For one answer, the start of the process included."""
+SECONDS = 240
+"""For one answer, the start of the process included; the process itself counts its processor time."""
+_LOOK = 0.5
+"""Seconds between two looks whether nobody wants the answer any more."""
 
 
 class Child:
     """One process that answers one request after the other; `close` it. One that failed is replaced."""
 
-    def __init__(self, seconds: float = SECONDS) -> None:
+    def __init__(self, seconds: float = SECONDS, ended: threading.Event | None = None) -> None:
         self.seconds = seconds
+        self._ended = ended or threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str] = queue.Queue()
 
@@ -67,8 +71,8 @@ class Child:
             # Through a pipe: neither arguments nor variables ever hold a secret.
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
-            line = self._lines.get(timeout=self.seconds)
-        except (queue.Empty, OSError):
+            line = self._line()
+        except OSError:
             line = ""
         if not line:
             died = process.poll() is not None
@@ -83,6 +87,16 @@ class Child:
         if "error" in answer:
             raise errors.from_wire(answer["error"])
         return line.removeprefix('{"found":').rstrip()[:-1]
+
+    def _line(self) -> str:
+        """The next answer; empty where the process ended, the time is over, or nobody wants it any more."""
+        late = time.monotonic() + self.seconds
+        while time.monotonic() < late and not self._ended.is_set():
+            try:
+                return self._lines.get(timeout=min(_LOOK, self.seconds))
+            except queue.Empty:
+                continue
+        return ""
 
     def _alive(self) -> subprocess.Popen[str]:
         if self._process is not None and self._process.poll() is None:
