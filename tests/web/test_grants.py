@@ -11,19 +11,19 @@ from amasia.services import grants, repositories, workspaces
 
 @pytest.fixture
 def hidden(world):
-    repositories.create(world.db, world.ada, "lab", RepositoryRequest(name="hidden"))
-    made = repositories.get(world.db, "lab", "hidden")
+    repositories.create(world.db, world.ada, "lab", RepositoryRequest(name="sauce"))
+    made = repositories.get(world.db, "lab", "sauce")
     grants.put(world.db, world.ada, made, "everyone", Level.none)
     return made
 
 
 def test_a_page_of_what_is_not_yours_is_no_page(world, as_, hidden):
     bo = as_("bo")
-    assert "hidden" not in bo.get("/lab/repositories").text
-    assert bo.get("/lab/repositories/hidden").status_code == 404
+    assert "sauce" not in bo.get("/lab/repositories").text
+    assert bo.get("/lab/repositories/sauce").status_code == 404
     grants.put(world.db, world.ada, hidden, "user:bo", Level.read)
-    assert "hidden" in bo.get("/lab/repositories").text
-    assert bo.get("/lab/repositories/hidden").status_code == 200
+    assert "sauce" in bo.get("/lab/repositories").text
+    assert bo.get("/lab/repositories/sauce").status_code == 200
 
 
 def test_a_guest_sees_what_was_granted_and_no_other_page(world, as_, hidden):
@@ -31,7 +31,7 @@ def test_a_guest_sees_what_was_granted_and_no_other_page(world, as_, hidden):
     guest = Membership(workspace="lab", user="bo", role=Role.guest)
     workspaces.set_member(world.db, world.ada, Role.owner, guest)
     grants.put(world.db, world.ada, hidden, "user:bo", Level.read)
-    assert bo.get("/lab/repositories/hidden").status_code == 200
+    assert bo.get("/lab/repositories/sauce").status_code == 200
     assert bo.get("/lab/repositories").status_code == 200
     assert bo.get("/lab/costs").status_code == 403
 
