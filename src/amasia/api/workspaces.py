@@ -77,9 +77,14 @@ def set_budget(
     return budgets.set_limit(db, grant.who, workspace, body)
 
 
-@router.get("/{workspace}/costs", dependencies=[may(Permission.read, "cost.get")])
-def costs(db: Db, workspace: str, since: datetime | None = None) -> Costs:
-    return budgets.costs(db, workspace, since)
+@router.get("/{workspace}/costs")
+def costs(
+    db: Db,
+    workspace: str,
+    grant: Annotated[Grant, may(Permission.read, "cost.get")],
+    since: datetime | None = None,
+) -> Costs:
+    return budgets.costs(db, grant.who, workspace, since)
 
 
 @router.get("/{workspace}/charges", dependencies=[may(Permission.read, "charge.list")])

@@ -49,6 +49,12 @@ def create(
     InvalidRequest
         It cannot be what was described.
     """
+    scheme, slashes, _ = uri.partition("://")
+    if slashes and scheme not in ("s3", "file"):
+        raise errors.InvalidRequest(
+            f"{uri!r} is of no kind of bucket that there is.",
+            cure="Write s3://bucket/prefix or an absolute path. Google Cloud and Azure storage are not there yet.",
+        )
     body = request(
         BucketRequest,
         name=name,

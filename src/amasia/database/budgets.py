@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from amasia.database.rows import add, change, every, one
 from amasia.database.tables import budgets, charges, clusters, commits, machines, repositories, workspaces
@@ -68,7 +68,9 @@ def by_cluster(tx: Connection, workspace: str, since: datetime | None) -> list[t
     return [(row["id"], CostLine.model_validate(dict(row))) for row in rows]
 
 
-def by_repository(tx: Connection, workspace: str, since: datetime | None) -> list[CostLine]:
+def by_repository(
+    tx: Connection, workspace: str, since: datetime | None, *where: ColumnElement[bool]
+) -> list[CostLine]:
     """What clusters cost up to the commits that they made, by the repository committed to."""
     query = (
         select(
@@ -77,7 +79,7 @@ def by_repository(tx: Connection, workspace: str, since: datetime | None) -> lis
             func.sum(commits.c.amount).label("amount"),
         )
         .join(commits, commits.c.repository_id == repositories.c.id)
-        .where(repositories.c.workspace == workspace, commits.c.amount > 0, commits.c.status == "committed")
+        .where(repositories.c.workspace == workspace, commits.c.amount > 0, commits.c.status == "committed", *where)
     )
     if since is not None:
         query = query.where(commits.c.at > since)

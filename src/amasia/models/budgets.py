@@ -56,4 +56,5 @@ class Costs(Model):
     by_user: tuple[CostLine, ...] = ()
     by_cluster: tuple[CostLine, ...] = ()
     by_repository: tuple[CostLine, ...] = ()
-    """Cost of the clusters up to each commit, by the repository committed to; ``(no commit)`` is the rest."""
+    """Cost of the clusters up to each commit, by the repository committed to, of those that one may
+    see; ``(no commit)`` is the rest."""

@@ -44,8 +44,7 @@ def check_address(endpoint: str, address: Address, *, private: bool) -> None:
         if never or not (private or one.is_global):
             raise InvalidRequest(
                 f"The endpoint {endpoint} is at {address}, which is {'never allowed' if never else 'not public'}.",
-                cure="Use a public address; or let an operator of the control plane register it, or set "
-                "AMASIA_PRIVATE_ENDPOINTS=true.",
+                cure="Use the address of an object store." if never else _PUBLIC,
             )
 
 
@@ -74,4 +73,7 @@ def _meant(address: Address) -> tuple[Address, ...]:
     return inner if address.ipv4_mapped else (address, *inner)
 
 
+_PUBLIC = (
+    "Use a public address; or let an operator of the control plane register it, or set AMASIA_PRIVATE_ENDPOINTS=true."
+)
 _CURE = "Write it as https://s3.example.org."

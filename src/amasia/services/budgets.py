@@ -5,7 +5,7 @@ from datetime import datetime
 
 from amasia import errors
 from amasia.database import budgets as rows
-from amasia.database import events, users
+from amasia.database import events, grants, users
 from amasia.database.engine import Database
 from amasia.models.budgets import Budget, BudgetRequest, Charge, CostLine, Costs
 from amasia.models.users import Principal
@@ -35,7 +35,7 @@ def charges(db: Database, workspace: str, after: int, limit: int = 500) -> list[
         return rows.page(tx, workspace, after, limit)
 
 
-def costs(db: Database, workspace: str, since: datetime | None) -> Costs:
+def costs(db: Database, who: Principal, workspace: str, since: datetime | None) -> Costs:
     with db.read() as tx:
         budget = rows.find(tx, workspace)
         found = users.find_workspace(tx, workspace)
@@ -50,7 +50,7 @@ def costs(db: Database, workspace: str, since: datetime | None) -> Costs:
             (cluster_id, line.model_copy(update={"reserved": sum(one[2] for one in promised if one[1] == cluster_id)}))
             for cluster_id, line in rows.by_cluster(tx, workspace, since)
         )
-        by_repository = rows.by_repository(tx, workspace, since)
+        by_repository = rows.by_repository(tx, workspace, since, grants.visible(who))
     amount = sum(line.amount for line in by_user)
     time = sum(line.milliseconds for line in by_user)
     rest = CostLine(

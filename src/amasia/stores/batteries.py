@@ -59,9 +59,10 @@ def _races(lease: Lease) -> Iterator[str]:
         Bucket=lease.bucket, Key=key, Body=str(number).encode(), IfNoneMatch="*"))  # fmt: skip
     if won != 1:
         yield f"Of {RACERS} that made the same object where there was none, {won} were told that they did."
+    # Other contents than in the first race: the same ones would be the same version.
     tag = client.head_object(Bucket=lease.bucket, Key=key)["ETag"]
     won = _race(lambda number: client.put_object(
-        Bucket=lease.bucket, Key=key, Body=str(number).encode(), IfMatch=tag))  # fmt: skip
+        Bucket=lease.bucket, Key=key, Body=f"again {number}".encode(), IfMatch=tag))  # fmt: skip
     if won != 1:
         yield f"Of {RACERS} that replaced the same version of an object, {won} were told that they did."
 

@@ -47,6 +47,6 @@ def costs(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
         request,
         "costs.html",
         **pages.place(db, grant, workspace, "costs"),
-        costs=budgets.costs(db, workspace, None),
+        costs=budgets.costs(db, grant.who, workspace, None),
         budget=budgets.get(db, workspace),
     )
