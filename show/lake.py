@@ -6,14 +6,15 @@ Exit status 1 if one falls short.
 import sys
 from pathlib import Path
 
-from show import runs, trespass
-from show.runs import Wanted
+from show import runs, search, trespass
+from show.runs import Wanted, folder
 
 
 def proofs(dose: float, seed: int, base: Path) -> Wanted:
     """What there is to show: the lines of each, and how they are had."""
     return {
         "trespass": ((3,), lambda: trespass.lines(base / "trespass")),
+        "search": ((8,), lambda: search.lines(dose, seed, folder(base / "search"))),
     }
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from amasia.client import budgets as budgets
     from amasia.client import clusters as clusters
     from amasia.client import costs as costs
+    from amasia.client import datasets as datasets
     from amasia.client import events as events
     from amasia.client import grants as grants
     from amasia.client import groups as groups
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from amasia.client import workspaces as workspaces
     from amasia.client.arrays import open_repo as open_repo
     from amasia.client.dask import Cluster as Cluster
+    from amasia.client.datasets import search as search
     from amasia.client.definitions import View as View
     from amasia.client.definitions import view as view
 
@@ -36,6 +38,7 @@ _WHERE = {
     "budgets": "amasia.client.budgets",
     "clusters": "amasia.client.clusters",
     "costs": "amasia.client.costs",
+    "datasets": "amasia.client.datasets",
     "errors": "amasia.errors",
     "events": "amasia.client.events",
     "locations": "amasia.client.locations",
@@ -48,6 +51,7 @@ _WHERE = {
     "repositories": "amasia.client.repositories",
     "view": "amasia.client.definitions:view",
     "views": "amasia.client.views",
+    "search": "amasia.client.datasets:search",
     "workspaces": "amasia.client.workspaces",
 }
 

@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ from amasia.models.repositories import Lease, Mode
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.providers.local import LocalProvider
-from amasia.reconcilers import buckets, clusters, machines, repositories, views
+from amasia.reconcilers import buckets, clusters, datasets, machines, repositories, views
 from amasia.reconcilers.loops import Loop
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
@@ -99,7 +100,8 @@ def run(settings: ServerSettings) -> None:
             secret_key=store.keys.secret_key,
             role=store.keys.role,
         )
-        loops = [Loop("store", 1.0, lambda: keep(store)), *reconcilers(db, settings, providers)]
+        ended = threading.Event()
+        loops = [Loop("store", 1.0, lambda: keep(store)), *reconcilers(db, settings, providers, ended)]
 
         def pulse() -> tuple[str, dict[str, float]]:
             return store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}
@@ -109,11 +111,14 @@ def run(settings: ServerSettings) -> None:
         for loop in loops:
             loop.start()
             stack.callback(loop.stop)
+        stack.callback(ended.set)
         stack.enter_context(announced(settings))
         serve(app, listener)
 
 
-def reconcilers(db: Database, settings: ServerSettings, providers: machines.Providers) -> list[Loop]:
+def reconcilers(
+    db: Database, settings: ServerSettings, providers: machines.Providers, ended: threading.Event
+) -> list[Loop]:
     """Each loop and its pace in seconds; at once when something was written where a person waits for it."""
     return [
         Loop("clusters", 0.5, lambda: clusters.reconcile(db, settings), db.changes),
@@ -124,6 +129,7 @@ def reconcilers(db: Database, settings: ServerSettings, providers: machines.Prov
         Loop("repositories", 0.5, lambda: repositories.create(db), db.changes),
         Loop("buckets", 0.5, lambda: buckets.check(db), db.changes),
         Loop("history", 0.5, lambda: repositories.index(db)),
+        Loop("catalog", 1.0, lambda: datasets.describe(db, lend, ended)),
     ]
 
 

@@ -2,12 +2,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from amasia.database import words
 from amasia.database.tables import metadata
 
 
 def test_the_migrations_make_exactly_the_tables(db):
     with db.read() as tx:
-        context = MigrationContext.configure(tx, opts={"compare_type": True})
+        # Full text is each database's own kind of table, which SQLAlchemy has no word for.
+        opts = {"compare_type": True, "include_name": lambda name, kind, _: kind != "table" or not words.is_ours(name)}
+        context = MigrationContext.configure(tx, opts=opts)
         assert compare_metadata(context, metadata) == []
 
 

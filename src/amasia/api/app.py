@@ -9,14 +9,17 @@ from amasia.api import (
     answers,
     bodies,
     clusters,
+    datasets,
     environments,
     grants,
     groups,
     health,
     machines,
+    mcp,
     refreshes,
     repositories,
     service_accounts,
+    stac,
     users,
     views,
     workspaces,
@@ -52,6 +55,7 @@ def create(
         docs_url=None,
         openapi_url="/v1/openapi.json",
         redoc_url=None,
+        lifespan=mcp.lifespan,
     )
     app.state.db = db
     app.state.settings = settings
@@ -70,10 +74,13 @@ def create(
         environments,
         repositories,
         grants,
+        datasets,
         views,
         refreshes,
         clusters,
         machines,
     ):
         app.include_router(noun.router, prefix="/v1")
+    app.include_router(stac.router)
+    mcp.install(app)
     return app

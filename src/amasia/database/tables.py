@@ -412,3 +412,63 @@ refreshes = Table(
         postgresql_where=text("status in ('requested', 'running')"),
     ),
 )
+
+
+# The catalog. Its words for full text are beside it, each database's own kind of table: see `database.words`.
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("repository_id", ForeignKey("repositories.id"), nullable=False),
+    Column("group", String, nullable=False),
+    Column("branch", String, nullable=False),
+    Column("snapshot", String, nullable=False),
+    Column("committed_at", Instant, nullable=False, index=True),
+    Column("begin_at", BigInteger),
+    Column("end_at", BigInteger),
+    Column("west", Float),
+    Column("south", Float),
+    Column("east", Float),
+    Column("north", Float),
+    Column("first_preview", String, nullable=False),
+    Column("summary", JSON, nullable=False),
+    UniqueConstraint("repository_id", "group"),
+)
+
+dataset_contents = Table(
+    "dataset_contents",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("variables", JSON, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("html", Text, nullable=False),
+)
+
+dataset_variables = Table(
+    "dataset_variables",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("lower_name", String, nullable=False, index=True),
+    Column("standard_name", String, nullable=False, index=True),
+)
+
+previews = Table(
+    "previews",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("variable", String, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("svg", Text, nullable=False),
+)
+
+catalogings = Table(
+    "catalogings",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id"), primary_key=True),
+    Column("snapshot", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_at", Instant),
+    Column("reason", Text, nullable=False),
+)

@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, clusters, events, grants, locations, users, views
+from amasia.database import budgets, clusters, datasets, events, grants, locations, users, views
 from amasia.database import repositories as rows
 from amasia.database.engine import Database
 from amasia.models.base import Model, new_id, now
@@ -156,6 +156,7 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
             raise errors.Conflict(
                 f"{repository.full_name} is read or written by the views {names}.", cure="Delete those first."
             )
+        datasets.remove(tx, repository.id)
         rows.remove(tx, repository.id)
         events.append(tx, actor=who.actor, verb="repository.delete", target=repository.full_name,
                       workspace=workspace, source=who.source, id=repository.id)  # fmt: skip

@@ -23,3 +23,18 @@ document.addEventListener("visibilitychange", () => {
   const live = document.querySelector("[data-live]");
   if (!document.hidden && live) htmx.trigger(live, "every");
 });
+
+// "Copy" takes the text of the element that it names.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("[data-copy]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.copy).innerText;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {  // without https a browser has no clipboard
+    getSelection().selectAllChildren(document.getElementById(button.dataset.copy));
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+});
