@@ -58,7 +58,7 @@ def test_a_search_that_cannot_be_meant_says_what_can() -> None:
 def test_who_may_not_read_finds_nothing_and_is_told_nothing(catalog: Catalog) -> None:
     link = catalog.link(catalog.stranger)
     assert json.loads(link.send("GET", "/v1/datasets").content)["items"] == []
-    with pytest.raises(errors.NotFound, match="There is no workspace 'demo'"):
+    with pytest.raises(errors.NotFound, match="no repository demo/air that eve may see"):
         link.send("GET", "/v1/workspaces/demo/repositories/air/dataset")
     assert json.loads(link.send("GET", "/stac/collections").content)["collections"] == []
     with pytest.raises(errors.NotSignedIn):
