@@ -1,7 +1,8 @@
 """A control plane whose catalog has real data in it: real HTTP, a real bucket (a directory), no machines."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from amasia.api import app as api
 from amasia.client import arrays
 from amasia.client.transport import Connection
 from amasia.database.engine import Database
+from amasia.models.base import now
 from amasia.models.repositories import BucketKind, BucketRequest, RepositoryRequest
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
+from amasia.reconcilers import buckets as bucket_loop
 from amasia.reconcilers import datasets as catalog_loop
 from amasia.reconcilers import repositories as loop
 from amasia.services import datasets, repositories, users, workspaces
@@ -41,7 +44,7 @@ class Catalog:
     def describe(self) -> None:
         """What the reconcilers do within seconds, now."""
         with patch.object(loop, "SETTLE", -loop.SETTLE), patch.object(datasets, "SETTLE", -datasets.SETTLE):
-            loop.index(self.db)
+            settled(lambda: loop.index(self.db), lambda: repositories.stale(self.db, now()))
             catalog_loop.describe(self.db, server.lend, threading.Event())
 
     def link(self, secret: str | None = None) -> Connection:
@@ -51,7 +54,16 @@ class Catalog:
         repositories.create(
             self.db, self.ada, "demo", RepositoryRequest(name=name, bucket="a-disk", description=description)
         )
-        loop.create(self.db)
+        settled(lambda: loop.create(self.db), lambda: repositories.requested(self.db))
+
+
+def settled(step: Callable[[], None], waiting: Callable[[], object]) -> None:
+    """Step until nothing waits any more: reconcilers work in threads of their own."""
+    end = time.monotonic() + 60
+    while waiting():
+        assert time.monotonic() < end, "it does not come to rest"
+        step()
+        time.sleep(0.05)
 
 
 @contextmanager
@@ -68,6 +80,7 @@ def made(home: Path) -> Iterator[Catalog]:
     workspaces.create(db, ada, WorkspaceRequest(name="demo"), limit=1_000_000, offers=())
     bucket = BucketRequest(name="a-disk", kind=BucketKind.directory, uri=str(home / "bucket"))
     repositories.create_bucket(db, ada, "demo", bucket)
+    settled(lambda: bucket_loop.check(db), lambda: repositories.untried(db))
     app = api.create(db, settings, lend=server.lend)
     web.install(app, db, settings)
     with serving(app) as url:

@@ -197,7 +197,7 @@ def routes(api: FastAPI) -> Iterator[tuple[str, str, Any]]:
     for included in api.router.routes:
         for route in getattr(getattr(included, "original_router", None), "routes", []):
             for method in sorted(route.methods):
-                yield method, f"/v1{route.path}", route
+                yield method, route.path if route.path.startswith("/stac") else f"/v1{route.path}", route
 
 
 def who(method: str, path: str, route: Any) -> str:

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from amasia import errors
 from amasia.database import datasets as rows
 from amasia.models.base import now
 from amasia.models.datasets import Box, Content, Contents, Query, Variable, seconds
-from amasia.models.grants import EVERYONE, Level
 from amasia.models.repositories import RepositoryRequest
-from amasia.services import datasets, grants, repositories
+from amasia.services import datasets, repositories
 from show import catalogs
 
 
@@ -93,14 +93,14 @@ def test_variables_and_standard_names_are_exact(world, described):
 
 
 def test_nobody_finds_what_they_may_not_read(world, described):
-    ours = described("ours")
+    described("ours")
     described("theirs", who=world.eve, workspace="other")
     assert (search(world), search(world, world.bo), search(world, world.eve)) == (["ours"], ["ours"], ["theirs"])
     assert search(world, world.bo, workspace="other") == []
     bound = world.ada.model_copy(update={"workspace": "other"})
     assert search(world, bound) == []
-    grants.put(world.db, world.ada, ours, EVERYONE, Level.none)
-    assert (search(world), search(world, world.bo)) == (["ours"], [])
+    with pytest.raises(errors.NotFound, match="no repository"):
+        datasets.readable(world.db, world.eve, "lab", "ours", "dataset.get")
 
 
 def test_a_second_look_replaces_the_first_and_a_removed_repository_leaves_nothing(world, described):

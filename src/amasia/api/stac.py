@@ -12,10 +12,9 @@ from amasia.api.access import Db, seen
 from amasia.models.base import Model
 from amasia.models.datasets import Dataset
 from amasia.models.datasets import Query as Wanted
-from amasia.models.grants import Level
 from amasia.models.repositories import Bucket, Repository
 from amasia.models.users import Principal
-from amasia.services import datasets, grants, repositories, searches, stac
+from amasia.services import datasets, repositories, searches, stac
 
 router = APIRouter(prefix="/stac", tags=["stac"])
 
@@ -163,7 +162,11 @@ def _items(db: Db, found: list[Dataset], url: str) -> list[dict[str, Any]]:
 
 
 def _repository(db: Db, who: Principal, collection: str) -> Repository:
-    return grants.require(db, who, *stac.repository_of(collection), Level.read, "stac.read", public=True)
+    try:
+        return datasets.readable(db, who, *stac.repository_of(collection), "stac.read")
+    except errors.NotFound:
+        cure = "`/stac/collections` lists those that you may read."
+        raise errors.NotFound(f"There is no collection {collection!r}.", cure=cure) from None
 
 
 def _bucket(db: Db, repository: Repository) -> Bucket:

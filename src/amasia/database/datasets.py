@@ -42,7 +42,7 @@ type Ids = Select[tuple[str]]
 
 
 def visible(who: Principal) -> Ids:
-    """The repositories that a principal may read."""
+    """The repositories that somebody may read."""
     return select(repositories.c.id).where(grants.visible(who))
 
 

@@ -1,5 +1,6 @@
 """Datasets: what the catalog knows of a group of a repository, and how it is asked for."""
 
+import json
 import re
 from calendar import monthrange
 from typing import Any
@@ -138,9 +139,9 @@ class Dataset(Summary):
 
     @property
     def code(self) -> str:
-        """How to open it, in three lines."""
-        group = "" if self.group == "/" else f", group={self.group!r}"
-        return f'import xarray as xr\n\nds = xr.open_dataset("{self.address}", engine="amasia"{group}, chunks={{}})'
+        """How to open it."""
+        group = "" if self.group == "/" else f", group={json.dumps(self.group)}"
+        return f'import xarray as xr\nds = xr.open_dataset("{self.address}", engine="amasia"{group}, chunks={{}})'
 
 
 class Details(Dataset):

@@ -15,9 +15,6 @@ log = structlog.get_logger()
 
 Lend = Callable[[repositories.Place, Mode, str, int], Lease]
 
-_LEASE = 900
-"""Seconds of the right to read a repository that is described."""
-
 
 def describe(db: Database, lend: Lend, ended: threading.Event, seconds: float = children.SECONDS) -> None:
     """One look at each repository that waits for one. A look that fails keeps no other one from its turn.
@@ -32,7 +29,7 @@ def describe(db: Database, lend: Lend, ended: threading.Event, seconds: float = 
             if ended.is_set():
                 return
             try:
-                found = child.describe(lend(repositories.place(db, repository), Mode.read, "amasia", _LEASE))
+                found = child.describe(lend(repositories.place(db, repository), Mode.read, "amasia", children.LIFE))
             except errors.AmasiaError as error:
                 if ended.is_set():
                     return

@@ -6,13 +6,15 @@ from sqlalchemy import Connection
 
 from amasia import errors
 from amasia.database import datasets as rows
-from amasia.database import events, users
+from amasia.database import events
 from amasia.database import repositories as repository_rows
 from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.datasets import Contents, Dataset, Details, Query
+from amasia.models.grants import Level
 from amasia.models.repositories import Repository
-from amasia.models.users import Membership, Principal
+from amasia.models.users import Principal
+from amasia.services import grants
 
 SETTLE = timedelta(seconds=2)
 """A repository is described this long after its newest commit, so that a row of commits is looked at once."""
@@ -20,6 +22,11 @@ FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
 DEEPEST = 10_000
 """Of a search: nobody reads further, and skipping costs."""
+
+
+def readable(db: Database, who: Principal, workspace: str, name: str, verb: str) -> Repository:
+    """A repository that somebody may read; whoever may not is told that there is none."""
+    return grants.require(db, who, workspace, name, Level.read, verb, public=True)
 
 
 def search(
@@ -62,12 +69,6 @@ def preview(db: Database, repository: Repository, group: str, variable: str = ""
 def collections(db: Database, who: Principal) -> list[Repository]:
     with db.read() as tx:
         return rows.collections(tx, rows.visible(who))
-
-
-def readers(db: Database, repository: Repository) -> list[Membership]:
-    """Who may see it."""
-    with db.read() as tx:
-        return users.members(tx, repository.workspace)
 
 
 def waiting(db: Database, limit: int = 20) -> list[tuple[Repository, str, datetime]]:

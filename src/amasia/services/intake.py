@@ -14,7 +14,7 @@ def catalog(found: Iterable[Dataset]) -> str:
     entries: dict[str, Any] = {}
     for one in found:
         name = _name(one)
-        data[name] = {
+        data[f"{name}_at"] = {
             "datatype": "intake.readers.datatypes:Zarr",
             "kwargs": {"url": one.address, "root": "", "storage_options": None},
             "metadata": {}, "user_parameters": {},
@@ -22,7 +22,7 @@ def catalog(found: Iterable[Dataset]) -> str:
         entries[name] = {
             "reader": "intake.readers.readers:XArrayDatasetReader",
             "output_instance": "xarray:Dataset",
-            "kwargs": {"args": [f"{{data({name})}}"], "engine": "amasia", "group": one.group, "chunks": {}},
+            "kwargs": {"args": [f"{{data({name}_at)}}"], "engine": "amasia", "group": one.group, "chunks": {}},
             "metadata": {"description": one.title or one.repository, "snapshot": one.snapshot, "begin": one.begin,
                          "end": one.end, "variables": list(one.names)},
             "user_parameters": {},

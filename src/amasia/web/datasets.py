@@ -12,10 +12,9 @@ from markupsafe import Markup
 from amasia import errors
 from amasia.models import citations
 from amasia.models.datasets import Query as Wanted
-from amasia.models.grants import Level
 from amasia.services import datasets, grants, repositories, searches
 from amasia.web import pages
-from amasia.web.access import Db, Reader, Settings
+from amasia.web.access import Db, Member, Settings, Viewer
 
 PAGE = 24
 router = APIRouter()
@@ -31,7 +30,7 @@ def style() -> Response:
 def search(
     request: Request,
     db: Db,
-    grant: Reader,
+    grant: Member,
     workspace: str,
     q: Annotated[str, Query(max_length=500)] = "",
     variable: str = "",
@@ -70,9 +69,9 @@ def search(
 
 @router.get("/{workspace}/datasets/{name}")
 def get(
-    request: Request, db: Db, settings: Settings, grant: Reader, workspace: str, name: str, group: str = "/"
+    request: Request, db: Db, settings: Settings, grant: Viewer, workspace: str, name: str, group: str = "/"
 ) -> Response:
-    repository = grants.require(db, grant.who, workspace, name, Level.read, "console.read")
+    repository = datasets.readable(db, grant.who, workspace, name, "console.read")
     found = datasets.get(db, repository, group)
     drawn = {one: datasets.preview(db, repository, group, one) for one in found.previews}
     here = f"{settings.url}{request.url.path}" + (f"?{request.url.query}" if request.url.query else "")
@@ -86,7 +85,7 @@ def get(
         html=Markup(found.html),  # noqa: S704  # Xarray's, which escapes; and no script of it would run
         citations=citations.every(found, here),
         commits=repositories.commits(db, workspace, name, limit=5),
-        readers=datasets.readers(db, repository),
+        readers=grants.find(db, repository),
         siblings=[one for one in datasets.find(db, repository) if one.group != group],
     )
 

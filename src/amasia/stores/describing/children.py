@@ -15,6 +15,8 @@ from amasia.models.repositories import Lease
 
 SECONDS = 240
 """For one answer, the start of the process included; the process itself counts its processor time."""
+LIFE = 900
+"""Seconds that the right to read is lent to a child for; no store lends for less."""
 _LOOK = 0.5
 """Seconds between two looks whether nobody wants the answer any more."""
 

@@ -1,5 +1,6 @@
 """A group of a repository, described."""
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
@@ -19,6 +20,9 @@ _VARIABLES = 500
 _PREVIEWS = 24
 _LONGEST = 4000
 """Letters of an attribute that are kept."""
+
+_STYLE = re.compile(r"""(<[a-z]+[^<>]*?)\sstyle=(?:'[^'<>]*'|"[^"<>]*")""")
+"""Within a tag only: what people wrote is escaped, so it has no ``<``."""
 
 
 def describe(source: Source, branch: str = "main") -> Contents:
@@ -175,13 +179,13 @@ def _previews(ds: xr.Dataset, names: Iterable[Hashable], notes: list[str]) -> di
 
 
 def _html(ds: xr.Dataset) -> str:
-    """Xarray's repr without its style sheet, which is the same for all and belongs to the page."""
+    """Xarray's repr without style: the sheet is the same for all, and a page's security policy refuses inline ones."""
     with xr.set_options(display_max_rows=60, display_expand_attrs=False):  # type: ignore[no-untyped-call]
         text = str(ds._repr_html_())
     head, opened, rest = text.partition("<style>")
     if not opened:
         return text
-    return head + rest.partition("</style>")[2]
+    return _STYLE.sub(r"\1", head + rest.partition("</style>")[2])
 
 
 def _title(attributes: Mapping[str, Any], path: str) -> str:

@@ -38,7 +38,10 @@ class Grid:
     @property
     def name(self) -> str:
         """Of the projection."""
-        return "" if self.crs is None else str(self.crs.name)
+        if self.crs is None:
+            return ""
+        operation = self.crs.coordinate_operation
+        return str(operation.method_name if self.crs.name == "undefined" and operation else self.crs.name)
 
     def at(self, index: Mapping[Hashable, Any]) -> tuple[Numbers, Numbers]:
         """(lon, lat) of the cells that an index of `reads.coarse` takes, both over all of `dims`."""
