@@ -16,7 +16,7 @@ import xarray as xr
 import zarr
 from icechunk.xarray import to_icechunk
 
-from amasia.models.views import Applied, ViewKind
+from amasia.models.views import ViewKind
 from amasia.stores import views
 from show.lines import Line
 
@@ -248,7 +248,9 @@ def commit(session: icechunk.Session, message: str, metadata: dict[str, Any]) ->
     return session.commit(message, metadata, rebase_with=icechunk.ConflictDetector())
 
 
-def follow(seed: int, commits: int, kinds: Mapping[ViewKind, Mapping[str, Function]], tried: dict[ViewKind, Tried]) -> None:
+def follow(
+    seed: int, commits: int, kinds: Mapping[ViewKind, Mapping[str, Function]], tried: dict[ViewKind, Tried]
+) -> None:
     """One history; every view of the kinds after each of its commits."""
     source = Source(seed)
     every = [(kind, name, function) for kind, of in kinds.items() for name, function in of.items()]
@@ -287,7 +289,9 @@ def compare(kind: ViewKind, name: str, function: Function, now: xr.Dataset, targ
     expected: Any = views.plans.Declaration(definition(kind, _dict(function)))(now)
     found = opened(target)
     if set(map(str, expected.variables)) != set(map(str, found.variables)):
-        raise AssertionError(f"variables {sorted(map(str, found.variables))} and not {sorted(map(str, expected.variables))}")
+        raise AssertionError(
+            f"variables {sorted(map(str, found.variables))} and not {sorted(map(str, expected.variables))}"
+        )
     for variable in expected.variables:
         one, other = found[variable].variable, expected[variable].variable
         assert one.dims == other.dims, f"{variable}: dimensions {one.dims} and not {other.dims}"

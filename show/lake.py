@@ -6,13 +6,15 @@ Exit status 1 if one falls short.
 import sys
 from pathlib import Path
 
-from show import runs
+from show import runs, trespass
 from show.runs import Wanted
 
 
 def proofs(dose: float, seed: int, base: Path) -> Wanted:
     """What there is to show: the lines of each, and how they are had."""
-    return {}
+    return {
+        "trespass": ((3,), lambda: trespass.lines(base / "trespass")),
+    }
 
 
 if __name__ == "__main__":

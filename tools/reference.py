@@ -41,6 +41,11 @@ WHO = {
     "signed-in": "signed in, about their own",
     "operator": "operators",
     "machine": "the machine itself",
+    "seen": "each sees what they may, without an account what is public",
+    "read public": "level `read` on it, or public",
+    "read level": "level `read` on it",
+    "write level": "level `write` on it",
+    "admin level": "level `admin` on it",
 }
 BESIDES = {
     "POST /v1/machines/join": "the body has the machine's join token",
@@ -59,7 +64,7 @@ BESIDES = {
     "DELETE /v1/workspaces/{workspace}/clusters/{name}": "and is its owner, or may `manage`",
     "GET /v1/workspaces/{workspace}/clusters/{name}/log": "and is its owner, or may `manage`",
     "GET /v1/workspaces/{workspace}/clusters/{name}/security": "and is its owner; others where it is shared",
-    "POST /v1/workspaces/{workspace}/repositories/{name}/credentials": "`write` too for mode *write*",
+    "POST /v1/workspaces/{workspace}/repositories/{name}/credentials": "level `write` for mode *write*",
     "PUT /v1/workspaces/{workspace}/repositories/{name}/commits/{commit_id}": "and began that commit",
 }
 """What a route asks besides its decision."""

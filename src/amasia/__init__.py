@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from amasia.client import clusters as clusters
     from amasia.client import costs as costs
     from amasia.client import events as events
+    from amasia.client import grants as grants
+    from amasia.client import groups as groups
     from amasia.client import locations as locations
     from amasia.client import refreshes as refreshes
     from amasia.client import repositories as repositories
+    from amasia.client import service_accounts as service_accounts
+    from amasia.client import users as users
     from amasia.client import views as views
     from amasia.client import workspaces as workspaces
     from amasia.client.arrays import open_repo as open_repo
@@ -35,6 +39,10 @@ _WHERE = {
     "errors": "amasia.errors",
     "events": "amasia.client.events",
     "locations": "amasia.client.locations",
+    "users": "amasia.client.users",
+    "service_accounts": "amasia.client.service_accounts",
+    "groups": "amasia.client.groups",
+    "grants": "amasia.client.grants",
     "open_repo": "amasia.client.arrays:open_repo",
     "refreshes": "amasia.client.refreshes",
     "repositories": "amasia.client.repositories",

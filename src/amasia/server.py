@@ -27,7 +27,7 @@ from amasia.models.repositories import Lease, Mode
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.providers.local import LocalProvider
-from amasia.reconcilers import clusters, machines, repositories, views
+from amasia.reconcilers import buckets, clusters, machines, repositories, views
 from amasia.reconcilers.loops import Loop
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
@@ -114,14 +114,15 @@ def run(settings: ServerSettings) -> None:
 
 
 def reconcilers(db: Database, settings: ServerSettings, providers: machines.Providers) -> list[Loop]:
-    """Each loop and its pace in seconds: quick where a person waits, slow where only a crash needs it."""
+    """Each loop and its pace in seconds; at once when something was written where a person waits for it."""
     return [
-        Loop("clusters", 0.2, lambda: clusters.reconcile(db, settings)),
-        Loop("machines", 0.1, lambda: machines.reconcile(db, settings, providers)),
-        Loop("views", 0.5, lambda: views.reconcile(db, settings)),
+        Loop("clusters", 0.5, lambda: clusters.reconcile(db, settings), db.changes),
+        Loop("machines", 0.5, lambda: machines.reconcile(db, settings, providers), db.changes),
+        Loop("views", 0.5, lambda: views.reconcile(db, settings), db.changes),
         Loop("watch", 1.0, lambda: machines.watch(db, settings, providers)),
         Loop("sweep", 10.0, lambda: machines.sweep(db, providers)),
-        Loop("repositories", 0.2, lambda: repositories.create(db)),
+        Loop("repositories", 0.5, lambda: repositories.create(db), db.changes),
+        Loop("buckets", 0.5, lambda: buckets.check(db), db.changes),
         Loop("history", 0.5, lambda: repositories.index(db)),
     ]
 

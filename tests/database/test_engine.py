@@ -22,6 +22,16 @@ def test_what_is_sealed_cannot_be_read_and_comes_back(db):
     assert db.unseal(sealed) == "secret key"
 
 
+def test_who_waits_for_a_change_is_woken_by_writes_that_changed_something(db, world):
+    seen = db.changes.wait(-1, 0)
+    with db.write() as tx:
+        tx.exec_driver_sql("UPDATE memberships SET role = 'admin' WHERE role = 'nobody'")
+    assert db.changes.wait(seen, 0) == seen
+    with db.write() as tx:
+        tx.execute(metadata.tables["memberships"].update().values(role="viewer"))
+    assert db.changes.wait(seen, 0) != seen
+
+
 def test_a_transaction_that_fails_leaves_nothing(db, world):
     def half() -> None:
         with db.write() as tx:

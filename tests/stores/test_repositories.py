@@ -128,8 +128,8 @@ print("asked", len([s for s in leases._shelves.values() if s.lease]))
 def test_a_pickled_session_gets_new_credentials_in_another_process(on_s3, tmp_path: Path, importable: None) -> None:
     fill(on_s3)
     put_one(on_s3, 0, 7)
-    # Good for no longer than the early margin: whoever unpickles it must ask anew.
-    short = type(on_s3)(on_s3.bucket, on_s3.keys, on_s3.repository_id, "read", seconds_left=200)
+    # Over before another process has started: whoever unpickles it must ask anew.
+    short = type(on_s3)(on_s3.bucket, on_s3.keys, on_s3.repository_id, "read", seconds_left=1)
     session = repositories.open(short).readonly_session("main")
     file = tmp_path / "session"
     file.write_bytes(pickle.dumps(session))

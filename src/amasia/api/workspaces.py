@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 
-from amasia.api.access import Db, Grant, may, operator, person
+from amasia.api.access import Db, Grant, Settings, may, operator, person
 from amasia.models.base import Cursor, Name, Page
 from amasia.models.budgets import Budget, BudgetRequest, Charge, Costs
 from amasia.models.events import Event
@@ -101,6 +101,11 @@ def find_buckets(db: Db, workspace: str) -> Page[Bucket]:
 
 @router.post("/{workspace}/buckets", status_code=201)
 def create_bucket(
-    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "bucket.create")], body: BucketRequest
+    db: Db,
+    settings: Settings,
+    workspace: str,
+    grant: Annotated[Grant, may(Permission.manage, "bucket.create")],
+    body: BucketRequest,
 ) -> Bucket:
-    return repositories.create_bucket(db, grant.who, workspace, body)
+    private = settings.private_endpoints
+    return repositories.create_bucket(db, grant.who, workspace, body, private_endpoints=private)

@@ -18,7 +18,8 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
     if as_json:
         show_json(found)
         return
-    show_table(["bucket", "kind", "where", "endpoint"], [(one.name, one.kind, one.uri, one.endpoint) for one in found])
+    rows = [(one.name, one.kind, one.uri, one.endpoint, one.status, one.reason) for one in found]
+    show_table(["bucket", "kind", "where", "endpoint", "status", ""], rows)
 
 
 @app.command(
@@ -37,7 +38,10 @@ def add(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Register a bucket. Its secret key is read from the terminal or from stdin, and kept encrypted."""
+    """Register a bucket, and wait until it was tried.
+
+    Its secret key is read from the terminal or from stdin, and kept encrypted.
+    """
     secret_key = secret(f"Secret key of {access_key}: ") if access_key else ""
     made = buckets.create(
         name,
@@ -49,6 +53,7 @@ def add(
         secret_key=secret_key,
         role=role,
     )
+    made = buckets.tried(made.name, workspace)
     if as_json:
         show_json(made)
         return

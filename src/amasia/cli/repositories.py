@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import amasia
+from amasia.cli import credentials
 from amasia.cli.options import Json, RepositoryName, Workspace, Yes, confirm, examples, noun
 from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table
 from amasia.client import repositories, workspaces
@@ -15,6 +16,7 @@ from amasia.models.money import show as show_money
 from amasia.models.repositories import Commit
 
 app = noun("Repositories: versioned arrays.")
+app.command("credentials", epilog=credentials.EPILOG)(credentials.show)
 
 
 @app.command("list", epilog=examples("amasia repo list", "amasia repo list --workspace demo --json"))

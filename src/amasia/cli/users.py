@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from amasia.cli.options import Json, examples, noun, secret
+from amasia.cli.options import Json, Yes, confirm, examples, noun, secret
 from amasia.cli.output import ago, say, show_json, show_table
 from amasia.client import users
 
@@ -34,3 +34,28 @@ def create(
         show_json(made)
         return
     say(f"{made.name} has an account. Let them in: amasia workspace add {made.name} member")
+
+
+@app.command(epilog=examples("amasia user password", "amasia user password bo", "amasia user password bo < new.txt"))
+def password(name: Annotated[str, typer.Argument(help="Another one's, by an operator; else your own.")] = "") -> None:
+    """Change a password. Ends the other tokens and sessions of its owner; machines keep theirs.
+
+    Your own asks for the old one first; on stdin it is the first line, and the new one the second.
+    """
+    if name:
+        users.reset_password(name, secret(f"A new password for {name}: "))
+        say(f"{name} has a new password, and has to sign in again.")
+        return
+    users.change_password(secret("Your old password: "), secret("Your new password: "))
+    say("Your password is changed. Your other tokens and sessions are ended.")
+
+
+@app.command(epilog=examples("amasia user remove bo", "amasia user remove bo --yes"))
+def remove(name: Annotated[str, typer.Argument(help="Of a user.")], yes: Yes = False, as_json: Json = False) -> None:
+    """End an account: sessions, tokens, memberships and grants at once; its clusters stop."""
+    confirm(f"Remove {name}? Sessions, tokens, memberships and grants end, clusters stop.", yes)
+    users.remove(name)
+    if as_json:
+        show_json({"removed": name})
+        return
+    say(f"{name} is removed. Commits and the audit trail keep the name.")

@@ -12,7 +12,7 @@ import zarr
 from pydantic import ValidationError
 
 from amasia import errors
-from amasia.client import origins, pages, repositories
+from amasia.client import credentials, origins, pages, repositories
 from amasia.client.transport import connect
 from amasia.models import repositories as models
 from amasia.models.base import Page, split_repository
@@ -257,6 +257,10 @@ class Repository:
             Names the file; files before it are committed, it and those after it are not.
         """
         return [self._take(Path(path), group, append_dim, chunks) for path in paths]
+
+    def credentials(self, *, hours: float | None = None) -> credentials.Credentials:
+        """Short-lived credentials for tools that know only S3; see `client.credentials.lend`."""
+        return credentials.lend(self.name, self.mode, hours=hours)
 
     def log(self, ref: str = "main", limit: int = 50) -> list[Commit]:
         """Commits, the newest first, with where each comes from.

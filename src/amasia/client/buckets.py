@@ -1,9 +1,15 @@
 """Buckets: where repositories are kept."""
 
+import time
+
+from amasia import errors
 from amasia.client.inputs import request
 from amasia.client.transport import Connection, connect
 from amasia.client.workspaces import path
-from amasia.models.repositories import Bucket, BucketKind, BucketRequest
+from amasia.models.repositories import Bucket, BucketKind, BucketRequest, BucketStatus
+
+TRIED = 30
+"""Seconds to wait for a new bucket to be tried."""
 
 
 def find(workspace: str | None = None, *, connection: Connection | None = None) -> list[Bucket]:
@@ -23,7 +29,7 @@ def create(
     role: str = "",
     connection: Connection | None = None,
 ) -> Bucket:
-    """Register a bucket; for admins of the workspace.
+    """Register a bucket; for admins of the workspace. The control plane then tries it: see `tried`.
 
     Parameters
     ----------
@@ -55,3 +61,32 @@ def create(
         role=role,
     )
     return (connection or connect()).post(f"{path(workspace)}/buckets", body, Bucket)
+
+
+def tried(name: str, workspace: str | None = None, *, connection: Connection | None = None) -> Bucket:
+    """A bucket, when the control plane has tried whether several writers and lent credentials are safe there.
+
+    Raises
+    ------
+    Unavailable
+        It cannot be used; says why.
+    TimedOut
+        Its store does not answer; it is tried again and again.
+    """
+    end = time.monotonic() + TRIED
+    while True:
+        found = next((bucket for bucket in find(workspace, connection=connection) if bucket.name == name), None)
+        if found is None:
+            raise errors.NotFound(f"There is no bucket {name!r}.", cure="`amasia bucket list` shows them.")
+        if found.status is BucketStatus.ready:
+            return found
+        if found.status is BucketStatus.failed:
+            raise errors.Unavailable(
+                f"The bucket {name!r} cannot be used: {found.reason}", cure="Mend it and register it under a new name."
+            )
+        if time.monotonic() >= end:
+            raise errors.TimedOut(
+                f"The store of bucket {name!r} did not answer within {TRIED} s.",
+                cure="It is tried again; `amasia bucket list` tells.",
+            )
+        time.sleep(0.3)

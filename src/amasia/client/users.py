@@ -2,7 +2,7 @@
 
 from amasia.client.inputs import request
 from amasia.client.transport import Connection, connect
-from amasia.models.users import User, UserRequest
+from amasia.models.users import PasswordRequest, PasswordReset, User, UserRequest
 
 
 def find(*, connection: Connection | None = None) -> list[User]:
@@ -27,3 +27,30 @@ def create(name: str, password: str, *, operator: bool = False, connection: Conn
     """
     body = request(UserRequest, name=name, password=password, operator=operator)
     return (connection or connect()).post("/v1/users", body, User)
+
+
+def change_password(old: str, new: str, *, connection: Connection | None = None) -> None:
+    """Change your own. Ends your other tokens and sessions; machines that run keep theirs.
+
+    Raises
+    ------
+    PermissionDenied
+        The old one is wrong.
+    """
+    (connection or connect()).send("PUT", "/v1/me/password", request(PasswordRequest, old=old, new=new))
+
+
+def reset_password(name: str, new: str, *, connection: Connection | None = None) -> None:
+    """Set another one's; for operators. Ends their tokens and sessions."""
+    (connection or connect()).send("PUT", f"/v1/users/{name}/password", request(PasswordReset, new=new))
+
+
+def remove(name: str, *, connection: Connection | None = None) -> None:
+    """End an account: sessions, tokens, memberships and grants at once; its clusters stop. Its commits keep its name.
+
+    Raises
+    ------
+    Conflict
+        It is your own, or the only owner of a workspace.
+    """
+    (connection or connect()).delete(f"/v1/users/{name}")

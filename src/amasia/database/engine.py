@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,27 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from amasia.errors import Unavailable
 
+_WRITTEN = "amasia_written"
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Changes:
+    """Counts what was written, so that who waits for a change need not ask for it again and again."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._condition = threading.Condition()
+
+    def note(self) -> None:
+        with self._condition:
+            self._count += 1
+            self._condition.notify_all()
+
+    def wait(self, seen: int, seconds: float) -> int:
+        """Until the count is another than the one that was seen, or the time is over; the count."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._count != seen, seconds)
+            return self._count
 
 
 class Database:
@@ -27,6 +48,9 @@ class Database:
 
     def __init__(self, url: str, key: bytes) -> None:
         self.engine = _engine(url)
+        event.listen(self.engine, "after_cursor_execute", _mark_written)
+        self.changes = Changes()
+        """Of this process: other control planes on the same database make theirs unseen."""
         self._key = key
         self._fernet = Fernet(key)
 
@@ -43,6 +67,9 @@ class Database:
     def write(self) -> Iterator[Connection]:
         with self.engine.connect().execution_options(amasia_write=True) as connection, connection.begin():
             yield connection
+            written = connection.info.pop(_WRITTEN, False)
+        if written:
+            self.changes.note()
 
     def seal(self, secret: str) -> str:
         return self._fernet.encrypt(secret.encode()).decode()
@@ -64,6 +91,12 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _mark_written(connection: Connection, cursor: Any, _: str, __: Any, context: Any, ___: bool) -> None:
+    """A write transaction that found nothing to change is no change."""
+    if (context.isinsert or context.isupdate or context.isdelete) and cursor.rowcount != 0:
+        connection.info[_WRITTEN] = True
 
 
 def _engine(url: str) -> Engine:

@@ -6,7 +6,7 @@ from amasia.database.rows import add, change, every, mapping, one, plain
 from amasia.database.tables import buckets, locations
 from amasia.models.base import now
 from amasia.models.locations import Location
-from amasia.models.repositories import Bucket
+from amasia.models.repositories import Bucket, BucketStatus
 
 
 def put_location(tx: Connection, location: Location) -> None:
@@ -55,3 +55,14 @@ def embedded_buckets(tx: Connection) -> list[Bucket]:
 def bucket_row(tx: Connection, workspace: str, name: str) -> RowMapping | None:
     """With the sealed keys."""
     return mapping(tx, select(buckets).where(buckets.c.workspace == workspace, buckets.c.name == name))
+
+
+def untried_buckets(tx: Connection) -> list[tuple[Bucket, str]]:
+    """With the sealed keys."""
+    rows = tx.execute(select(buckets).where(buckets.c.status == "requested")).mappings()
+    return [(Bucket.model_validate(dict(row)), row["keys"]) for row in rows]
+
+
+def set_bucket_status(tx: Connection, bucket: Bucket, status: BucketStatus, reason: str) -> int:
+    where = (buckets.c.workspace == bucket.workspace, buckets.c.name == bucket.name, buckets.c.status == "requested")
+    return change(tx, buckets, *where, status=status, reason=reason)

@@ -17,6 +17,13 @@ class BucketKind(StrEnum):
     """A directory that client and machines share. One writer at a time, by a lock."""
 
 
+class BucketStatus(StrEnum):
+    requested = "requested"
+    """Not tried yet."""
+    ready = "ready"
+    failed = "failed"
+
+
 class Bucket(Model):
     workspace: Name
     name: Name
@@ -25,6 +32,11 @@ class Bucket(Model):
     """``s3://bucket/prefix`` or a directory's path."""
     endpoint: str = ""
     region: str = "us-east-1"
+    status: BucketStatus = BucketStatus.ready
+    reason: str = ""
+    """Why it cannot be used."""
+    private_endpoint: bool = False
+    """Whether its endpoint may be at a private address: an operator registered it, or the settings let everybody."""
 
 
 class BucketRequest(Model):

@@ -6,17 +6,30 @@ from collections.abc import Callable
 
 import structlog
 
+from amasia.database.engine import Changes
+
 log = structlog.get_logger()
+
+GAP = 0.05
+"""Seconds between two rounds at least, however much is written."""
+LONGEST = 30.0
+"""Seconds between two tries of a round that fails again and again."""
 
 
 class Loop:
-    """Calls ``round_`` every ``seconds`` until `stop`; an error is logged and the next round comes all the same."""
+    """Calls ``round_`` until `stop`: every ``seconds``, and sooner when something was written.
 
-    def __init__(self, name: str, seconds: float, round_: Callable[[], None]) -> None:
+    An error is logged when it is a new one, and the next rounds come all the same, less and less often.
+    """
+
+    def __init__(self, name: str, seconds: float, round_: Callable[[], None], changes: Changes | None = None) -> None:
         self.name = name
         self.seconds = seconds
         self.last = time.monotonic()
         self._round = round_
+        self._changes = changes or Changes()
+        self._failures = 0
+        self._told = ""
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"reconcile {name}", daemon=True)
 
@@ -25,6 +38,7 @@ class Loop:
 
     def stop(self) -> None:
         self._end.set()
+        self._changes.note()
         self._thread.join(timeout=30)
 
     def age(self) -> float:
@@ -32,9 +46,32 @@ class Loop:
         return time.monotonic() - self.last
 
     def _run(self) -> None:
-        while not self._end.wait(self.seconds):
+        seen = 0
+        while not self._end.wait(GAP):
+            seen = self._rest(seen)
+            if self._end.is_set():
+                return
             try:
                 self._round()
-            except Exception:
-                log.exception("reconciler failed", loop=self.name)
+                self._recover()
+            except Exception as error:
+                self._failures = min(self._failures + 1, 10)
+                self._tell(error)
             self.last = time.monotonic()
+
+    def _rest(self, seen: int) -> int:
+        if not self._failures:
+            return self._changes.wait(seen, self.seconds)
+        self._end.wait(min(self.seconds * 2**self._failures, LONGEST))
+        return seen
+
+    def _recover(self) -> None:
+        if self._failures:
+            log.info("reconciler works again", loop=self.name)
+        self._failures = 0
+
+    def _tell(self, error: Exception) -> None:
+        told = f"{type(error).__name__}: {error}"
+        if told != self._told or self._failures == 1:
+            log.exception("reconciler failed", loop=self.name)
+        self._told = told

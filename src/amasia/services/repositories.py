@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
+from pydantic import Field
 from sqlalchemy import Connection
 
 from amasia import errors
@@ -13,12 +14,14 @@ from amasia.database import budgets, clusters, events, grants, locations, users,
 from amasia.database import repositories as rows
 from amasia.database.engine import Database
 from amasia.models.base import Model, new_id, now
+from amasia.models.endpoints import check_literal
 from amasia.models.grants import ROLES, Level
 from amasia.models.permissions import Role
 from amasia.models.repositories import (
     Bucket,
     BucketKind,
     BucketRequest,
+    BucketStatus,
     Commit,
     CommitDone,
     CommitRequest,
@@ -37,6 +40,14 @@ ABANDONED_AFTER = timedelta(hours=2)
 """A begun commit that is in no history after this: longer than any credential, so it cannot land any more."""
 
 
+class Keys(Model):
+    """The broker's own long-lived keys to a bucket."""
+
+    access_key: str = Field(default="", repr=False)
+    secret_key: str = Field(default="", repr=False)
+    role: str = ""
+
+
 class Place(Model):
     """Where a repository is, and the long-lived keys of its bucket: for whoever lends credentials, never for users."""
 
@@ -50,7 +61,12 @@ class Place(Model):
         return f"Place({self.repository.full_name!r} in {self.bucket.uri!r})"
 
 
-def create_bucket(db: Database, who: Principal, workspace: str, request: BucketRequest) -> Bucket:
+def create_bucket(
+    db: Database, who: Principal, workspace: str, request: BucketRequest, *, private_endpoints: bool = False
+) -> Bucket:
+    """Register it, to be tried by `amasia.reconcilers.buckets` before anything is kept there."""
+    private = who.operator or private_endpoints
+    check_literal(request.endpoint, private=private)
     if request.kind is BucketKind.embedded:
         raise errors.InvalidRequest(
             "Every workspace has the embedded bucket already.", cure="Register a bucket of kind s3 or directory."
@@ -60,7 +76,8 @@ def create_bucket(db: Database, who: Principal, workspace: str, request: BucketR
         require_operator(db, who, "bucket.create of a directory")
         if not PurePath(request.uri.removeprefix("file://")).is_absolute():
             raise errors.InvalidRequest(f"{request.uri!r} is no absolute path.", cure="Write it as /data/amasia.")
-    bucket = Bucket(workspace=workspace, **request.model_dump(exclude={"access_key", "secret_key", "role"}))
+    described = request.model_dump(exclude={"access_key", "secret_key", "role"})
+    bucket = Bucket(workspace=workspace, **described, private_endpoint=private, status=BucketStatus.requested)
     with db.write() as tx:
         if locations.find_bucket(tx, workspace, bucket.name):
             raise errors.Conflict(f"There is a bucket {bucket.name!r} already.", cure="Choose another name.")
@@ -73,6 +90,22 @@ def create_bucket(db: Database, who: Principal, workspace: str, request: BucketR
 def find_buckets(db: Database, workspace: str) -> list[Bucket]:
     with db.read() as tx:
         return locations.list_buckets(tx, workspace)
+
+
+def untried(db: Database) -> list[tuple[Bucket, Keys]]:
+    """Buckets that were registered and not tried, with the broker's keys."""
+    with db.read() as tx:
+        found = locations.untried_buckets(tx)
+        return [(bucket, Keys(**json.loads(db.unseal(sealed)))) for bucket, sealed in found]
+
+
+def tried(db: Database, bucket: Bucket, reason: str = "") -> None:
+    """It can be used; or, with a reason, it cannot."""
+    status = BucketStatus.failed if reason else BucketStatus.ready
+    with db.write() as tx:
+        if locations.set_bucket_status(tx, bucket, status, reason):
+            events.append(tx, actor="amasia", verb="bucket.tried", target=bucket.name, workspace=bucket.workspace,
+                          reason=reason)  # fmt: skip
 
 
 def refresh_embedded(db: Database, *, uri: str, endpoint: str, access_key: str, secret_key: str, role: str) -> None:
@@ -91,7 +124,7 @@ def create(db: Database, who: Principal, workspace: str, request: RepositoryRequ
                 f"There is a repository {workspace}/{request.name} already.",
                 cure="Choose another name, or write to that one.",
             )
-        bucket = _bucket(tx, workspace, request.bucket)
+        bucket = _usable(_bucket(tx, workspace, request.bucket))
         repository = Repository(
             id=new_id("re"),
             workspace=workspace,
@@ -309,6 +342,15 @@ def _keep(tx: Connection, who: Principal, repository: Repository) -> None:
     assert maker is not None
     kind = "account" if maker.issuer == SERVICE else "user"
     grants.put(tx, repository.id, f"{kind}:{who.user}", Level.admin, who.user)
+
+
+def _usable(bucket: Bucket) -> Bucket:
+    """Also one that is being tried: what was wished for waits for that."""
+    if bucket.status is not BucketStatus.failed:
+        return bucket
+    raise errors.Conflict(
+        f"The bucket {bucket.name!r} cannot be used: {bucket.reason}", cure="Mend it and register it under a new name."
+    )
 
 
 def _known(tx: Connection, workspace: str, name: str) -> Repository:

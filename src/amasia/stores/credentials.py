@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any
 
 import boto3
@@ -12,12 +12,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from amasia import errors
+from amasia.models.base import now
 from amasia.models.repositories import Bucket, BucketKind, Lease, Mode
+from amasia.stores import endpoints
 
 LONGEST = 3600
 """Seconds that a lease may last."""
 SHORTEST = 900
-"""Seconds; no security token service gives less."""
+"""Seconds; no security token service gives less. A lease may still tell of an earlier end, to be renewed by then."""
 ROLE = "arn:aws:iam::000000000000:role/amasia-lease"
 """The role of the embedded store; most other S3 servers ignore the name."""
 
@@ -62,7 +64,7 @@ def lend(
     principal
         Who borrows: the session's name in the store's own log.
     seconds
-        Between 900 and 3600.
+        At most 3600. The store lends for 900 at least; the lease says the earlier end all the same.
 
     Raises
     ------
@@ -110,13 +112,14 @@ def _lease(
     if bucket.kind is BucketKind.directory:
         return place
     policy = _policy(place.bucket, place.prefix, actions, listing=listing)
-    given = _assume(bucket, keys, policy, principal, max(SHORTEST, min(seconds, LONGEST)))
+    given = assume(bucket, keys, policy, principal, max(SHORTEST, min(seconds, LONGEST)))
     return place.model_copy(
         update={
             "access_key": given["AccessKeyId"],
             "secret_key": given["SecretAccessKey"],
             "session_token": given["SessionToken"],
-            "expires_at": given["Expiration"].astimezone(UTC),  # Icechunk takes no other zone
+            # Icechunk takes no other zone than UTC.
+            "expires_at": min(given["Expiration"].astimezone(UTC), now() + timedelta(seconds=seconds)),
         }
     )
 
@@ -145,7 +148,16 @@ def _policy(bucket: str, prefix: str, actions: Sequence[str], *, listing: bool) 
     return {"Version": "2012-10-17", "Statement": [objects, names] if listing else [objects]}
 
 
-def _assume(bucket: Bucket, keys: Keys, policy: dict[str, Any], principal: str, seconds: int) -> dict[str, Any]:
+def assume(bucket: Bucket, keys: Keys, policy: dict[str, Any], principal: str, seconds: int) -> dict[str, Any]:
+    """Ask a store's token service for what a policy allows, and no more than its role may.
+
+    Raises
+    ------
+    StoreDown, PermissionDenied
+    InvalidRequest
+        Its endpoint is where no operator lets it be.
+    """
+    endpoints.check(bucket)
     sts = boto3.client(
         "sts",
         endpoint_url=bucket.endpoint or None,

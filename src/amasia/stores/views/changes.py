@@ -34,9 +34,7 @@ class Change:
     """Read to find out."""
 
 
-def between(
-    repository: icechunk.Repository, old: Snapshot, new: Snapshot, wanted: Collection[str] | None
-) -> Change:
+def between(repository: icechunk.Repository, old: Snapshot, new: Snapshot, wanted: Collection[str] | None) -> Change:
     """Compare two snapshots, of which one is the other's ancestor.
 
     Icechunk tells the chunks that were written. What is in them is compared by value: a step that is appended is
@@ -110,9 +108,7 @@ def _metadata(name: str, one: zarr.Array, other: zarr.Array, along: str) -> tupl
     return "", bool(differing)
 
 
-def _compare(
-    one: zarr.Array, other: zarr.Array, place: tuple[int, ...], axis: int | None
-) -> tuple[int, list[Range]]:
+def _compare(one: zarr.Array, other: zarr.Array, place: tuple[int, ...], axis: int | None) -> tuple[int, list[Range]]:
     """Bytes read, and the rows that differ in one chunk; rows that only one of both has are not looked at."""
     lengths = other.shards or other.chunks
     shape = list(other.shape)

@@ -40,7 +40,9 @@ _DATE_PARTS = frozenset({
     "days_in_month", "is_leap_year",
 })  # fmt: skip
 _PASSING = frozenset({"dim", "skipna", "ddof", "keep_attrs", "min_count"})
-_DECLARE = "Declare what it depends on with halo=(before, after) or depends=…, or compute it from the view when you read."
+_DECLARE = (
+    "Declare what it depends on with halo=(before, after) or depends=…, or compute it from the view when you read."
+)
 _CURES = {
     "median": "Use amasia.stores.views.quantile_sketch, which can be kept current.",
     "quantile": "Use amasia.stores.views.quantile_sketch, which can be kept current.",
@@ -145,7 +147,9 @@ def _row_by_row(
 ) -> Node:
     if name == "where" and given.get("drop"):
         raise refused("where(…, drop=True) looks at values to choose rows.", "Leave drop=True away.")
-    changed = {*_flat(given)} if name in {"drop_vars", "rename", "assign_coords", "expand_dims", "to_dataset"} else set()
+    changed = (
+        {*_flat(given)} if name in {"drop_vars", "rename", "assign_coords", "expand_dims", "to_dataset"} else set()
+    )
     if name == "assign" and along in _flat(given):
         changed = {along}
     if along in changed and not (name == "rename" and node.form is Form.array):
@@ -317,9 +321,7 @@ def reduction(
 ) -> Node:
     """A node whose value is kept as a running state."""
     by_group = (spec.group.name or None) if spec.group else None
-    return Node(
-        function, args, kwargs, Form.free, None, reduction=spec, reduced=True, by_group=by_group, words=words
-    )
+    return Node(function, args, kwargs, Form.free, None, reduction=spec, reduced=True, by_group=by_group, words=words)
 
 
 def _shift(node: Node, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any], along: str) -> Node:
@@ -335,7 +337,9 @@ def _bound(node: Node, name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
     try:
         return dict(inspect.signature(getattr(owner, name)).bind(None, *args, **kwargs).arguments)
     except (AttributeError, TypeError) as error:
-        raise refused(f"{node.form}.{name} does not take that: {error}.", "Look it up in Xarray's reference.") from error
+        raise refused(
+            f"{node.form}.{name} does not take that: {error}.", "Look it up in Xarray's reference."
+        ) from error
 
 
 def _dims(node: Node, name: str, given: dict[str, Any]) -> tuple[str, ...] | None:

@@ -125,9 +125,7 @@ class _NothingYet(Exception):
     pass
 
 
-def _pending(
-    source: icechunk.Repository, branch: str, until: str | None, held: str
-) -> list[tuple[str, bool]]:
+def _pending(source: icechunk.Repository, branch: str, until: str | None, held: str) -> list[tuple[str, bool]]:
     """Source snapshots that are to be applied, oldest first, and whether they continue what the target holds."""
     start = {"snapshot_id": until} if until else {"branch": branch}
     found: list[str] = []
@@ -280,9 +278,7 @@ def _part(source: icechunk.Repository, work: _Work, change: Change) -> None:
     _write_states(work, side, None if moved else labels, {})
 
 
-def _binned(
-    work: _Work, old: Grid, change: Change, origin: Any, rows: int
-) -> tuple[Grid, list[Range]]:
+def _binned(work: _Work, old: Grid, change: Change, origin: Any, rows: int) -> tuple[Grid, list[Range]]:
     """Bins after a change. Where rows are new, gone, or elsewhere in time, all bins from there on are made anew."""
     if change.moved_from is None:
         return Grid(rows, old.edges), list(change.rows)
@@ -301,9 +297,7 @@ def _write_rows(work: _Work, side: Side, ranges: list[Range], dtypes: dict[str, 
         work.target.put(made.isel({found.along: slice(0, 0)}), found.along, 0, 0, dtypes)
         return
     longest = max(pieces.TARGET // side.snapshot.row_nbytes(found.wanted), 1) * size // grid.rows
-    for (start, stop), made, nbytes in pieces.each(
-        partial(_piece, found, side), pieces.split(ranges, max(longest, 1))
-    ):
+    for (start, stop), made, nbytes in pieces.each(partial(_piece, found, side), pieces.split(ranges, max(longest, 1))):
         work.nbytes_read += nbytes
         work.target.put(made, found.along, start, size, dtypes)
         work.computed.append(f"{_names(made, found.along)} {found.along}[{start}:{stop}]")
@@ -315,7 +309,8 @@ def _piece(found: Plan, side: Side, rows: Range) -> tuple[Range, xr.Dataset, int
     made = found.compute(ds, side.origin)
     if found.along not in made.dims:
         raise errors.ViewRefused(
-            f"The function gives nothing with {found.along!r}.", cure="A view has the rows of its source, or bins of them."
+            f"The function gives nothing with {found.along!r}.",
+            cure="A view has the rows of its source, or bins of them.",
         )
     if isinstance(found.axis, Declared) and made.sizes[found.along] != stop - start:
         raise errors.ViewRefused(
@@ -325,9 +320,7 @@ def _piece(found: Plan, side: Side, rows: Range) -> tuple[Range, xr.Dataset, int
     return rows, made.isel({found.along: slice(rows[0] - offset, rows[1] - offset)}).load(), ds.nbytes
 
 
-def _write_states(
-    work: _Work, side: Side, labels: list[set[Any]] | None, dtypes: dict[str, np.dtype[Any]]
-) -> None:
+def _write_states(work: _Work, side: Side, labels: list[set[Any]] | None, dtypes: dict[str, np.dtype[Any]]) -> None:
     found = work.plan
     group = _group_dimension(work)
     local = labels is not None and group is not None and not any(not one for one in labels)
@@ -361,15 +354,15 @@ def _names(ds: xr.Dataset, dim: str | None) -> str:
     return ", ".join(str(name) for name, one in ds.data_vars.items() if dim is None or dim in one.dims)
 
 
-def _told(
-    work: _Work, change: Change, wanted: list[str], held: str, made: str, seconds: float
-) -> list[Applied]:
+def _told(work: _Work, change: Change, wanted: list[str], held: str, made: str, seconds: float) -> list[Applied]:
     """One line for each source commit; what was done is said of the last, with which the others went."""
     skipped = "" if work.computed else "the view reads nothing that changed"
     found = []
     for one in wanted[:-1]:
         found.append(
-            Applied(source_snapshot=one, before=held, target_snapshot=made, skipped=f"computed together with {wanted[-1]}")
+            Applied(
+                source_snapshot=one, before=held, target_snapshot=made, skipped=f"computed together with {wanted[-1]}"
+            )
         )
         held = one
     last = Applied(

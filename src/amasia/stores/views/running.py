@@ -277,4 +277,3 @@ def _flat(name: str, spec: Reduction, variable: xr.DataArray, along: str, places
     if len(places) != len(values):
         values = values[places]
     return values.reshape(-1, *values.shape[len(first) :])
-

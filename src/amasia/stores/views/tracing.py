@@ -178,7 +178,9 @@ def _alike(function: Callable[..., Any], args: Any, kwargs: Any, along: str, nam
     inputs = [one for one in nodes((args, kwargs)) if one.axis is not None]
     form = Form.array
     names: dict[str, bool] | None = None
-    if any(one.form is Form.dataset or (one.form is Form.groupby and one.args[0].form is Form.dataset) for one in inputs):
+    if any(
+        one.form is Form.dataset or (one.form is Form.groupby and one.args[0].form is Form.dataset) for one in inputs
+    ):
         form = Form.dataset
         names = {}
         for one in inputs:
