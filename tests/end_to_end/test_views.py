@@ -83,9 +83,11 @@ def test_kills_of_the_control_plane_and_of_the_driver_apply_each_commit_once(sta
     repo = source("more-days")
     (tmp_path / "neighbour.py").write_text("FACTOR = 3.0\n")
     (tmp_path / "v.py").write_text(MODULE.format(source="more-days", name="tripled"))
-    made = amasia(stage, "view", "create", f"{tmp_path}/v.py:scaled", "--worker-memory", "700 MiB", "--json")
+    made = amasia(
+        stage, "view", "create", f"{tmp_path}/v.py:scaled", "--workers", "1", "--worker-memory", "700 MiB", "--json"
+    )
     assert made.returncode == 0, planes.show_error(made)
-    stage.wait(lambda: _driver(stage), 60).kill()
+    stage.wait(lambda: _driver(stage), 100).kill()
     stage.plane.kill()
     stage.plane.up()
     [refresh] = stage.wait(lambda: current("tripled"), 120)
