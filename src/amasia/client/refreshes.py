@@ -4,7 +4,7 @@ import base64
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from time import sleep
 from typing import Any
@@ -25,7 +25,7 @@ LATER = (errors.Unavailable, errors.TimedOut, errors.MachineLost)
 """Failures that are neither the function's nor the data's: the same may go well later."""
 LONGEST_REASON = 2000
 PATIENCE = (0.5, 1, 2, 4, 8, 15)
-"""Seconds between tries to say how it ended."""
+"""Seconds between tries to reach a control plane."""
 
 
 def here(name: str, workspace: str | None = None, *, refresh_id: str | None = None) -> Refresh:
@@ -50,7 +50,7 @@ def here(name: str, workspace: str | None = None, *, refresh_id: str | None = No
     Conflict
         Somebody is at it.
     """
-    claim = verbs.claim(name, workspace, refresh_id)
+    claim = _patiently(verbs.claim, name, workspace, refresh_id) if refresh_id else verbs.claim(name, workspace)
     with _renewed(claim):
         with _reported(claim):
             done = _refresh(claim)
@@ -91,13 +91,17 @@ def _reported(claim: Claim) -> Iterator[None]:
 
 
 def _tell(claim: Claim, done: RefreshDone) -> Refresh:
-    """Also to a control plane that is just being started again: else a machine would find nothing left to do."""
+    return _patiently(verbs.finish, claim, done)
+
+
+def _patiently[**P, R](ask: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Also of a control plane that is just being started again: else a machine would end for nothing."""
     for wait in PATIENCE:
         try:
-            return verbs.finish(claim, done)
+            return ask(*args, **kwargs)
         except errors.Unavailable:
             sleep(wait)
-    return verbs.finish(claim, done)
+    return ask(*args, **kwargs)
 
 
 def _reached(claim: Claim) -> str:

@@ -31,7 +31,7 @@ from amasia.models.views import (
 )
 from amasia.services import clusters as cluster_verbs
 from amasia.services import views
-from amasia.services.access import digest, new_secret
+from amasia.services.access import deny, digest, new_secret
 from amasia.services.views import known, next_time
 from amasia.settings import ServerSettings
 
@@ -79,14 +79,16 @@ def claim(db: Database, who: Principal, workspace: str, name: str, request: Clai
 
     Whoever else wants it current asks for machines, which run it as the owner.
     """
+    view = views.get(db, who, workspace, name)
+    if who.user != view.owner:
+        deny(db, who, workspace, "view.claim", view.full_name)
+        raise errors.PermissionDenied(
+            f"{view.full_name} is {view.owner}'s, and its function would run with your rights.",
+            cure=f"Have machines refresh it, with {view.owner}'s rights: amasia view refresh {view.full_name}",
+        )
     with db.write() as tx:
         view = known(tx, workspace, name)
         view_rows.lock(tx, view.id)
-        if who.user != view.owner:
-            raise errors.PermissionDenied(
-                f"{view.full_name} is {view.owner}'s, and its function would run with your rights.",
-                cure=f"Have machines refresh it, with {view.owner}'s rights: amasia view refresh {view.full_name}",
-            )
         refresh = _for_machine(tx, who, view, request.refresh) if request.refresh else _begin_here(tx, who, view)
         if refresh is None:  # written down as failed, which an error would undo
             lost = request.refresh
@@ -145,7 +147,7 @@ def wish_due(db: Database) -> None:
     with db.read() as tx:
         waiting = view_rows.waiting(tx, at)
     for watch in waiting:
-        if not _new(watch) and not _late(watch.view, at):
+        if not _late(watch.view, at) and not _due(watch):
             continue
         with db.write() as tx:
             view_rows.lock(tx, watch.view.id)
@@ -165,17 +167,14 @@ def follow(db: Database, settings: ServerSettings, refresh: Refresh) -> None:
     with db.read() as tx:
         view = known(tx, refresh.workspace, refresh.view)
         cluster = clusters.find(tx, refresh.cluster_id) if refresh.cluster_id else None
+        silent = _is_silent(tx, refresh)
     match refresh.status, cluster:
         case RefreshStatus.requested, None:
             _place(db, settings, view, refresh)
-        case RefreshStatus.running, None:
-            _expire(db, view, refresh)
         case _, Cluster(target=ClusterTarget.stopped):
             _lost(db, view, refresh, cluster)
-        case RefreshStatus.running, _:
+        case RefreshStatus.running, _ if silent:
             _expire(db, view, refresh)
-        case _:
-            return
 
 
 def _place(db: Database, settings: ServerSettings, view: View, refresh: Refresh) -> None:
@@ -237,13 +236,18 @@ def _lost(db: Database, view: View, refresh: Refresh, cluster: Cluster) -> None:
 
 def _expire(db: Database, view: View, refresh: Refresh) -> None:
     with db.write() as tx:
-        hold = rows.hold(tx, refresh.id)
-        if hold.claimed_until is None or hold.claimed_until > now():
+        if not _is_silent(tx, refresh):
             return
         if refresh.cluster_id:
             clusters.wish_stop(tx, refresh.cluster_id, "its driver was not heard of for a minute")
             return
         _fail(tx, view, refresh, _silent(refresh), again=True)
+
+
+def _is_silent(tx: Connection, refresh: Refresh) -> bool:
+    """Whether whoever claimed it was not heard of for as long as a claim counts."""
+    hold = rows.hold(tx, refresh.id)
+    return hold.claimed_until is not None and hold.claimed_until <= now()
 
 
 def _fail(tx: Connection, view: View, refresh: Refresh, reason: str, *, again: bool) -> None:
@@ -267,18 +271,18 @@ def _late(view: View, at: datetime) -> bool:
     return view.next_at is not None and view.next_at <= at
 
 
+def _due(watch: view_rows.Watch) -> bool:
+    """By its source; a schedule's view only where it failed, since it does not wait for the next time then."""
+    return _new(watch) and (watch.view.trigger is Trigger.commit or watch.failures > 0)
+
+
 def _wish_due(tx: Connection, watch: view_rows.Watch, at: datetime) -> None:
-    """Times of a schedule that were missed count as one; after a failure it does not wait for the next."""
-    view = watch.view
-    owner = Principal(user=view.owner, operator=False, scope=Scope.everything, token_id="")
-    if view.trigger is Trigger.schedule:
-        late = _late(view, at)
-        if late:
-            view_rows.update(tx, view.id, next_at=next_time(view.schedule, at))
-        if not late and not watch.failures:
-            return
-    if _new(watch):
-        _wish(tx, view, view.trigger, owner)
+    """Times of a schedule that were missed count as one."""
+    view, late = watch.view, _late(watch.view, at)
+    if late:
+        view_rows.update(tx, view.id, next_at=next_time(view.schedule, at))
+    if _due(watch) or (late and _new(watch)):
+        _wish(tx, view, view.trigger, Principal(user=view.owner, operator=False, scope=Scope.everything, token_id=""))
 
 
 def _wish(tx: Connection, view: View, trigger: Trigger, who: Principal) -> Refresh:
@@ -320,10 +324,9 @@ def _begin_here(tx: Connection, who: Principal, view: View) -> Refresh:
     refresh = rows.live(tx, view.id)
     if refresh is None:
         return _wish(tx, view, Trigger.manual, who)
-    hold = rows.hold(tx, refresh.id)
     if refresh.cluster_id is None and refresh.status is RefreshStatus.requested:
         return refresh
-    if refresh.cluster_id is None and hold.claimed_until is not None and hold.claimed_until <= now():
+    if refresh.cluster_id is None and _is_silent(tx, refresh):
         _fail(tx, view, refresh, _silent(refresh), again=True)
         return _wish(tx, view, Trigger.manual, who)
     where = "on machines" if refresh.cluster_id else f"in a process of {refresh.by}"
