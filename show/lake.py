@@ -6,14 +6,16 @@ Exit status 1 if one falls short.
 import sys
 from pathlib import Path
 
-from show import runs, trespass
-from show.runs import Wanted
+from show import commits, runs, throughput, trespass
+from show.runs import Wanted, folder
 
 
 def proofs(dose: float, seed: int, base: Path) -> Wanted:
     """What there is to show: the lines of each, and how they are had."""
     return {
         "trespass": ((3,), lambda: trespass.lines(base / "trespass")),
+        "commits": ((2,), lambda: commits.lines(dose, folder(base / "commits"))),
+        "throughput": ((7,), lambda: throughput.lines(dose, folder(base / "throughput"))),
     }
 
 

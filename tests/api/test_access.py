@@ -48,6 +48,10 @@ BODIES = {
     "POST /v1/workspaces/{workspace}/accounts/{account}/tokens": {"label": "x"},
     "PUT /v1/me/password": {"old": "wrong password", "new": "long enough"},
     "PUT /v1/users/{user}/password": {"new": "long enough"},
+    "POST /v1/workspaces/{workspace}/repositories/{name}/refs": {"kind": "tag", "verb": "create", "name": "v1"},
+    "PUT /v1/workspaces/{workspace}/repositories/{name}/refs": {"kind": "tag", "verb": "create", "name": "v1"},
+    "POST /v1/workspaces/{workspace}/repositories/{name}/turns": {"branch": "main"},
+    "POST /v1/workspaces/{workspace}/repositories/{name}/cleanings": {"older_than": 60},
     "POST /v1/workspaces/{workspace}/clusters": {"environment_hash": "0" * 64},
     "PATCH /v1/workspaces/{workspace}/clusters/{name}": {"n_workers": 1},
     "POST /v1/machines/join": {
@@ -64,7 +68,7 @@ BODIES = {
 NAMES = {
     "workspace": "lab", "user": "bo", "name": "own", "digest": "0" * 64, "token_id": "tk-0", "commit_id": "co-0",
     "machine_id": "ma-0", "group": "no-group", "account": "no-account", "grantee": "everyone",
-    "refresh_id": "rf-0",
+    "refresh_id": "rf-0", "snapshot": "S0", "turn_id": "tu-0", "cleaning_id": "gc-0",
 }  # fmt: skip
 """What stands in the place of each name in a path."""
 
