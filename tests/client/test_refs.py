@@ -149,7 +149,7 @@ def test_tools_that_know_only_zarr_read_it_by_its_address(repo: arrays.Repositor
 
 
 def test_a_tree_of_groups_is_opened_by_address(repo: arrays.Repository) -> None:
-    repo.write(days(0, 3), "Below", group="below/here")
+    repo.write(days(0, 6), "Below", group="below/here")
     tree = xr.open_datatree(f"amasia://{repo.name}", engine="amasia")
     assert set(tree.groups) == {"/", "/below", "/below/here"}
-    assert tree["below/here"].sizes["time"] == 3
+    assert tree["below/here"].sizes["time"] == 6

@@ -10,7 +10,7 @@ import xarray as xr
 
 from amasia.models.repositories import BucketRequest, RepositoryRequest
 from amasia.models.storage import CleaningRequest
-from amasia.reconcilers import cleanings, repositories, storage
+from amasia.reconcilers import buckets, cleanings, repositories, storage
 from amasia.services import cleanings as verbs
 from amasia.services import events, refs
 from amasia.services import repositories as repository_verbs
@@ -27,6 +27,7 @@ def snapshots(world, tmp_path: Path):
     bucket = BucketRequest(name="disk", kind="directory", uri=str(tmp_path / "bucket"))
     repository_verbs.create_bucket(world.db, world.ada, "lab", bucket)
     repository_verbs.create(world.db, world.ada, "lab", RepositoryRequest(name="data", bucket="disk"))
+    buckets.check(world.db)
     repositories.create(world.db)
     source = repositories.source(world.db, repository_verbs.get(world.db, "lab", "data"))
     repo = stores.open(source)
