@@ -63,8 +63,15 @@ def history(db: Database, workspace: str, name: str, ref: str, limit: int) -> li
         tip = named.get((RefKind.branch, ref))
         fresh = rows.reported(tx, repository.id, ref)
         if tip is not None or fresh or (not refs and ref == "main"):
-            return [*fresh, *rows.line(tx, repository.id, tip or "", limit)][:limit]
-        return rows.line(tx, repository.id, _snapshot(tx, repository, ref, named), limit)
+            found = [*fresh, *_line(tx, repository, tip or "", limit)]
+            return list({commit.id: commit for commit in found}.values())[:limit]
+        return _line(tx, repository, _snapshot(tx, repository, ref, named), limit)
+
+
+def _line(tx: Connection, repository: Repository, tip: str, limit: int) -> list[Commit]:
+    """A snapshot's commit and those before it; alone, while it is reported and not yet seen in the store."""
+    found = rows.line(tx, repository.id, tip, limit)
+    return found or [commit for commit in rows.reported(tx, repository.id) if commit.snapshot == tip]
 
 
 def _snapshot(tx: Connection, repository: Repository, ref: str, named: dict[tuple[RefKind, str], str]) -> str:
@@ -76,7 +83,7 @@ def _snapshot(tx: Connection, repository: Repository, ref: str, named: dict[tupl
     if when is not None and tip is not None:
         found = rows.at(tx, repository.id, tip, when[1])
     else:
-        found = ref if when is None and rows.line(tx, repository.id, ref, 1) else ""
+        found = ref if when is None and _line(tx, repository, ref, 1) else ""
     if not found:
         raise errors.NotFound(
             f"{repository.full_name} has no branch, tag or snapshot {ref!r}, and nothing from that time.",
