@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import icechunk
 import numpy as np
 import xarray as xr
 from distributed import Client, LocalCluster
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import amasia
-from amasia.client.arrays import LeaseSource, Repository
+from benchmarks import peers
 from demo.places import Place
 from demo.places import amasia as command
 
@@ -72,7 +71,7 @@ def _throughput() -> list[tuple[str, float, float]]:
     write()
     stored = repo.to_xarray("ours")["t"].encoding
     encoding = {"chunks": tuple(chunks.values()), "compressors": stored["compressors"]}
-    plain = _plain(repo)
+    plain = peers.plain(repo)
     ours, theirs = megabytes / _median(write), megabytes / _median(write_plain)
 
     def read() -> None:
@@ -85,24 +84,6 @@ def _throughput() -> list[tuple[str, float, float]]:
         ("write, MB/s", ours, theirs),
         ("read, MB/s", megabytes / _median(read), megabytes / _median(read_plain)),
     ]
-
-
-def _plain(repo: Repository) -> icechunk.Repository:
-    """Icechunk by hand on the same prefix, with one lease of an hour."""
-    record = repo.record
-    lease = LeaseSource(record.workspace, record.name, record.id, "write")()
-    storage = icechunk.s3_storage(
-        bucket=lease.bucket,
-        prefix=lease.prefix,
-        region=lease.region,
-        endpoint_url=lease.endpoint,
-        allow_http=True,
-        force_path_style=True,
-        access_key_id=lease.access_key,
-        secret_access_key=lease.secret_key,
-        session_token=lease.session_token,
-    )
-    return icechunk.Repository.open(storage)
 
 
 def _median(work: Callable[[], None]) -> float:

@@ -6,7 +6,7 @@ Exit status 1 if one falls short.
 import sys
 from pathlib import Path
 
-from show import runs, search, trespass
+from show import commits, runs, search, throughput, trespass
 from show.runs import Wanted, folder
 
 
@@ -15,6 +15,8 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
     return {
         "trespass": ((3,), lambda: trespass.lines(base / "trespass")),
         "search": ((8,), lambda: search.lines(dose, seed, folder(base / "search"))),
+        "commits": ((2,), lambda: commits.lines(dose, folder(base / "commits"))),
+        "throughput": ((7,), lambda: throughput.lines(dose, folder(base / "throughput"))),
     }
 
 

@@ -29,12 +29,12 @@ def free_pair() -> int:
     """A port below those that the system gives out by itself, free like the one after it."""
     for _ in range(1000):
         port = random.randrange(12_000, 30_000, 2)
-        if _is_free(port) and _is_free(port + 1):
+        if is_free(port) and is_free(port + 1):
             return port
     raise RuntimeError("no two free ports between 12000 and 30000")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from amasia import errors as errors
     from amasia.client import accounts as accounts
     from amasia.client import budgets as budgets
+    from amasia.client import cleanings as cleanings
     from amasia.client import clusters as clusters
     from amasia.client import costs as costs
     from amasia.client import datasets as datasets
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from amasia.client import groups as groups
     from amasia.client import locations as locations
     from amasia.client import refreshes as refreshes
+    from amasia.client import refs as refs
     from amasia.client import repositories as repositories
     from amasia.client import service_accounts as service_accounts
     from amasia.client import users as users
@@ -36,6 +38,7 @@ _WHERE = {
     "View": "amasia.client.definitions:View",
     "accounts": "amasia.client.accounts",
     "budgets": "amasia.client.budgets",
+    "cleanings": "amasia.client.cleanings",
     "clusters": "amasia.client.clusters",
     "costs": "amasia.client.costs",
     "datasets": "amasia.client.datasets",
@@ -46,6 +49,7 @@ _WHERE = {
     "service_accounts": "amasia.client.service_accounts",
     "groups": "amasia.client.groups",
     "grants": "amasia.client.grants",
+    "refs": "amasia.client.refs",
     "open_repo": "amasia.client.arrays:open_repo",
     "refreshes": "amasia.client.refreshes",
     "repositories": "amasia.client.repositories",

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -28,7 +29,7 @@ from amasia.models.repositories import Lease, Mode
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.providers.local import LocalProvider
-from amasia.reconcilers import buckets, clusters, datasets, machines, repositories, views
+from amasia.reconcilers import buckets, cleanings, clusters, datasets, machines, repositories, storage, views
 from amasia.reconcilers.loops import Loop
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
@@ -130,6 +131,11 @@ def reconcilers(
         Loop("buckets", 0.5, lambda: buckets.check(db), db.changes),
         Loop("history", 0.5, lambda: repositories.index(db)),
         Loop("catalog", 1.0, lambda: datasets.describe(db, lend, ended)),
+        Loop("changes", 1.0, lambda: repositories.compare(db)),
+        Loop("cleanings", 1.0, lambda: cleanings.reconcile(db)),
+        Loop("deleted repositories", 60.0, lambda: cleanings.remove(db, timedelta(days=settings.grace_days))),
+        Loop("storage", 30.0, lambda: storage.reconcile(db, parse(settings.storage_price))),
+        Loop("watched histories", 60.0, lambda: repositories.watch(db)),
     ]
 
 

@@ -83,6 +83,10 @@ class ServerSettings(Settings):
     """Per core and hour on the local provider: nominal, so that a bill can be read."""
     local_price_per_gib: str = "0.005"
     """Per GiB of memory and hour on the local provider."""
+    storage_price: str = "0.02"
+    """Per GiB and month of 730 hours of what repositories take up; 0 for nothing."""
+    grace_days: int = 30
+    """So long after a repository was deleted, its objects are removed."""
 
     @property
     def url(self) -> str:

@@ -48,6 +48,10 @@ BODIES = {
     "POST /v1/workspaces/{workspace}/accounts/{account}/tokens": {"label": "x"},
     "PUT /v1/me/password": {"old": "wrong password", "new": "long enough"},
     "PUT /v1/users/{user}/password": {"new": "long enough"},
+    "POST /v1/workspaces/{workspace}/repositories/{name}/refs": {"kind": "tag", "verb": "create", "name": "v1"},
+    "PUT /v1/workspaces/{workspace}/repositories/{name}/refs": {"kind": "tag", "verb": "create", "name": "v1"},
+    "POST /v1/workspaces/{workspace}/repositories/{name}/turns": {"branch": "main"},
+    "POST /v1/workspaces/{workspace}/repositories/{name}/cleanings": {"older_than": 60},
     "POST /v1/workspaces/{workspace}/clusters": {"environment_hash": "0" * 64},
     "PATCH /v1/workspaces/{workspace}/clusters/{name}": {"n_workers": 1},
     "POST /stac/search": {"limit": 1},
@@ -65,7 +69,7 @@ BODIES = {
 NAMES = {
     "workspace": "lab", "user": "bo", "name": "own", "digest": "0" * 64, "token_id": "tk-0", "commit_id": "co-0",
     "machine_id": "ma-0", "group": "no-group", "account": "no-account", "grantee": "everyone",
-    "refresh_id": "rf-0", "collection": "lab:own", "item": "_root",
+    "refresh_id": "rf-0", "collection": "lab:own", "item": "_root", "snapshot": "S0", "turn_id": "tu-0", "cleaning_id": "gc-0",
 }  # fmt: skip
 """What stands in the place of each name in a path."""
 
@@ -178,7 +182,8 @@ def test_every_route_has_one_decision_and_lets_in_whom_it_says(api, as_, callers
             who = f"{caller}: {method} {place}: {answer.status_code} {answer.text[:120]}"
             assert answer.status_code != 500, who
             refused = answer.status_code in (401, 403) or (
-                answer.status_code == 404 and re.search("There is no (workspace|repository lab/own|collection)", answer.text)
+                answer.status_code == 404
+                and re.search("There is no (workspace|repository lab/own|collection)", answer.text)
             )
             wrong = ("Name or password is wrong.", "The old password is wrong.")
             by_rule = bool(refused) and answer.json()["message"] not in wrong

@@ -47,7 +47,7 @@ def test_help_loads_no_command() -> None:
     assert not loaded & {"pydantic", "httpx2", "dask", "rich.table", "amasia.cli.output", "amasia.settings"}
 
 
-@pytest.mark.parametrize("module", sorted({module for module, _ in main.LAZY.values()} - {"amasia.cli.repositories"}))
+@pytest.mark.parametrize("module", sorted({module for module, _ in main.LAZY.values()}))
 def test_no_command_loads_the_servers_libraries_or_xarray(module: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"], capture_output=True, text=True, check=True

@@ -25,9 +25,10 @@ def test_one_history_that_cannot_be_read_keeps_no_other_from_its_turn(world, mon
         return []
 
     monkeypatch.setattr(loop, "SETTLE", -timedelta(minutes=1))
-    monkeypatch.setattr(loop, "_source", lambda db, repository: repository.name)
+    monkeypatch.setattr(loop, "source", lambda db, repository: repository.name)
     monkeypatch.setattr(loop.stores, "open", lambda name: name)
-    monkeypatch.setattr(loop, "_histories", histories)
+    monkeypatch.setattr(loop.refs, "find", lambda name: [])
+    monkeypatch.setattr(loop, "histories", lambda name, known: histories(name))
     loop.index(world.db)
     assert sorted(read) == ["broken", "whole"]
     assert [found.name for found in repositories.stale(world.db, now() + timedelta(minutes=1))] == ["broken"]

@@ -5,8 +5,9 @@ from html import escape
 from structlog.testing import capture_logs
 
 from amasia.database import clusters as cluster_rows
+from amasia.models.diffs import ArrayChange, Diff, Grid
 from amasia.models.repositories import Input
-from amasia.services import clusters, machines
+from amasia.services import clusters, diffs, machines, repositories
 from amasia.web import answers, pages
 
 from .conftest import charge, commit, end, repository, start
@@ -192,3 +193,19 @@ def test_a_stop_may_be_repeated(world, as_):
     for _ in range(2):
         assert ada.post(f"/lab/clusters/{made.id}/stop").headers["location"] == "/lab"
     assert clusters.get(world.db, "lab", made.id).reason == "ada stopped it"
+
+
+def test_a_commit_tells_what_it_changed_with_a_picture_and_everything_escaped(world, as_):
+    repository(world, "data")
+    made = commit(world, world.ada, "data", HOSTILE)
+    page = f"/lab/repositories/data/commits/{made.snapshot}"
+    assert "the first" in as_("ada").get(page).text
+    record = repositories.get(world.db, "lab", "data")
+    grid = Grid(across="time", rows=("0090",))
+    array = ArrayChange(path=f"/{HOSTILE}", kind="changed", chunks_changed=1, chunks_total=4, shape=(4,), grid=grid)
+    diffs.put(world.db, record.id, made.snapshot, Diff(before="S0", after=made.snapshot, arrays=(array,)))
+    text = as_("ada").get(page).text
+    assert "1 of 4 chunks" in text
+    assert "<svg" in text[text.index("What it changed") :]
+    assert HOSTILE not in text
+    assert as_("ada").get("/lab/repositories/data/commits/none").status_code == 404

@@ -22,7 +22,7 @@ from amasia.models.repositories import (
     RepositoryStatus,
 )
 from amasia.models.users import Principal
-from amasia.services import grants, repositories
+from amasia.services import grants, refs, repositories
 from amasia.services.access import TASKS
 
 PAGE = 500
@@ -70,9 +70,19 @@ def lend(db: Db, request: Request, workspace: str, name: str, grant: Reader, bod
 
 
 @router.get("/{name}/commits", dependencies=[granted(Level.read, "commit.list", public=True)])
-def commits(db: Db, workspace: str, name: str, after: str = "") -> Page[Commit]:
-    items = repositories.commits(db, workspace, name, PAGE, after)
-    return Page(items=tuple(items), next=items[-1].id if len(items) == PAGE else "")
+def commits(
+    db: Db,
+    workspace: str,
+    name: str,
+    after: str = "",
+    ref: str = "",
+    limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
+) -> Page[Commit]:
+    """All commits, page by page; or the newest that a branch, tag, snapshot or time has behind it."""
+    if ref:
+        return Page(items=tuple(refs.history(db, workspace, name, ref, limit)))
+    items = repositories.commits(db, workspace, name, limit, after)
+    return Page(items=tuple(items), next=items[-1].id if len(items) == limit else "")
 
 
 @router.post("/{name}/commits", status_code=201)

@@ -78,6 +78,16 @@ def hours(milliseconds: int) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def size(nbytes: int) -> str:
+    """``1.5 GiB``; whole bytes below a KiB."""
+    value, unit = float(nbytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{nbytes} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def ago(time: datetime | None) -> str:
     """``3 min ago``; empty for no time."""
     if time is None:

@@ -7,16 +7,19 @@ from typing import Annotated
 import typer
 
 import amasia
-from amasia.cli import credentials
+from amasia.cli import branches, credentials, diffs
 from amasia.cli.options import Json, RepositoryName, Workspace, Yes, confirm, examples, noun
 from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table
-from amasia.client import repositories, workspaces
+from amasia.client import refs, repositories, workspaces
 from amasia.client.progress import Stages
 from amasia.models.money import show as show_money
 from amasia.models.repositories import Commit
 
 app = noun("Repositories: versioned arrays.")
 app.command("credentials", epilog=credentials.EPILOG)(credentials.show)
+app.add_typer(branches.branches, name="branch")
+app.add_typer(branches.tags, name="tag")
+diffs.register(app)
 
 
 @app.command("list", epilog=examples("amasia repo list", "amasia repo list --workspace demo --json"))
@@ -73,15 +76,14 @@ def ingest(
         show_json([asdict(one) for one in taken])
 
 
-@app.command(epilog=examples("amasia repo log demo/climatology", "amasia repo log demo/reanalysis --json"))
+@app.command(epilog=examples("amasia repo log demo/climatology", "amasia repo log demo/reanalysis@2026-11-22 --json"))
 def log(
     repository: RepositoryName,
     limit: Annotated[int, typer.Option(help="How many, at most.", min=1)] = 20,
     as_json: Json = False,
 ) -> None:
     """Its commits, and where each comes from: user, inputs, environment, code, cost."""
-    name, _, ref = repository.partition("@")
-    found = amasia.open_repo(name).log(ref or "main", limit)
+    found = refs.history(*refs.named(repository), limit)
     if as_json:
         show_json(found)
         return
@@ -97,10 +99,10 @@ def show(
     group: Annotated[str | None, typer.Option(help="One group, with its dimensions and variables.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What is in it, at a branch, tag or snapshot."""
-    name, _, ref = repository.partition("@")
+    """What is in it, at a branch, tag, snapshot or time."""
+    name, ref = refs.named(repository)
     repo = amasia.open_repo(name)
-    snapshot = repo.snapshot(ref or "main")
+    snapshot = repo.snapshot(ref)
     shown: dict[str, object] = {"repository": repo.name, "snapshot": snapshot}
     if group is None:
         shown["groups"] = repo.groups(snapshot)
@@ -125,8 +127,8 @@ def show(
 
 @app.command(epilog=examples("amasia repo delete demo/scratch --yes"))
 def delete(repository: RepositoryName, yes: Yes = False, as_json: Json = False) -> None:
-    """Forget a repository and its history's index; its objects stay in the bucket."""
-    confirm(f"Forget {repository}? Its objects stay in the bucket.", yes)
+    """Forget a repository and its history's index; its objects stay in the bucket for the days of grace."""
+    confirm(f"Forget {repository}? Its objects stay in the bucket for the days of grace.", yes)
     repositories.delete(repository)
     if as_json:
         show_json({"deleted": repository})

@@ -12,7 +12,8 @@ import zarr
 from pydantic import ValidationError
 
 from amasia import errors
-from amasia.client import credentials, origins, pages, repositories
+from amasia.client import branches, credentials, origins, pages, repositories, tags, turns
+from amasia.client.diffs import Difference
 from amasia.client.transport import connect
 from amasia.models import repositories as models
 from amasia.models.base import Page, split_repository
@@ -26,13 +27,16 @@ from amasia.models.repositories import (
     Provenance,
 )
 from amasia.models.repositories import Mode as LeaseMode
+from amasia.stores import diffs, lineage, refs, regions, writing
 from amasia.stores import ingest as files
-from amasia.stores import lineage, writing
 from amasia.stores import repositories as stores
 from amasia.stores.failures import translated
+from amasia.stores.regions import Region
 
 Mode = Literal["read", "write"]
 WriteMode = Literal["w-", "w"]
+_TRIES = 3
+"""Of an append whose place was taken by a commit that asked for no turn."""
 
 
 @dataclass(frozen=True)
@@ -81,25 +85,13 @@ class Repository:
         return pages.repository(self.record, self.log(limit=5), self.groups())
 
     def snapshot(self, ref: str = "main") -> str:
-        """Id of the snapshot that a branch, tag or snapshot id means now.
+        """Id of the snapshot that a branch, tag, snapshot id or time (``2026-11-22T10:00``, in UTC) means now.
 
         Raises
         ------
         NotFound
         """
-        with translated(self._source):
-            if ref in self.repo.list_branches():
-                return str(self.repo.lookup_branch(ref))
-            if ref in self.repo.list_tags():
-                return str(self.repo.lookup_tag(ref))
-        try:
-            with translated(self._source):
-                return str(self.repo.lookup_snapshot(ref).id)
-        except (errors.NotFound, errors.InvalidRequest) as error:
-            raise errors.NotFound(
-                f"{self.name} has no branch, tag or snapshot {ref!r}.",
-                cure=f"`amasia repo log {self.name}` lists them.",
-            ) from error
+        return refs.resolve(self.repo, ref, self.name, self._source)
 
     @property
     def branches(self) -> set[str]:
@@ -130,7 +122,7 @@ class Repository:
         chunks: Any = None,
         drop_variables: str | Iterable[str] | None = None,
     ) -> xr.Dataset:
-        """Open a group at a branch, tag or snapshot, lazily.
+        """Open a group at a branch, tag, snapshot or time, lazily.
 
         Parameters
         ----------
@@ -221,7 +213,7 @@ class Repository:
         inputs: Iterable[Input] | None = None,
         branch: str = "main",
     ) -> str:
-        """Append along a dimension in one commit; checked before anything is written.
+        """Append along a dimension in one commit; checked before anything is written. Appends take turns.
 
         Raises
         ------
@@ -229,7 +221,59 @@ class Repository:
             Names the variable, what is stored and what was offered.
         """
         read = _inputs(inputs, [ds])
-        return self._commit(lambda session: writing.append(session, ds, group, dim), message, branch, read)
+        return self._append(lambda session: writing.append(session, ds, group, dim), message, branch, read)
+
+    def write_region(
+        self,
+        ds: xr.Dataset,
+        message: str,
+        *,
+        group: str = "/",
+        region: Region = "auto",
+        inputs: Iterable[Input] | None = None,
+        branch: str = "main",
+    ) -> str:
+        """Write over a part of what is stored in one commit; writers of different chunks do not disturb one another.
+
+        Parameters
+        ----------
+        region
+            ``"auto"`` to find it by the dataset's coordinates, or slices by dimension.
+
+        Raises
+        ------
+        Conflict
+            Somebody wrote the same chunks meanwhile: says who, and which.
+        DoesNotFit
+            Names the variable or dimension, what is stored and what was offered.
+        """
+        read = _inputs(inputs, [ds])
+        return self._commit(lambda session: regions.write_region(session, ds, group, region), message, branch, read)
+
+    def diff(self, before: str, after: str = "main") -> Difference:
+        """What differs between two branches, tags, snapshots or times; a notebook shows it as a picture."""
+        found = diffs.compare(self.repo, self.snapshot(before), self.snapshot(after), self._source)
+        return Difference.of(found, self.name)
+
+    def create_branch(self, name: str, at: str = "main") -> None:
+        """Begin a branch at a branch, tag, snapshot or time."""
+        branches.create(self._writing(), self._source, self.repo, name, self.snapshot(at))
+
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch; what only it reaches is removed by the next cleaning."""
+        branches.delete(self._writing(), self._source, self.repo, name)
+
+    def reset(self, to: str, *, branch: str = "main") -> str:
+        """Point a branch at another snapshot, tag, branch or time; gives the snapshot that it pointed at before."""
+        return branches.reset(self._writing(), self._source, self.repo, branch, self.snapshot(to))
+
+    def create_tag(self, name: str, at: str = "main") -> None:
+        """Name a snapshot for good."""
+        tags.create(self._writing(), self._source, self.repo, name, self.snapshot(at))
+
+    def delete_tag(self, name: str) -> None:
+        """Delete a tag; its name is not free again."""
+        tags.delete(self._writing(), self._source, self.repo, name)
 
     def ingest(
         self,
@@ -295,6 +339,14 @@ class Repository:
         with translated(self._source):
             return self.repo.readonly_session(snapshot_id=snapshot)
 
+    def _writing(self) -> models.Repository:
+        """Its record, where it may be written to."""
+        if self.mode != "write":
+            raise errors.PermissionDenied(
+                f"{self.name} was opened for reading.", cure=f"Open it with open_repo({self.name!r}, mode='write')."
+            )
+        return self.record
+
     def _take(
         self, path: Path, group: str | None, append_dim: str | None, chunks: Mapping[str, int] | None
     ) -> files.Ingested:
@@ -303,8 +355,22 @@ class Repository:
         def change(session: icechunk.Session) -> None:
             found.append(files.ingest(session, path, group, append_dim, chunks))
 
-        snapshot = self._commit(change, f"Ingest {path.name}", "main", ())
-        return replace(found[0], snapshot=snapshot)
+        make = self._append if append_dim else self._commit
+        snapshot = make(change, f"Ingest {path.name}", "main", ())
+        return replace(found[-1], snapshot=snapshot)
+
+    def _append(
+        self, change: Callable[[icechunk.Session], None], message: str, branch: str, inputs: tuple[Input, ...]
+    ) -> str:
+        """Commit a change that goes with no other one: in turn, and again where somebody wrote without a turn."""
+        with turns.held(self._writing(), branch):
+            for _ in range(_TRIES):
+                try:
+                    return self._commit(change, message, branch, inputs)
+                except errors.Conflict as error:
+                    if "snapshot" not in error.detail:  # not of another commit: it would be so again
+                        raise
+            return self._commit(change, message, branch, inputs)
 
     def commit(
         self,
@@ -326,15 +392,17 @@ class Repository:
         str
             Id of the new snapshot.
         """
-        self._check_writable()
+        self._writing()
         path = f"{repositories.path(self.record.workspace, self.record.name)}/commits"
         asked = origins.commit_request(self.record.workspace, message, session.branch or "main", tuple(inputs))
         provenance = connect().post(path, asked, Provenance)
         kept = {**(metadata or {}), "amasia": provenance.model_dump(mode="json")}
-        snapshot = stores.commit(self._source, session, message, kept)
-        # It is committed whatever comes now: the control plane also finds it in the history.
-        with suppress(errors.AmasiaError):
-            connect().put(f"{path}/{provenance.commit_id}", CommitDone(snapshot=snapshot), Commit)
+        try:
+            snapshot = stores.commit(self._source, session, message, kept)
+        except errors.Conflict:
+            self._report(provenance.commit_id, "")
+            raise
+        self._report(provenance.commit_id, snapshot)
         return snapshot
 
     def _commit(
@@ -344,17 +412,17 @@ class Repository:
         branch: str,
         inputs: tuple[Input, ...],
     ) -> str:
-        self._check_writable()
+        self._writing()
         with translated(self._source):
             session = self.repo.writable_session(branch)
             change(session)
         return self.commit(session, message, inputs=inputs)
 
-    def _check_writable(self) -> None:
-        if self.mode != "write":
-            raise errors.PermissionDenied(
-                f"{self.name} was opened for reading.", cure=f"Open it with open_repo({self.name!r}, mode='write')."
-            )
+    def _report(self, commit_id: str, snapshot: str) -> None:
+        """What came of a commit. It is made or refused whatever comes now: the control plane also reads the history."""
+        path = f"{repositories.path(self.record.workspace, self.record.name)}/commits/{commit_id}"
+        with suppress(errors.AmasiaError):
+            connect().put(path, CommitDone(snapshot=snapshot), Commit)
 
 
 def open_repo(name: str, mode: Mode = "read") -> Repository:

@@ -79,7 +79,8 @@ def by_repository(
             func.sum(commits.c.amount).label("amount"),
         )
         .join(commits, commits.c.repository_id == repositories.c.id)
-        .where(repositories.c.workspace == workspace, commits.c.amount > 0, commits.c.status == "committed", *where)
+        .where(repositories.c.workspace == workspace, commits.c.amount > 0, *where)
+        .where(commits.c.status.in_(("committed", "expired")))
     )
     if since is not None:
         query = query.where(commits.c.at > since)

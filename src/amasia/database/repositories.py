@@ -9,7 +9,7 @@ from amasia.database.rows import add, change, every, one
 from amasia.database.tables import commits, repositories
 from amasia.models.repositories import Commit, Repository
 
-_COMMIT = select(
+COMMIT = select(
     commits, (repositories.c.workspace + "/" + repositories.c.name).label("repository")
 ).join(repositories, repositories.c.id == commits.c.repository_id)  # fmt: skip
 
@@ -48,6 +48,12 @@ def indexed(tx: Connection, repository_id: str, read_at: datetime) -> None:
     change(tx, repositories, *where, stale_since=None)
 
 
+def mark_lent(tx: Connection, since: datetime) -> None:
+    """Those that somebody may write to, and may since a time have written to, become stale."""
+    where = (repositories.c.status == "ready", repositories.c.stale_since.is_(None), repositories.c.lent_until > since)
+    change(tx, repositories, *where, stale_since=since)
+
+
 def remove(tx: Connection, repository_id: str) -> None:
     tx.execute(delete(commits).where(commits.c.repository_id == repository_id))
     tx.execute(delete(repositories).where(repositories.c.id == repository_id))
@@ -67,7 +73,7 @@ def begin_commit(tx: Connection, repository_id: str, cluster_id: str | None, com
 
 
 def find_commit(tx: Connection, repository_id: str, commit_id: str) -> Commit | None:
-    return one(tx, _COMMIT.where(commits.c.id == commit_id, commits.c.repository_id == repository_id), Commit)
+    return one(tx, COMMIT.where(commits.c.id == commit_id, commits.c.repository_id == repository_id), Commit)
 
 
 def update_commit(tx: Connection, commit_id: str, **columns: Any) -> int:
@@ -75,7 +81,7 @@ def update_commit(tx: Connection, commit_id: str, **columns: Any) -> int:
 
 
 def begun_before(tx: Connection, repository_id: str, before: datetime) -> list[Commit]:
-    query = _COMMIT.where(commits.c.repository_id == repository_id, commits.c.status == "begun", commits.c.at < before)
+    query = COMMIT.where(commits.c.repository_id == repository_id, commits.c.status == "begun", commits.c.at < before)
     return every(tx, query, Commit)
 
 
@@ -87,7 +93,7 @@ def snapshots(tx: Connection, repository_id: str) -> set[str]:
 
 def history(tx: Connection, repository_id: str, limit: int, after: str = "") -> list[Commit]:
     """Committed ones, newest first; those that come after a commit's id in that order."""
-    query = _COMMIT.where(commits.c.repository_id == repository_id, commits.c.status == "committed")
+    query = COMMIT.where(commits.c.repository_id == repository_id, commits.c.status == "committed")
     if after:
         at = select(commits.c.at).where(commits.c.id == after).scalar_subquery()
         query = query.where(or_(commits.c.at < at, and_(commits.c.at == at, commits.c.id < after)))

@@ -173,6 +173,7 @@ repositories = Table(
     Column("created_by", String, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("stale_since", Instant),
+    Column("lent_until", Instant),
     UniqueConstraint("workspace", "name"),
 )
 
@@ -192,7 +193,9 @@ commits = Table(
     Column("metadata", JSON, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("milliseconds", BigInteger, nullable=False),
+    Column("reported_at", Instant),
     Index("ix_commits_repository_id_at", "repository_id", "at"),
+    Index("ix_commits_repository_id_snapshot", "repository_id", "snapshot"),
 )
 
 clusters = Table(
@@ -470,4 +473,90 @@ catalogings = Table(
     Column("failures", Integer, nullable=False),
     Column("next_at", Instant),
     Column("reason", Text, nullable=False),
+)
+
+
+def _repository(**options: Any) -> Column[Any]:
+    return Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False, **options)
+
+
+refs = Table(
+    "refs",
+    metadata,
+    _repository(primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("snapshot", String, nullable=False),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    _repository(primary_key=True),
+    Column("branch", String, primary_key=True),
+    Column("id", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("until", Instant, nullable=False),
+)
+
+diffs = Table(
+    "diffs",
+    metadata,
+    _repository(primary_key=True),
+    Column("snapshot", String, primary_key=True),
+    Column("diff", JSON, nullable=False),
+)
+
+cleanings = Table(
+    "cleanings",
+    metadata,
+    Column("id", String, primary_key=True),
+    _repository(index=True),
+    Column("older_than", BigInteger, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("status", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("requested_by", String, nullable=False),
+    Column("requested_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("result", JSON(none_as_null=True)),
+)
+
+storage = Table(
+    "storage",
+    metadata,
+    _repository(primary_key=True),
+    Column("nbytes", BigInteger, nullable=False),
+    Column("objects", BigInteger, nullable=False),
+    Column("chunks_nbytes", BigInteger, nullable=False),
+    Column("measured_at", Instant, nullable=False),
+    Column("charged_until", Instant, nullable=False),
+    # Of the last division, so that charges of short stretches lose nothing.
+    Column("rest", BigInteger, nullable=False),
+)
+
+storage_charges = Table(
+    "storage_charges",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    _workspace(),
+    Column("repository_id", String, nullable=False),
+    Column("repository", String, nullable=False),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant, nullable=False),
+    Column("nbytes", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Index("ix_storage_charges_workspace_end", "workspace", "end"),
+)
+
+graves = Table(
+    "graves",
+    metadata,
+    Column("repository_id", String, primary_key=True),
+    _workspace(),
+    Column("name", String, nullable=False),
+    Column("bucket", String, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("deleted_at", Instant, nullable=False, index=True),
 )

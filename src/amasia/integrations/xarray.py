@@ -8,13 +8,14 @@ import xarray as xr
 from xarray.backends import BackendEntrypoint
 
 from amasia.client.arrays import Repository, open_repo
+from amasia.client.refs import named
 from amasia.errors import InvalidRequest
 
 SCHEME = "amasia://"
 
 
 class AmasiaBackend(BackendEntrypoint):
-    """Opens ``amasia://workspace/repository[@branch, tag or snapshot]``."""
+    """Opens ``amasia://workspace/repository[@branch, tag, snapshot or time]``."""
 
     description = "Open versioned repositories of an Amasia control plane"
     open_dataset_parameters = ("filename_or_obj", "drop_variables", "group", "ref")
@@ -102,5 +103,5 @@ def _opened(url: Any, ref: str | None) -> tuple[Repository, str]:
     text = os.fspath(url)
     if not isinstance(text, str) or not text.startswith(SCHEME):
         raise InvalidRequest(f"{text!r} is no address of a repository.", cure="Write amasia://workspace/repository.")
-    name, _, at = text.removeprefix(SCHEME).partition("@")
-    return open_repo(name), ref or at or "main"
+    name, at = named(text)
+    return open_repo(name), ref or at

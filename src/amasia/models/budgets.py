@@ -6,6 +6,7 @@
 from pydantic import Field
 
 from amasia.models.base import LARGEST, Model, Name, Time
+from amasia.models.storage import StorageLine
 
 
 class Budget(Model):
@@ -45,7 +46,7 @@ class CostLine(Model):
 
 
 class Costs(Model):
-    """What was spent, cut in the ways people ask for. Each list sums to ``amount``."""
+    """What was spent, cut in the ways people ask for. Each list of machine time sums to ``amount``."""
 
     workspace: Name
     currency: str
@@ -58,3 +59,7 @@ class Costs(Model):
     by_repository: tuple[CostLine, ...] = ()
     """Cost of the clusters up to each commit, by the repository committed to, of those that one may
     see; ``(no commit)`` is the rest."""
+    storage: tuple[StorageLine, ...] = ()
+    """What repositories take up, and what that has cost."""
+    storage_amount: int = 0
+    """Their sum. It is spent besides ``amount``."""

@@ -127,6 +127,8 @@ class CommitStatus(StrEnum):
     committed = "committed"
     abandoned = "abandoned"
     """Never found in the repository's history."""
+    expired = "expired"
+    """No longer in the repository's history: forgotten with its old values."""
 
 
 class CommitRequest(Model):
@@ -158,6 +160,7 @@ class Provenance(Model):
 
 class CommitDone(Model):
     snapshot: str
+    """Empty where it was refused by the store: another one had changed the same thing."""
 
 
 class Commit(Model):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from amasia import errors
 from amasia.database import budgets as rows
-from amasia.database import events, grants, users
+from amasia.database import events, grants, storage, users
 from amasia.database.engine import Database
 from amasia.models.budgets import Budget, BudgetRequest, Charge, CostLine, Costs
 from amasia.models.users import Principal
@@ -51,6 +51,7 @@ def costs(db: Database, who: Principal, workspace: str, since: datetime | None) 
             for cluster_id, line in rows.by_cluster(tx, workspace, since)
         )
         by_repository = rows.by_repository(tx, workspace, since, grants.visible(who))
+        stored = storage.lines(tx, workspace, since, grants.visible(who))
     amount = sum(line.amount for line in by_user)
     time = sum(line.milliseconds for line in by_user)
     rest = CostLine(
@@ -68,6 +69,8 @@ def costs(db: Database, who: Principal, workspace: str, since: datetime | None) 
         by_user=tuple(by_user),
         by_cluster=tuple(by_cluster),
         by_repository=(*by_repository, rest),
+        storage=tuple(stored),
+        storage_amount=sum(line.amount for line in stored),
     )
 
 

@@ -11,12 +11,15 @@ from sqlalchemy import Connection
 
 from amasia import errors
 from amasia.database import budgets, clusters, datasets, events, grants, locations, users, views
+from amasia.database import cleanings as graves
+from amasia.database import refs as ref_rows
 from amasia.database import repositories as rows
 from amasia.database.engine import Database
 from amasia.models.base import Model, new_id, now
 from amasia.models.endpoints import check_literal
 from amasia.models.grants import ROLES, Level
 from amasia.models.permissions import Role
+from amasia.models.refs import Ref
 from amasia.models.repositories import (
     Bucket,
     BucketKind,
@@ -27,6 +30,7 @@ from amasia.models.repositories import (
     CommitRequest,
     CommitStatus,
     LeaseRequest,
+    Mode,
     Provenance,
     Repository,
     RepositoryRequest,
@@ -36,6 +40,8 @@ from amasia.models.users import SERVICE, Principal
 from amasia.services.access import require_operator
 from amasia.settings import ServerSettings
 
+LONGEST = timedelta(hours=1)
+"""No credentials are lent for longer: until then other tools may write with them without our hearing of it."""
 ABANDONED_AFTER = timedelta(hours=2)
 """A begun commit that is in no history after this: longer than any credential, so it cannot land any more."""
 
@@ -59,6 +65,17 @@ class Place(Model):
 
     def __repr__(self) -> str:
         return f"Place({self.repository.full_name!r} in {self.bucket.uri!r})"
+
+
+def known(tx: Connection, workspace: str, name: str) -> Repository:
+    """The repository of that name, for every service that takes one."""
+    found = rows.find(tx, workspace, name)
+    if found is None:
+        raise errors.NotFound(
+            f"There is no repository {workspace}/{name}.",
+            cure=f"`amasia repo list` shows what there is; `amasia repo create {workspace}/{name}` makes it.",
+        )
+    return found
 
 
 def create_bucket(
@@ -144,19 +161,20 @@ def create(db: Database, who: Principal, workspace: str, request: RepositoryRequ
 
 def get(db: Database, workspace: str, name: str) -> Repository:
     with db.read() as tx:
-        return _known(tx, workspace, name)
+        return known(tx, workspace, name)
 
 
 def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
-    """Forget it and its index. Its objects stay in the bucket, under its id, until the bucket's admin removes them."""
+    """Forget it and its index. Its objects stay in the bucket, under its id, for the days of grace."""
     with db.write() as tx:
-        repository = _known(tx, workspace, name)
+        repository = known(tx, workspace, name)
         if needed := views.of_repository(tx, repository.id):
             names = ", ".join(view.full_name for view in needed)
             raise errors.Conflict(
                 f"{repository.full_name} is read or written by the views {names}.", cure="Delete those first."
             )
         datasets.remove(tx, repository.id)
+        graves.bury(tx, repository, now())
         rows.remove(tx, repository.id)
         events.append(tx, actor=who.actor, verb="repository.delete", target=repository.full_name,
                       workspace=workspace, source=who.source, id=repository.id)  # fmt: skip
@@ -165,13 +183,15 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
 def lend(db: Database, who: Principal, workspace: str, name: str, request: LeaseRequest) -> Place:
     """Write down that credentials are lent, and say for what; the API asks the store for them."""
     with db.write() as tx:
-        repository = _known(tx, workspace, name)
+        repository = known(tx, workspace, name)
         if repository.status is not RepositoryStatus.ready:
             why = f": {repository.reason}" if repository.reason else ""
             raise errors.Conflict(
                 f"Repository {repository.full_name} is {repository.status.value}{why}.", cure="Try again in a moment."
             )
         place = _place(tx, db, repository)
+        if request.mode is Mode.write:
+            rows.update(tx, repository.id, lent_until=now() + LONGEST)
         events.append(tx, actor=who.actor, verb="credentials.lend", target=repository.full_name,
                       workspace=workspace, source=who.source, mode=request.mode.value)  # fmt: skip
     return place
@@ -194,7 +214,7 @@ def begin_commit(db: Database, who: Principal, workspace: str, name: str, reques
     Its cost is that of its cluster since the cluster's last commit, so that commits share a cluster's bill.
     """
     with db.write() as tx:
-        repository = _known(tx, workspace, name)
+        repository = known(tx, workspace, name)
         amount, time, cluster_name, environment = _cost(tx, workspace, who, request.cluster_id)
         found = users.find_workspace(tx, workspace)
         assert found is not None
@@ -229,12 +249,14 @@ def begin_commit(db: Database, who: Principal, workspace: str, name: str, reques
 def finish_commit(db: Database, who: Principal, workspace: str, name: str, commit_id: str, done: CommitDone) -> Commit:
     """The commit landed, says its maker; it counts as committed when `index` has seen it in the history."""
     with db.write() as tx:
-        repository = _known(tx, workspace, name)
+        repository = known(tx, workspace, name)
         commit = rows.find_commit(tx, repository.id, commit_id)
         if commit is None or (commit.provenance and commit.provenance.user != who.user):
             raise errors.NotFound(f"No commit {commit_id!r} of {who.user} was begun in {repository.full_name}.")
-        if commit.status is CommitStatus.begun:
-            rows.update_commit(tx, commit_id, snapshot=done.snapshot)
+        if commit.status is CommitStatus.begun and done.snapshot:
+            rows.update_commit(tx, commit_id, snapshot=done.snapshot, reported_at=now())
+        elif commit.status is CommitStatus.begun:
+            rows.update_commit(tx, commit_id, status=CommitStatus.abandoned, amount=0, milliseconds=0)
         rows.update(tx, repository.id, stale_since=now())
         events.append(tx, actor=who.actor, verb="commit.finish", target=repository.full_name, workspace=workspace,
                       source=who.source, commit=commit_id, snapshot=done.snapshot)  # fmt: skip
@@ -245,7 +267,7 @@ def finish_commit(db: Database, who: Principal, workspace: str, name: str, commi
 
 def commits(db: Database, workspace: str, name: str, limit: int = 100, after: str = "") -> list[Commit]:
     with db.read() as tx:
-        return rows.history(tx, _known(tx, workspace, name).id, limit, after)
+        return rows.history(tx, known(tx, workspace, name).id, limit, after)
 
 
 def requested(db: Database) -> list[Repository]:
@@ -267,15 +289,37 @@ def stale(db: Database, before: datetime) -> list[Repository]:
         return rows.stale(tx, before)
 
 
-def index(db: Database, repository: Repository, history: Iterable[Mapping[str, Any]], since: datetime) -> None:
+def indexed(db: Database, repository: Repository) -> set[str]:
+    """Snapshots that the index has, and with each all that are before it."""
+    with db.read() as tx:
+        return rows.snapshots(tx, repository.id)
+
+
+def watch(db: Database, since: datetime) -> None:
+    """Have another look at what could be written lately by whoever does not tell, and was not looked at since."""
+    with db.write() as tx:
+        rows.mark_lent(tx, since)
+
+
+def index(
+    db: Database,
+    repository: Repository,
+    history: Iterable[Mapping[str, Any]],
+    since: datetime,
+    refs: Iterable[Ref] | None = None,
+) -> None:
     """Make the index agree with the history that was read at ``since``: the history is right.
 
-    ``history`` has branch, snapshot, parent, message, at and metadata of each commit, each branch newest first.
+    ``history`` has branch, snapshot, parent, message, at and metadata of each commit, each branch newest first; what
+    is in the index already may be left out. ``refs`` are all branches and tags.
     """
     with db.write() as tx:
-        known = rows.snapshots(tx, repository.id)
+        seen = rows.snapshots(tx, repository.id)
         for item in history:
-            _index_one(tx, repository, item, known)
+            _index_one(tx, repository, item, seen)
+        if refs is not None:
+            ref_rows.replace(tx, repository.id, refs)
+            ref_rows.doubt(tx, repository.id, since)
         for commit in rows.begun_before(tx, repository.id, since - ABANDONED_AFTER):
             rows.update_commit(tx, commit.id, status=CommitStatus.abandoned, amount=0, milliseconds=0)
         if rows.begun_before(tx, repository.id, now()):
@@ -284,17 +328,17 @@ def index(db: Database, repository: Repository, history: Iterable[Mapping[str, A
             rows.indexed(tx, repository.id, since)
 
 
-def _index_one(tx: Connection, repository: Repository, item: Mapping[str, Any], known: set[str]) -> None:
+def _index_one(tx: Connection, repository: Repository, item: Mapping[str, Any], seen: set[str]) -> None:
     landed = {"status": CommitStatus.committed, "snapshot": item["snapshot"], "parent": item["parent"],
               "at": item["at"], "message": item["message"], "metadata": item["metadata"]}  # fmt: skip
     begun = _begun_as(tx, repository, item)
     if begun is not None:
         rows.update_commit(tx, begun.id, **landed)
         return
-    if item["snapshot"] in known:
+    if item["snapshot"] in seen:
         return
     # Made by a tool that did not ask first: it is in the history, so in the index, with nobody's word on its origin.
-    known.add(item["snapshot"])
+    seen.add(item["snapshot"])
     foreign = Commit(id=new_id("co"), repository=repository.full_name, branch=item["branch"], **landed)
     rows.begin_commit(tx, repository.id, None, foreign)
 
@@ -352,16 +396,6 @@ def _usable(bucket: Bucket) -> Bucket:
     raise errors.Conflict(
         f"The bucket {bucket.name!r} cannot be used: {bucket.reason}", cure="Mend it and register it under a new name."
     )
-
-
-def _known(tx: Connection, workspace: str, name: str) -> Repository:
-    found = rows.find(tx, workspace, name)
-    if found is None:
-        raise errors.NotFound(
-            f"There is no repository {workspace}/{name}.",
-            cure=f"`amasia repo list` shows what there is; `amasia repo create {workspace}/{name}` makes it.",
-        )
-    return found
 
 
 def _seal(db: Database, access_key: str, secret_key: str, role: str) -> str:

@@ -25,7 +25,7 @@ ROLE = "arn:aws:iam::000000000000:role/amasia-lease"
 
 _READ = ("s3:GetObject",)
 _WRITE = ("s3:GetObject", "s3:PutObject")
-_ADMINISTER = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+_ADMINISTER = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _policy(bucket: str, prefix: str, actions: Sequence[str], *, listing: bool) 
     objects = {"Effect": "Allow", "Action": list(actions), "Resource": [f"arn:aws:s3:::{bucket}/{prefix}/*"]}
     names = {
         "Effect": "Allow",
-        "Action": ["s3:ListBucket"],
+        "Action": ["s3:ListBucket", "s3:ListBucketVersions"],
         "Resource": [f"arn:aws:s3:::{bucket}"],
         "Condition": {"StringLike": {"s3:prefix": [f"{prefix}/*"]}},
     }

@@ -1,7 +1,7 @@
 """Versioned repositories (Icechunk): create, open, history, and the one way to commit."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from amasia import errors
 from amasia.models.repositories import BucketKind, Lease
+from amasia.stores import conflicts
 from amasia.stores.failures import translated
 from amasia.stores.leases import Credentials, Source, current
 
@@ -78,14 +79,22 @@ def open(source: Source) -> icechunk.Repository:
 
 
 def history(
-    repository: icechunk.Repository, branch: str = "main", limit: int | None = None, *, snapshot: str | None = None
+    repository: icechunk.Repository,
+    branch: str = "main",
+    limit: int | None = None,
+    *,
+    snapshot: str | None = None,
+    until: Container[str] = (),
 ) -> list[Snapshot]:
-    """Snapshots of a branch, or those before and with a snapshot, newest first; the last is the empty repository."""
+    """Snapshots of a branch, or those before and with a snapshot, newest first; the last is the empty repository.
+
+    ``until`` are snapshots to end before.
+    """
     start = {"snapshot_id": snapshot} if snapshot else {"branch": branch}
     with translated():
         found: list[Snapshot] = []
         for info in repository.ancestry(**start):
-            if limit is not None and len(found) == limit:
+            if info.id in until or (limit is not None and len(found) == limit):
                 break
             found.append(Snapshot(info.id, info.parent_id or "", info.message, info.written_at, dict(info.metadata)))
         return found
@@ -144,7 +153,7 @@ def commit(source: Source, session: icechunk.Session, message: str, metadata: Ma
     Raises
     ------
     Conflict
-        Somebody changed the same thing since the session began; names branch and snapshots.
+        Somebody changed the same thing since the session began; says who, in which snapshot, and which chunks.
     StoreDown, StoreFull
         Not committed, or, where the message says so, not known.
     """
@@ -192,19 +201,13 @@ def _look(source: Source, branch: str, base: str, metadata: Mapping[str, Any], e
 
 
 def _conflict(source: Source, branch: str, base: str, error: icechunk.ConflictError) -> errors.Conflict:
-    lease = current(source)
-    try:
-        newest = history(_glance(source), branch, limit=1)[0].id
-    except errors.AmasiaError:
-        newest = "unknown"
-    return errors.Conflict(
-        f"Branch {branch!r} of {lease.workspace}/{lease.repository} went from snapshot {base} to {newest} while this "
-        f"commit was made, and both changed the same thing ({_first_line(error)}). Nothing of this commit was kept.",
-        cure="Open the newest snapshot and make the change again; let one process at a time append.",
-        branch=branch,
-        base=base,
-        newest=newest,
-    )
+    since: list[Snapshot] = []
+    with suppress(errors.AmasiaError):
+        for snapshot in history(_glance(source), branch, limit=_REBASES):
+            if snapshot.id == base:
+                break
+            since.append(snapshot)
+    return conflicts.told(current(source), branch, base, since, error)
 
 
 def _glance(source: Source) -> icechunk.Repository:
@@ -213,10 +216,6 @@ def _glance(source: Source) -> icechunk.Repository:
     settings = icechunk.StorageSettings(retries=icechunk.StorageRetriesSettings(max_tries=1), timeouts=timeouts)
     with translated(source):
         return icechunk.Repository.open(_storage(source), icechunk.RepositoryConfig(storage=settings))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _directory(lease: Lease) -> Path:

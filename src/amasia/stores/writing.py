@@ -54,16 +54,16 @@ def write(
         raise errors.InvalidRequest(f"mode is {mode!r}.", cure="Use 'w-' to make a group or 'w' to replace it.")
     if growing is not None and growing not in ds.sizes:
         raise errors.DoesNotFit(
-            f"There is no dimension {growing!r} to append along; the dataset has {_listed(ds.dims)}.",
+            f"There is no dimension {growing!r} to append along; the dataset has {listed(ds.dims)}.",
             cure="Name one of them.",
         )
-    if mode == "w-" and _stored(session, group) is not None:
+    if mode == "w-" and opened(session, group) is not None:
         raise errors.Conflict(
             f"Group {group!r} has data already.", cure="Use append, mode='w' to replace it, or another group."
         )
     _check_storable(ds)
     clean, encoding = encoded(ds, growing, chunks)
-    _put(session, clean, group, mode=mode, encoding=encoding)
+    put(session, clean, group, mode=mode, encoding=encoding)
 
 
 def append(session: icechunk.Session, ds: xr.Dataset, group: str = "/", dim: Hashable = "time") -> None:
@@ -87,7 +87,7 @@ def append(session: icechunk.Session, ds: xr.Dataset, group: str = "/", dim: Has
     DoesNotFit
         Names the variable, what is stored and what was offered. Nothing was written.
     """
-    stored = _stored(session, group)
+    stored = opened(session, group)
     if stored is None:
         raise errors.NotFound(f"Nothing is stored in group {group!r}.", cure="Write the first dataset with write.")
     check_append(stored, ds, dim)
@@ -97,12 +97,12 @@ def append(session: icechunk.Session, ds: xr.Dataset, group: str = "/", dim: Has
     for name in offered.variables:
         offered[name] = _countable(str(name), stored[name].variable, offered[name].variable)
         offered[name].attrs = dict(stored[name].attrs)
-    _put(session, offered, group, append_dim=dim)
+    put(session, offered, group, append_dim=dim)
 
 
 def exists(session: icechunk.Session, group: str) -> bool:
     """Whether a group holds any variable."""
-    return _stored(session, group) is not None
+    return opened(session, group) is not None
 
 
 def check_append(stored: xr.Dataset, offered: xr.Dataset, dim: Hashable) -> None:
@@ -110,14 +110,14 @@ def check_append(stored: xr.Dataset, offered: xr.Dataset, dim: Hashable) -> None
     for what, found in (("stored", stored), ("offered", offered)):
         if dim not in found.sizes:
             raise errors.DoesNotFit(
-                f"There is no dimension {dim!r} in what is {what}; it has {_listed(found.dims)}.", cure=_CURE_APPEND
+                f"There is no dimension {dim!r} in what is {what}; it has {listed(found.dims)}.", cure=_CURE_APPEND
             )
     _check_names(stored, offered)
     for name in stored.variables:
-        _check_variable(str(name), stored.variables[name], offered.variables[name], dim)
+        check_variable(str(name), stored.variables[name], offered.variables[name], dim)
     for name, variable in stored.variables.items():
         if dim not in variable.dims:
-            _check_equal(str(name), variable, offered.variables[name])
+            check_equal(str(name), variable, offered.variables[name])
     ruler = _ruler(stored, dim)
     if ruler is not None:
         _check_order(str(ruler), stored.variables[ruler], offered.variables[ruler])
@@ -137,18 +137,18 @@ def _check_names(stored: xr.Dataset, offered: xr.Dataset) -> None:
     extra = [name for name in offered.variables if name not in stored.variables]
     if missing:
         raise errors.DoesNotFit(
-            f"Variable {_listed(missing)} is stored and is missing in what was offered.", cure=_CURE_APPEND
+            f"Variable {listed(missing)} is stored and is missing in what was offered.", cure=_CURE_APPEND
         )
     if extra:
         raise errors.DoesNotFit(
-            f"Variable {_listed(extra)} was offered; stored are {_listed(stored.variables)}.",
+            f"Variable {listed(extra)} was offered; stored are {listed(stored.variables)}.",
             cure=f"Nothing was written. Drop it (ds.drop_vars({[str(n) for n in extra]})), or write another group.",
         )
 
 
-def _check_variable(name: str, stored: xr.Variable, offered: xr.Variable, dim: Hashable) -> None:
+def check_variable(name: str, stored: xr.Variable, offered: xr.Variable, dim: Hashable) -> None:
     if stored.dims != offered.dims:
-        raise _unlike(name, "dimensions", f"({_listed(stored.dims)})", f"({_listed(offered.dims)})")
+        raise _unlike(name, "dimensions", f"({listed(stored.dims)})", f"({listed(offered.dims)})")
     for one, size in stored.sizes.items():
         if one != dim and offered.sizes[one] != size:
             raise _unlike(name, f"size along {one!r}", size, offered.sizes[one])
@@ -177,7 +177,7 @@ def _countable(name: str, stored: xr.Variable, offered: xr.Variable) -> xr.Varia
     return exact
 
 
-def _check_equal(name: str, stored: xr.Variable, offered: xr.Variable) -> None:
+def check_equal(name: str, stored: xr.Variable, offered: xr.Variable) -> None:
     if offered.equals(stored):  # type: ignore[no-untyped-call]
         return
     raise _unlike(name, "values", _some(stored), _some(offered))
@@ -210,7 +210,7 @@ def _check_order(dim: str, stored: xr.Variable, offered: xr.Variable) -> None:
         )
 
 
-def _put(session: icechunk.Session, ds: xr.Dataset, group: str, **options: Any) -> None:
+def put(session: icechunk.Session, ds: xr.Dataset, group: str, **options: Any) -> None:
     path = group.strip("/") or None
     try:
         to_icechunk(ds, session, group=path, align_chunks=True, **options)
@@ -223,7 +223,7 @@ def _put(session: icechunk.Session, ds: xr.Dataset, group: str, **options: Any) 
         ) from error
 
 
-def _stored(session: icechunk.Session, group: str) -> xr.Dataset | None:
+def opened(session: icechunk.Session, group: str) -> xr.Dataset | None:
     """What a group holds; None when it has no variable."""
     path = group.strip("/") or None
     try:
@@ -262,5 +262,5 @@ def _some(variable: xr.Variable) -> str:
     return f"{values[0]} … {values[-1]} ({math.prod(variable.shape)} values)"
 
 
-def _listed(names: Any) -> str:
+def listed(names: Any) -> str:
     return ", ".join(repr(str(name)) for name in names)

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from amasia import __version__
+from amasia.client import grids
 from amasia.models.base import NAME, now
 from amasia.models.money import show
 from amasia.models.repositories import Input
@@ -110,6 +111,7 @@ def _make() -> Environment:
     made.globals |= {
         "budget_bar": lambda budget: Markup(pictures.budget(budget)),  # noqa: S704
         "share_bar": lambda part, whole: Markup(pictures.share(part, whole)),  # noqa: S704
+        "chunk_grids": lambda diff: Markup(grids.svg(diff)),  # noqa: S704
         "timeline": lambda machines: Markup(pictures.timeline(machines, now())),  # noqa: S704
         "stages": pictures.STAGES,
         "now": now,

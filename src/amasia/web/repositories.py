@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from amasia.services import grants, repositories, views
+from amasia.errors import NotFound
+from amasia.services import diffs, grants, refs, repositories, views
 from amasia.web import pages
 from amasia.web.access import Db, Member, Viewer
 
@@ -32,4 +33,22 @@ def get(request: Request, db: Db, grant: Viewer, workspace: str, name: str) -> R
         repository=found,
         views=views.of_repository(db, grant.who, found),
         commits=repositories.commits(db, workspace, name),
+    )
+
+
+@router.get("/{name}/commits/{snapshot}")
+def get_commit(request: Request, db: Db, grant: Viewer, workspace: str, name: str, snapshot: str) -> Response:
+    """What one commit changed, in words and as a picture."""
+    (commit,) = refs.history(db, workspace, name, snapshot, 1)
+    try:
+        diff = diffs.get(db, workspace, name, snapshot)
+    except NotFound:  # the first commit has nothing before it, and a new one is compared within seconds
+        diff = None
+    return pages.render(
+        request,
+        "commit.html",
+        **pages.place(db, grant, workspace, "repositories"),
+        repository=repositories.get(db, workspace, name),
+        commit=commit,
+        diff=diff,
     )

@@ -1,0 +1,76 @@
+"""Named queries on what repositories take up and what that costs."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, not_, or_, select
+
+from amasia.database.rows import add, change, every, mapping, one
+from amasia.database.tables import repositories, storage, storage_charges
+from amasia.models.repositories import Repository
+from amasia.models.storage import Storage, StorageCharge, StorageLine
+
+_NAME = (repositories.c.workspace + "/" + repositories.c.name).label("repository")
+
+
+def find(tx: Connection, repository_id: str) -> Storage | None:
+    query = select(storage, _NAME).join(repositories, repositories.c.id == storage.c.repository_id)
+    return one(tx, query.where(storage.c.repository_id == repository_id), Storage)
+
+
+def account(tx: Connection, repository_id: str) -> RowMapping | None:
+    """As it is kept, with what is charged already."""
+    return mapping(tx, select(storage).where(storage.c.repository_id == repository_id))
+
+
+def put(tx: Connection, repository_id: str, **columns: Any) -> None:
+    if not change(tx, storage, storage.c.repository_id == repository_id, **columns):
+        add(tx, storage, repository_id=repository_id, **columns)
+
+
+def due(tx: Connection, before: datetime, limit: int) -> list[Repository]:
+    """Repositories that were not measured since a time, the longest first."""
+    query = (
+        select(repositories)
+        .join(storage, storage.c.repository_id == repositories.c.id, isouter=True)
+        .where(repositories.c.status == "ready")
+        .where(or_(storage.c.measured_at.is_(None), storage.c.measured_at < before))
+        .order_by(storage.c.measured_at.is_not(None), storage.c.measured_at)
+    )
+    return every(tx, query.limit(limit), Repository)
+
+
+def charge(tx: Connection, item: StorageCharge) -> None:
+    add(tx, storage_charges, **item.model_dump(exclude={"id"}))
+
+
+def charges(tx: Connection, workspace: str, after: int, limit: int) -> list[StorageCharge]:
+    query = select(storage_charges).where(storage_charges.c.workspace == workspace, storage_charges.c.id > after)
+    return every(tx, query.order_by(storage_charges.c.id).limit(limit), StorageCharge)
+
+
+def lines(tx: Connection, workspace: str, since: datetime | None, visible: ColumnElement[bool]) -> list[StorageLine]:
+    """The size now and the cost of each repository that one may see; of those that were deleted the cost only."""
+    hidden = select(repositories.c.id).where(not_(visible))
+    total = func.sum(storage_charges.c.amount).label("amount")
+    sums = select(
+        storage_charges.c.repository_id,
+        storage_charges.c.repository,
+        total,
+    ).where(storage_charges.c.workspace == workspace, storage_charges.c.repository_id.not_in(hidden))
+    if since is not None:
+        sums = sums.where(storage_charges.c.end > since)
+    sums = sums.group_by(storage_charges.c.repository_id, storage_charges.c.repository)
+    spent = {row.repository_id: (row.repository, int(row.amount)) for row in tx.execute(sums)}
+    sizes = select(repositories.c.id, repositories.c.name, storage.c.nbytes).join(
+        storage, storage.c.repository_id == repositories.c.id
+    )
+    now = {
+        row.id: (row.name, row.nbytes)
+        for row in tx.execute(sizes.where(repositories.c.workspace == workspace, visible))
+    }
+    found = [
+        StorageLine(key=name, nbytes=nbytes, amount=spent.get(one, ("", 0))[1]) for one, (name, nbytes) in now.items()
+    ]
+    gone = [StorageLine(key=name, nbytes=0, amount=amount) for one, (name, amount) in spent.items() if one not in now]
+    return sorted([*found, *gone], key=lambda line: line.key)
