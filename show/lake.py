@@ -4,16 +4,19 @@ Exit status 1 if one falls short.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
-from show import runs, trespass
+from show import histories, refresh, refreshing, runs
 from show.runs import Wanted
 
 
 def proofs(dose: float, seed: int, base: Path) -> Wanted:
     """What there is to show: the lines of each, and how they are had."""
     return {
-        "trespass": ((3,), lambda: trespass.lines(base / "trespass")),
+        "views in random histories": ((4,), partial(histories.lines, dose, seed)),
+        "views under kill -9": ((4,), lambda: refreshing.lines(dose, seed, runs.folder(base / "kills"))),
+        "views in proportion to the change": ((5,), lambda: refresh.lines(dose, runs.folder(base / "refresh"))),
     }
 
 
