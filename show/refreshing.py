@@ -32,8 +32,9 @@ VIEWS = {
 }
 
 
-def refresh(folder: Path, seed: int) -> None:
-    """Bring every view up to date; in a process of its own."""
+def refresh(folder: Path, seed: int, begun: Any) -> None:
+    """Bring every view up to date; in a process of its own, which says when it begins."""
+    begun.set()
     chance = random.Random(seed)
     icechunk.set_logs_filter("error")
     for name in chance.sample(list(VIEWS), len(VIEWS)):
@@ -67,21 +68,23 @@ def lines(dose: float, seed: int, base: Path) -> Iterator[Line]:
         _make(folder / name)
 
     def start() -> BaseProcess:
-        process = processes.Process(target=refresh, args=(folder, chance.randrange(10**6)))
+        begun = processes.Event()
+        process = processes.Process(target=refresh, args=(folder, chance.randrange(10**6), begun))
         process.start()
+        begun.wait(60)
         return process
 
     took = []
-    for _ in range(3):
+    for _ in range(3 if dose > 0.1 else 1):
         source.step()
+        process = start()
         began = time.monotonic()
-        start().join()
+        process.join()
         took.append(time.monotonic() - began)
     kills = rounds = failed = 0
     while kills < wanted and rounds < 5 * wanted:
         rounds += 1
         source.step()
-        began = time.monotonic()
         running = [start() for _ in range(chance.choice([1, 1, 2]))]
         for process in running:
             process.join(chance.uniform(0, 1.1 * statistics.median(took)))
@@ -91,8 +94,8 @@ def lines(dose: float, seed: int, base: Path) -> Iterator[Line]:
             process.join()
             failed += process.exitcode not in {0, -9}
         if chance.random() < 0.1:
-            began = time.monotonic()
             last = start()
+            began = time.monotonic()
             last.join()
             failed += last.exitcode != 0
             took.append(time.monotonic() - began)

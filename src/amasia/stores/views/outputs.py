@@ -16,8 +16,7 @@ from amasia.stores.views.snapshots import dimensions
 
 _ROWS = 2 << 20
 """Bytes of a chunk's rows before compression: small, since the last chunk is written again at each refresh."""
-_TIMES = "microseconds since 1970-01-01"
-"""Times of rows, of which only the first are known when the group is made."""
+_STEPS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _READ = ("units", "calendar")
 _OWN = frozenset({*_READ, "_FillValue", "dtype", "coordinates", "scale_factor", "add_offset", "_ARRAY_DIMENSIONS"})
 """Attributes that Xarray writes for itself."""
@@ -99,8 +98,10 @@ class Target:
         clean, encoding = encoded(ds, dim, chunks)
         for name, chosen in encoding.items():
             if dim in ds[name].dims and _counted(ds[name].variable):
-                chosen |= {"units": _TIMES, "calendar": _calendar(ds[name].variable), "dtype": np.dtype("int64")}
-                clean[name] = resolved(clean[name].variable, _TIMES)
+                # Only the first rows are known now: they are counted in what all of them can be counted in.
+                chosen |= {"units": _units(ds[name].variable), "calendar": _calendar(ds[name].variable)}
+                chosen["dtype"] = np.dtype("int64")
+                clean[name] = resolved(clean[name].variable, chosen["units"])
             if dim in ds[name].dims and "chunks" in chosen:
                 # Sized for what will come, and not for the rows at hand.
                 chosen["chunks"] = tuple(
@@ -169,6 +170,11 @@ def _held(name: str, values: npt.NDArray[Any], array: zarr.Array[Any]) -> npt.ND
 
 def _counted(variable: xr.Variable) -> bool:
     return variable.dtype.kind == "M" or (variable.dtype.kind == "O" and _calendar(variable) != "")
+
+
+def _units(variable: xr.Variable) -> str:
+    step = np.datetime_data(variable.dtype)[0] if variable.dtype.kind == "M" else "us"
+    return f"{_STEPS[step]} since 1970-01-01"
 
 
 def _calendar(variable: xr.Variable) -> str:
