@@ -45,7 +45,7 @@ REFUSED: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "upsampling": ("interpolate", lambda ds: ds.resample(time="h").interpolate()),
     "apply": ("map", lambda ds: ds.groupby("time.month").map(lambda one: one)),
     "values": (".values", lambda ds: ds.t.values.sum()),
-    "branch": ("whether a value is true", lambda ds: ds if (ds.t > 0).all("x") else ds),
+    "branch": ("whether a value is true", lambda ds: ds if (ds.t > 0).all("x") else ds * 2),
     "length": (".sizes", lambda ds: ds / ds.sizes["time"]),
     "plain array": ("no names", lambda ds: ds["t"] * np.arange(3.0)),
     "xr.where": ("plain arrays", lambda ds: xr.where(ds.t > 0, ds.t, 0)),
