@@ -18,6 +18,7 @@ from icechunk.xarray import to_icechunk
 
 from amasia.models.views import ViewKind
 from amasia.stores import views
+from amasia.stores.views.plans import Declaration
 from show.lines import Line
 
 HISTORIES = 50
@@ -85,7 +86,7 @@ FUNCTIONS: Mapping[ViewKind, Mapping[str, Function]] = {
         "seasons": lambda ds: ds[["t", "i"]].groupby("time.season").std(),
         "days of the year": lambda ds: ds[["t"]].groupby("time.dayofyear").sum(),
         "range by month": lambda ds: ds["t"].groupby("time.month").max() - ds["t"].groupby("time.month").min(),
-        "by label": lambda ds: ds[["t", "f"]].groupby("label").min(),
+        "by label": lambda ds: ds[["t", "f", "label"]].set_coords("label").groupby("label").min(),
         "by computed array": lambda ds: ds["t"].groupby(ds["time"].dt.quarter).mean(),
         "of monthly means": lambda ds: ds[["t"]].resample(time="MS").mean().groupby("time.month").mean(),
         "anomalous months": lambda ds: (ds["t"] - ds["t"].mean(["x", "y"])).groupby("time.year").var(),
@@ -106,7 +107,8 @@ class Tried:
     checks: int = 0
     values: int = 0
     wrong: list[str] = field(default_factory=list)
-    whole: int = 0
+    whole: list[str] = field(default_factory=list)
+    """Why everything was computed, after the first time."""
 
 
 def definition(kind: ViewKind, function: Function) -> views.Definition:
@@ -117,10 +119,10 @@ def definition(kind: ViewKind, function: Function) -> views.Definition:
 class Source:
     """A repository with a history that a seed gives."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, repository: icechunk.Repository | None = None) -> None:
         self.random = random.Random(seed)
         self.numbers = np.random.default_rng(seed)
-        self.repository = new()
+        self.repository = repository or new()
         self.calendar = self.random.choice(["standard", "standard", "noleap", "irregular", "360_day"])
         self.freq = self.random.choice(["D", "D", "5D", "12h"])
         self.chunks = {"time": self.random.choice([1, 4, 7, 30]), "x": self.random.choice([1, 2, 3]), "y": 2}
@@ -249,12 +251,22 @@ def commit(session: icechunk.Session, message: str, metadata: dict[str, Any]) ->
 
 
 def follow(
-    seed: int, commits: int, kinds: Mapping[ViewKind, Mapping[str, Function]], tried: dict[ViewKind, Tried]
+    seed: int,
+    commits: int,
+    kinds: Mapping[ViewKind, Mapping[str, Function]],
+    tried: dict[ViewKind, Tried],
+    each: int = 2,
 ) -> None:
-    """One history; every view of the kinds after each of its commits."""
+    """One history; some views of each kind after each of its commits."""
+    warnings.simplefilter("ignore")
     source = Source(seed)
-    every = [(kind, name, function) for kind, of in kinds.items() for name, function in of.items()]
+    every = [
+        (kind, name, of[name])
+        for kind, of in kinds.items()
+        for name in source.random.sample(list(of), min(each, len(of)))
+    ]
     targets = [new() for _ in every]
+    beyond: set[str] = set()
     for number in range(commits + 1):
         said = source.step() if number else "first"
         if source.random.random() < 0.2:
@@ -262,8 +274,15 @@ def follow(
         coalesce = source.random.random() < 0.5
         now = source.whole()
         for (kind, name, function), target in zip(every, targets, strict=True):
+            if name in beyond:
+                continue
             found = tried.setdefault(kind, Tried())
             where = f"{kind} {name!r}, seed {seed}, commit {number} ({said})"
+            try:
+                whole(kind, function, now)
+            except Exception:  # of other calendars Xarray itself knows no quarters, weeks, or means of times
+                beyond.add(name)
+                continue
             try:
                 done = views.refresh(
                     source.repository,
@@ -274,24 +293,29 @@ def follow(
                     commit=commit,
                     coalesce=coalesce,
                 )
-                found.whole += sum(one.whole for one in done[1 if not number else 0 :])
-                found.values += compare(kind, name, function, now, target)
+                found.whole += [
+                    f"{name}: {one.skipped}" for one in done if one.whole and "first time" not in one.skipped
+                ]
+                found.values += compare(kind, function, now, target)
             except Exception as error:
                 found.wrong.append(f"{where}: {type(error).__name__} {str(error)[:1500]}")
             check_once(source.repository, target, found, where)
             found.checks += 1
 
 
-def compare(kind: ViewKind, name: str, function: Function, now: xr.Dataset, target: icechunk.Repository) -> int:
-    """Values that are as Xarray's; running states against Xarray in double floats, which is what they are."""
+def whole(kind: ViewKind, function: Function, now: xr.Dataset) -> xr.Dataset:
+    """What Xarray makes of all of it."""
     if kind in STATES:
         now = now.assign({one: now[one].astype("float64") for one in ("f",)})
-    expected: Any = views.plans.Declaration(definition(kind, _dict(function)))(now)
+    return Declaration(definition(kind, _dict(function)))(now)
+
+
+def compare(kind: ViewKind, function: Function, now: xr.Dataset, target: icechunk.Repository) -> int:
+    """Values that are as Xarray's; running states against Xarray in double floats, which is what they are."""
+    expected = whole(kind, function, now)
     found = opened(target)
-    if set(map(str, expected.variables)) != set(map(str, found.variables)):
-        raise AssertionError(
-            f"variables {sorted(map(str, found.variables))} and not {sorted(map(str, expected.variables))}"
-        )
+    names, wanted = (sorted(map(str, ds.variables)) for ds in (found, expected))
+    assert names == wanted, f"variables {names} and not {wanted}"
     for variable in expected.variables:
         one, other = found[variable].variable, expected[variable].variable
         assert one.dims == other.dims, f"{variable}: dimensions {one.dims} and not {other.dims}"
@@ -299,6 +323,9 @@ def compare(kind: ViewKind, name: str, function: Function, now: xr.Dataset, targ
         assert _attributes(one) == _attributes(other), f"{variable}: {one.attrs} and not {other.attrs}"
         if other.dtype.kind == "f":
             np.testing.assert_allclose(one.values, other.values, rtol=RTOL, atol=1e-12, err_msg=str(variable))
+        elif other.dtype.kind == "M":
+            # Xarray's mean of times counts floats from the earliest of those it is given: nanoseconds differ.
+            assert (abs(one.values - other.values) < np.timedelta64(1, "us")).all(), f"{variable}: times"
         else:
             np.testing.assert_array_equal(one.values, other.values, err_msg=str(variable))
     return sum(one.size for one in expected.variables.values())
@@ -324,11 +351,13 @@ def applied_by(target: icechunk.Repository) -> list[str]:
 def lines(dose: float, seed: int) -> Iterator[Line]:
     tried: dict[ViewKind, Tried] = {}
     count = max(1, round(HISTORIES * dose))
-    warnings.simplefilter("ignore")
     for number in range(count):
         follow(seed * 1000 + number, COMMITS, FUNCTIONS, tried)
     for kind, found in tried.items():
-        figure = f"{count} histories, {found.checks} refreshes, {found.values:,} values alike, {len(found.wrong)} wrong"
+        figure = (
+            f"{count} histories, {found.checks} refreshes ({len(found.whole)} of everything), {found.values:,} values "
+            f"alike, {len(found.wrong)} wrong"
+        )
         detail = found.wrong[0] if found.wrong else ", ".join(FUNCTIONS[kind])
         yield Line(4, f"views, {kind.value}", figure, "0 wrong", not found.wrong, detail)
 

@@ -4,9 +4,10 @@ Exit status 1 if one falls short.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
-from show import commits, runs, search, throughput, trespass
+from show import commits, histories, refresh, refreshing, runs, search, throughput, trespass
 from show.runs import Wanted, folder
 
 
@@ -17,6 +18,9 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
         "search": ((8,), lambda: search.lines(dose, seed, folder(base / "search"))),
         "commits": ((2,), lambda: commits.lines(dose, folder(base / "commits"))),
         "throughput": ((7,), lambda: throughput.lines(dose, folder(base / "throughput"))),
+        "views in random histories": ((4,), partial(histories.lines, dose, seed)),
+        "views under kill -9": ((4,), lambda: refreshing.lines(dose, seed, folder(base / "kills"))),
+        "views in proportion to the change": ((5,), lambda: refresh.lines(dose, folder(base / "refresh"))),
     }
 
 

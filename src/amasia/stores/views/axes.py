@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from amasia import errors
+
 type Range = tuple[int, int]
 
 
@@ -20,6 +22,10 @@ class Coarsen:
     boundary: str
 
     def size(self, rows: int) -> int:
+        if self.boundary == "exact" and rows % self.length:
+            raise errors.ViewRefused(
+                f"{rows} rows are not whole blocks of {self.length}.", cure="Use coarsen(…, boundary='trim') or 'pad'."
+            )
         return -(-rows // self.length) if self.boundary == "pad" else rows // self.length
 
 

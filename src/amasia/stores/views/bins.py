@@ -1,10 +1,10 @@
 """Where bins of time begin, in rows: made by Xarray's own resampling, of no more rows than are new."""
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import xarray as xr
 
 from amasia import errors
@@ -31,8 +31,7 @@ def origin(plan: Plan, snapshot: Snapshot) -> Any:
         return None
     first = snapshot.times(0, 1)[plan.along].values[0]
     if isinstance(first, np.datetime64):
-        stamp = pd.Timestamp(first)
-        return stamp.normalize() if plan.counted_from == "start_day" else stamp
+        return first.astype("datetime64[D]" if plan.counted_from == "start_day" else "datetime64[us]").astype(datetime)
     if plan.counted_from == "start":
         return first
     return first.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import zarr
 
 from amasia.stores.views.axes import Range, merged
-from amasia.stores.views.snapshots import Snapshot
+from amasia.stores.views.snapshots import Snapshot, dimensions
 
 _MEANING = frozenset({
     "units", "calendar", "scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "dtype",
@@ -64,8 +64,8 @@ def between(repository: icechunk.Repository, old: Snapshot, new: Snapshot, wante
 
 def _rows(
     updated: dict[str, Any],
-    before: dict[str, zarr.Array],
-    after: dict[str, zarr.Array],
+    before: dict[str, zarr.Array[Any]],
+    after: dict[str, zarr.Array[Any]],
     names: list[str],
     here: str,
     along: str,
@@ -91,9 +91,10 @@ def _rows(
     return Change(tuple(merged(found)), min(moved, default=None), attributes, "", nbytes)
 
 
-def _metadata(name: str, one: zarr.Array, other: zarr.Array, along: str) -> tuple[str, bool]:
+def _metadata(name: str, one: zarr.Array[Any], other: zarr.Array[Any], along: str) -> tuple[str, bool]:
     """Why an array cannot be compared by rows, and whether its attributes differ."""
-    old, new = one.metadata.to_dict(), other.metadata.to_dict()
+    old: dict[str, Any] = dict(one.metadata.to_dict())
+    new: dict[str, Any] = dict(other.metadata.to_dict())
     old_attrs, new_attrs = old.pop("attributes", {}), new.pop("attributes", {})
     old_shape, new_shape = list(one.shape), list(other.shape)
     old.pop("shape"), new.pop("shape")
@@ -108,7 +109,9 @@ def _metadata(name: str, one: zarr.Array, other: zarr.Array, along: str) -> tupl
     return "", bool(differing)
 
 
-def _compare(one: zarr.Array, other: zarr.Array, place: tuple[int, ...], axis: int | None) -> tuple[int, list[Range]]:
+def _compare(
+    one: zarr.Array[Any], other: zarr.Array[Any], place: tuple[int, ...], axis: int | None
+) -> tuple[int, list[Range]]:
     """Bytes read, and the rows that differ in one chunk; rows that only one of both has are not looked at."""
     lengths = other.shards or other.chunks
     shape = list(other.shape)
@@ -140,9 +143,9 @@ def _runs(rows: npt.NDArray[np.bool_]) -> Iterator[Range]:
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
-def _axis(array: zarr.Array, along: str) -> int | None:
-    names = array.metadata.dimension_names or ()
-    return list(names).index(along) if along in names else None
+def _axis(array: zarr.Array[Any], along: str) -> int | None:
+    names = dimensions(array)
+    return names.index(along) if along in names else None
 
 
 def _inside(path: str, here: str) -> str | None:

@@ -18,7 +18,8 @@ from amasia.stores.views.expressions import Form, Group, Method, Node, Reduction
 REDUCTIONS = frozenset({"sum", "count", "mean", "var", "std", "min", "max"})
 """Kept as running states."""
 ROW_BY_ROW = frozenset({
-    "fillna", "clip", "round", "astype", "isnull", "notnull", "isin", "where", "assign", "assign_attrs", "assign_coords",
+    "fillna", "clip", "round", "astype", "isnull", "notnull", "isin", "where", "assign", "assign_attrs",
+    "assign_coords",
     "copy", "compute", "load", "persist", "chunk", "conj", "drop_attrs", "drop_encoding", "drop_vars", "rename",
     "rename_vars", "reset_coords", "set_coords", "to_dataset", "to_dataarray", "transpose", "expand_dims",
 })  # fmt: skip
@@ -54,7 +55,7 @@ _CURES = {
     "groupby_bins": "Group by a computed array of labels: x.groupby(label).",
 }
 _ANCHORED = ("MS", "ME", "QS", "QE", "YS", "YE", "W")
-_COUNTED = ("D", "h", "min", "s")
+COUNTED = ("D", "h", "min", "s")
 
 
 def method(node: Node, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], along: str) -> Node:
@@ -96,8 +97,8 @@ def call(
                 )
     if axis is not None and reduced:
         raise refused(
-            f"{name} puts each row of {along!r} together with a value that depends on all rows: a change of one changes "
-            "them all.",
+            f"{name} puts each row of {along!r} together with a value that depends on all rows: a change of one "
+            "changes them all.",
             "Make the reduction a view of its own, and combine the two when you read.",
         )
     if axis is not None:
@@ -180,12 +181,12 @@ def _resample(node: Node, args: tuple[Any, ...], kwargs: dict[str, Any], along: 
         raise refused("resample comes after another resample or coarsen.", "Make a view of the view.")
     if given.get("origin", "start_day") in {"end", "end_day"}:
         raise refused("resample counts its bins from the end of the data, which grows.", "Leave origin away.")
-    count = freq.rstrip("".join(chr(one) for one in range(128) if not chr(one).isdigit()))
-    unit = freq[len(count) :].partition("-")[0]
-    if not (unit in _COUNTED or (unit in _ANCHORED and count in {"", "1"})):
+    bare = freq.lstrip("0123456789")
+    count, unit = freq[: len(freq) - len(bare)], bare.partition("-")[0]
+    if not (unit in COUNTED or (unit in _ANCHORED and count in {"", "1"})):
         raise refused(
             f"Bins of {freq!r} begin where the data begin, or are not known.",
-            f"Use one of {', '.join(_ANCHORED)}, or a number of {', '.join(_COUNTED)}.",
+            f"Use one of {', '.join(_ANCHORED)}, or a number of {', '.join(COUNTED)}.",
         )
     found = call(Method("resample"), (node, *args), kwargs, along, Form.resample, "resample")
     return replace(found, axis=node.axis.stepped(Resample(freq)), names=node.names)
@@ -231,7 +232,7 @@ def _groupby(node: Node, args: tuple[Any, ...], kwargs: dict[str, Any], along: s
     variable, _, part = key.partition(".")
     if part and (variable != along or part not in _DATE_PARTS):
         raise refused(f"groupby({key!r}) is not known.", f"Known parts: {', '.join(sorted(_DATE_PARTS))}.")
-    if not part and (variable == along or (node.names or {}).get(variable) is False):
+    if not part and (variable == along or (node.names is not None and not node.names.get(variable))):
         raise refused(f"groupby({key!r}) does not group rows of {along!r}.", f"Try groupby('{along}.month').")
     return replace(found, group=Group(part or variable, key))
 

@@ -12,9 +12,11 @@ from icechunk.xarray import to_icechunk
 
 from amasia import errors
 from amasia.stores.encoding import encoded, plain, resolved
+from amasia.stores.views.snapshots import dimensions
 
 _ROWS = 2 << 20
 """Bytes of a chunk's rows before compression: small, since the last chunk is written again at each refresh."""
+_STEPS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _READ = ("units", "calendar")
 _OWN = frozenset({*_READ, "_FillValue", "dtype", "coordinates", "scale_factor", "add_offset", "_ARRAY_DIMENSIONS"})
 """Attributes that Xarray writes for itself."""
@@ -36,7 +38,7 @@ class Target:
         self.nbytes = 0
         """Written so far, before compression."""
         self.group = zarr.open_group(session.store, path=self.path or None, mode="a")
-        self.arrays: dict[str, zarr.Array] = dict(self.group.arrays())
+        self.arrays: dict[str, zarr.Array[Any]] = dict(self.group.arrays())
 
     def clear(self) -> None:
         """Forget the arrays of the group. Groups below it stay."""
@@ -95,6 +97,11 @@ class Target:
             chunks.setdefault(dim, max(1, min(_ROWS // max(*rows, 1, 1), 4096)))
         clean, encoding = encoded(ds, dim, chunks)
         for name, chosen in encoding.items():
+            if dim in ds[name].dims and _counted(ds[name].variable):
+                # Only the first rows are known now: they are counted in what all of them can be counted in.
+                chosen |= {"units": _units(ds[name].variable), "calendar": _calendar(ds[name].variable)}
+                chosen["dtype"] = np.dtype("int64")
+                clean[name] = resolved(clean[name].variable, chosen["units"])
             if dim in ds[name].dims and "chunks" in chosen:
                 # Sized for what will come, and not for the rows at hand.
                 chosen["chunks"] = tuple(
@@ -107,11 +114,13 @@ class Target:
 
     def _put(self, name: str, variable: xr.Variable, dim: str | None, start: int, total: int) -> None:
         array = self.arrays[name]
-        names = tuple(array.metadata.dimension_names or ())
+        names = dimensions(array)
         if names != variable.dims:
             raise Otherwise(f"{name!r} has other dimensions")
         if dim in names:
             _resize(array, str(dim), total)
+        if dim is None and list(array.shape) != list(variable.shape):
+            array.resize(variable.shape)
         sizes = [total if one == dim else size for one, size in variable.sizes.items()]
         if list(array.shape) != sizes:
             raise Otherwise(f"{name!r} has another shape")
@@ -135,7 +144,7 @@ class Target:
             node.attrs.put(own | wanted)
 
 
-def _values(name: str, variable: xr.Variable, array: zarr.Array) -> npt.NDArray[Any]:
+def _values(name: str, variable: xr.Variable, array: zarr.Array[Any]) -> npt.NDArray[Any]:
     """As the array stores them."""
     if variable.dtype.kind in "iuf" or (variable.dtype.kind == "b" and array.dtype.kind == "b"):
         return _held(name, np.asarray(variable.values), array)
@@ -145,18 +154,34 @@ def _values(name: str, variable: xr.Variable, array: zarr.Array) -> npt.NDArray[
     if encoding:
         bare.encoding = {**encoding, "dtype": array.dtype}
     made = xr.conventions.encode_cf_variable(bare, name=name)
-    if encoding and made.attrs.get("units") != units:
+    if encoding and str(made.attrs.get("units", "")).split()[:1] != units.split()[:1]:
         raise Otherwise(f"{name!r} has times that {units!r} cannot count")
     return _held(name, np.asarray(made.values), array)
 
 
-def _held(name: str, values: npt.NDArray[Any], array: zarr.Array) -> npt.NDArray[Any]:
+def _held(name: str, values: npt.NDArray[Any], array: zarr.Array[Any]) -> npt.NDArray[Any]:
     if values.dtype == array.dtype or values.dtype.kind not in "iufb" or array.dtype.kind not in "iufb":
         return values
     wide = np.result_type(values.dtype, array.dtype)
     if wide != array.dtype:
         raise Otherwise(f"{name!r} is {array.dtype} and now {values.dtype}", {name: wide})
     return values.astype(wide)
+
+
+def _counted(variable: xr.Variable) -> bool:
+    return variable.dtype.kind == "M" or (variable.dtype.kind == "O" and _calendar(variable) != "")
+
+
+def _units(variable: xr.Variable) -> str:
+    step = np.datetime_data(variable.dtype)[0] if variable.dtype.kind == "M" else "us"
+    return f"{_STEPS[step]} since 1970-01-01"
+
+
+def _calendar(variable: xr.Variable) -> str:
+    if variable.dtype.kind == "M":
+        return "proleptic_gregorian"
+    first = variable[(0,) * variable.ndim].values.item() if variable.size else None
+    return str(getattr(first, "calendar", ""))
 
 
 def _timeless(variable: xr.Variable) -> bool:
@@ -167,7 +192,7 @@ def _same(stored: npt.NDArray[Any], values: npt.NDArray[Any]) -> bool:
     return np.array_equal(stored, values, equal_nan=stored.dtype.kind == "f" and values.dtype.kind == "f")
 
 
-def _resize(array: zarr.Array, dim: str, total: int) -> None:
-    names = tuple(array.metadata.dimension_names or ())
+def _resize(array: zarr.Array[Any], dim: str, total: int) -> None:
+    names = dimensions(array)
     if dim in names and array.shape[names.index(dim)] != total:
         array.resize(tuple(total if one == dim else size for one, size in zip(names, array.shape, strict=True)))

@@ -22,8 +22,8 @@ def each[Piece, Found](function: Callable[[Piece], Found], pieces: Sequence[Piec
     if client is None:
         yield from map(function, pieces)
         return
-    ahead = 2 + sum(client.nthreads().values())
-    shared = client.scatter(function, hash=False)
+    ahead = 2 + sum(client.nthreads().values())  # type: ignore[no-untyped-call]
+    shared = client.scatter(function, hash=False)  # type: ignore[no-untyped-call]
     waiting: list[Any] = []
     try:
         for piece in pieces:
@@ -33,7 +33,7 @@ def each[Piece, Found](function: Callable[[Piece], Found], pieces: Sequence[Piec
         while waiting:
             yield waiting.pop(0).result()
     finally:
-        client.cancel(waiting)
+        client.cancel(waiting)  # type: ignore[no-untyped-call]
 
 
 def _run(function: Callable[[Any], Any], piece: Any) -> Any:
@@ -42,7 +42,7 @@ def _run(function: Callable[[Any], Any], piece: Any) -> Any:
 
 def _client() -> Client | None:
     try:
-        found = Client.current()
+        found: Client = Client.current()  # type: ignore[no-untyped-call]
     except ValueError:
         return None
-    return found if found.nthreads() else None
+    return found if found.nthreads() else None  # type: ignore[no-untyped-call]

@@ -9,7 +9,8 @@ from amasia.models.views import ViewKind
 from amasia.stores.views import tracing
 from amasia.stores.views.axes import Axis, Coarsen, Declared, Resample
 from amasia.stores.views.definitions import Definition, Depends
-from amasia.stores.views.expressions import Method, Node, Reduction, digest, evaluate, nodes, walk
+from amasia.stores.views.expressions import Form, Method, Node, Reduction, digest, evaluate, nodes, walk
+from amasia.stores.views.operations import COUNTED
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _declared(definition: Definition, ds: xr.Dataset) -> Plan:
     return Plan(
         kind=kind,
         text=f"{kind.value} (declared, not proven): each output row of {definition.along!r} depends on input {said}.",
-        digest=f"{digest(Node(definition.function, (), {}, tracing.Form.free, None))} {definition.halo}",
+        digest=f"{digest(Node(definition.function, (), {}, Form.free, None))} {definition.halo}",
         along=definition.along,
         axis=Declared(definition.along, depends),
         compute=Declaration(definition),
@@ -187,10 +188,13 @@ def _wanted(source: Node, result: Node, ds: xr.Dataset) -> frozenset[str] | None
 
 
 def _counted_from(result: Node) -> str:
+    """Bins of a day, or of several hours, are counted from the first row; those of the calendar are not."""
     for node in walk(result):
-        if node.function == Method("resample"):
+        if node.function == Method("resample") and node.axis is not None:
+            freq = next(step.freq for step in node.axis.steps if isinstance(step, Resample))
             origin = node.kwargs.get("origin", "start_day")
-            return origin if origin in {"start", "start_day"} else ""
+            counted = freq.lstrip("0123456789") in COUNTED
+            return origin if counted and isinstance(origin, str) and origin in {"start", "start_day"} else ""
     return ""
 
 

@@ -15,8 +15,9 @@ from amasia.stores.views.expressions import Reduction
 type Array = npt.NDArray[Any]
 type State = dict[str, Array]
 
-_DOUBT = 1e-10
-"""Part of a sum that may have been lost in taking rows out, before it is made anew."""
+_DOUBT = {"high": 1e-12, "high2": 1e-20}
+"""Part of a sum, and of a sum of squares, that may get lost in taking rows out before it is made anew. What is left of
+squares, when the mean's is taken from them, may be many times smaller."""
 
 
 def folded(reduction: Reduction, values: Array) -> State:
@@ -46,7 +47,7 @@ def put(reduction: Reduction, state: State, rows: State) -> State:
     """A state with the rows of another one put in."""
     if reduction.op == "quantile_sketch":
         return _rekeyed(state, rows, 1)
-    made = {name: state[name] + rows[name] for name in ("counts", "count", "rows", "sum") if name in state}
+    made: State = {name: state[name] + rows[name] for name in ("counts", "count", "rows", "sum") if name in state}
     if "extreme" in state:
         choose = np.fmin if reduction.op == "min" else np.fmax
         either = choose(state["extreme"], rows["extreme"])
@@ -59,7 +60,7 @@ def take(reduction: Reduction, state: State, rows: State) -> State:
     """A state with the rows of another one taken out; an extreme stays, see `doubtful`."""
     if reduction.op == "quantile_sketch":
         return _rekeyed(state, rows, -1)
-    made = {name: state[name] - rows[name] for name in ("counts", "count", "rows", "sum") if name in state}
+    made: State = {name: state[name] - rows[name] for name in ("counts", "count", "rows", "sum") if name in state}
     if "extreme" in state:
         made["extreme"] = state["extreme"]
     return made | _summed(state, rows, -1)
@@ -72,13 +73,14 @@ def doubtful(reduction: Reduction, before: State, out: State, into: State, after
         lost = (out["count"] > 0) & (out["extreme"] == before["extreme"])
         again = (into["count"] > 0) & (into["extreme"] == after["extreme"])
         return bool((lost & ~again & (after["count"] > 0)).any())
-    for high in ("high", "high2"):
+    for high, part in _DOUBT.items():
         if high not in before or not out["count"].any():
             continue
         if not (np.isfinite(before[high]).all() and np.isfinite(out[high]).all()):
             return True
         scale = np.abs(before[high]) + np.abs(out[high])
-        if (scale * sums.EPS > _DOUBT * np.maximum(np.abs(after[high]), scale * 1e-16)).any():
+        left = np.abs(after[high])
+        if (scale * sums.EPS > part * np.maximum(left, left.max() * 1e-12)).any():
             return True
     return False
 

@@ -110,6 +110,8 @@ def refresh(
             continue
         except _NothingYet:
             return done
+        if len(wanted) == len(pending):
+            return done
         tries = 0
     raise errors.Conflict(
         f"Others committed to branch {branch!r} of the target each time that view {view} was to be.",
@@ -129,7 +131,7 @@ def _pending(source: icechunk.Repository, branch: str, until: str | None, held: 
     """Source snapshots that are to be applied, oldest first, and whether they continue what the target holds."""
     start = {"snapshot_id": until} if until else {"branch": branch}
     found: list[str] = []
-    for info in source.ancestry(**start):  # type: ignore[arg-type]
+    for info in source.ancestry(**start):
         if info.id == held:
             return [(one, True) for one in reversed(found)]
         found.append(info.id)
@@ -166,8 +168,7 @@ def _apply(
             f"{source_name}@{newest} has no group {definition.source_group!r} any more.",
             cure="Write it again, or delete the view.",
         )
-    found = plan(definition, new.dataset())
-    new.dataset(found.wanted)
+    found = plan(definition, new.lazy())
     target = Target(session, definition.target_group, definition.chunks)
     if not held and target.arrays:
         raise _Occupied(
@@ -176,8 +177,7 @@ def _apply(
         )
     work = _Work(definition, found, memory, target, new, [])
     change = _change(source, memory, found, new, held if known else "")
-    with translated():
-        change = _bring(source, work, change)
+    change = _tried(source, work, change)
     memory.facts |= {"view": view, "source": source_name, "snapshot": newest, "digest": found.digest}
     memory.facts["rows"] = new.size
     memory.save()
@@ -202,6 +202,20 @@ def _change(source: icechunk.Repository, memory: Memory, found: Plan, new: Snaps
     if change.attributes and found.declared:
         return Change(whole="attributes changed, and a declared function may look at them", nbytes=change.nbytes)
     return change
+
+
+def _tried(source: icechunk.Repository, work: _Work, change: Change) -> Change:
+    """`_bring`, where what the view's function raises is told as such."""
+    try:
+        with translated():
+            return _bring(source, work, change)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, NotImplementedError) as error:
+        if isinstance(error, icechunk.IcechunkError):
+            raise
+        raise errors.ViewRefused(
+            f"{work.definition.name} cannot be computed from this source: {type(error).__name__}: {error}.",
+            cure="Try the function on the source's dataset itself.",
+        ) from error
 
 
 def _bring(source: icechunk.Repository, work: _Work, change: Change) -> Change:

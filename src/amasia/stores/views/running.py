@@ -62,7 +62,8 @@ def result(plan: Plan, memory: Memory, new: Side, labels: Sequence[set[Label]] |
     source = plan.compute.source
     known: dict[Node, Any] = {source: _sample(plan, plan.axis, new, plan.wanted)}
     for index, node in enumerate(plan.reductions):
-        assert node.reduction is not None and node.reduction.over.axis is not None
+        assert node.reduction is not None
+        assert node.reduction.over.axis is not None
         sample = _sample(plan, node.reduction.over.axis, new, plan.wanted)
         template = evaluate(node, {source: sample}, new.origin)
         over = evaluate(node.reduction.over, {source: sample}, new.origin)
@@ -84,7 +85,9 @@ def groups_of(memory: Memory, index: int) -> Groups:
 def fold(plan: Plan, index: int, side: Side, only: frozenset[Label] | None, rows: Range) -> tuple[Folded, Any, int]:
     """States of some rows by group, how many rows each group has, and the bytes that were read."""
     spec = plan.reductions[index].reduction
-    assert spec is not None and spec.over.axis is not None and isinstance(plan.compute, Replay)
+    assert spec is not None
+    assert spec.over.axis is not None
+    assert isinstance(plan.compute, Replay)
     along, axis = plan.along, spec.over.axis
     start, stop, offset = axis.needed(side.grid, *rows)
     ds = side.snapshot.rows(start, stop, plan.wanted)
@@ -111,10 +114,13 @@ def _fold(
     plan: Plan, index: int, side: Side, changed: Iterable[Range] | None, only: frozenset[Label] | None = None
 ) -> tuple[Folded, dict[Label, int]]:
     node = plan.reductions[index]
-    assert node.reduction is not None and node.reduction.over.axis is not None
+    assert node.reduction is not None
+    assert node.reduction.over.axis is not None
     axis, spec = node.reduction.over.axis, node.reduction
     size = axis.size(side.grid)
     ranges = [(0, size)] if changed is None else axis.touched(side.grid, changed)
+    if not ranges:
+        return {}, {}
     longest = _longest(plan, axis, side)
     found: Folded = {}
     counted: dict[Label, int] = {}
@@ -191,7 +197,7 @@ def _changed(spec: Reduction, state: State | None, out: State | None, into: Stat
 def _longest(plan: Plan, axis: Any, side: Side) -> int:
     """Output rows whose input is a piece."""
     rows = max(pieces.TARGET // side.snapshot.row_nbytes(plan.wanted), 1)
-    return max(1, rows * axis.size(side.grid) // max(side.grid.rows, 1))
+    return max(1, int(rows * axis.size(side.grid) // max(side.grid.rows, 1)))
 
 
 def _sample(plan: Plan, axis: Any, side: Side, wanted: frozenset[str] | None) -> xr.Dataset:
@@ -259,7 +265,8 @@ def _places(labels: npt.NDArray[Any] | None, rows: int) -> Iterable[tuple[Label,
         raise errors.ViewRefused(
             f"Groups are named by {labels.dtype}.", cure="Group by numbers or text, such as a part of the date."
         )
-    for label in np.unique(labels[labels == labels]):
+    named = labels[~np.isnan(labels)] if labels.dtype.kind == "f" else labels
+    for label in np.unique(named):
         yield label.item() if isinstance(label, np.generic) else label, np.flatnonzero(labels == label)
 
 

@@ -18,17 +18,21 @@ class Snapshot:
         self.session, self.group, self.along = session, group, along
         self.nbytes = 0
         """Read so far; whoever asks for rows adds to it."""
+        self._arrays: dict[str, zarr.Array[Any]] | None = None
+        self._whole: xr.Dataset | None = None
         self._open: tuple[Collection[str] | None, xr.Dataset] | None = None
         self._last: tuple[tuple[int, int], xr.Dataset] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": None, "_last": None, "nbytes": 0}
+        return {**self.__dict__, "_arrays": None, "_whole": None, "_open": None, "_last": None, "nbytes": 0}
 
     @property
-    def arrays(self) -> dict[str, zarr.Array]:
+    def arrays(self) -> dict[str, zarr.Array[Any]]:
         """As they are stored."""
-        group = zarr.open_group(self.session.store, path=self.group.strip("/") or None, mode="r")
-        return dict(group.arrays())
+        if self._arrays is None:
+            group = zarr.open_group(self.session.store, path=self.group.strip("/") or None, mode="r")
+            self._arrays = dict(group.arrays())
+        return self._arrays
 
     def exists(self) -> bool:
         try:
@@ -37,9 +41,23 @@ class Snapshot:
             return False
 
     def dataset(self, wanted: Collection[str] | None = None) -> xr.Dataset:
-        """Lazy, without indexes: those of the dimension would be as long as the history."""
+        """Lazy rows of some variables; what has no rows is in memory."""
         if self._open is None or self._open[0] != wanted:
-            ds = xr.open_dataset(
+            ds = self.lazy()
+            if wanted is not None:
+                ds = ds.drop_vars([name for name in ds.variables if name not in wanted])
+            for name, variable in ds.variables.items():
+                if self.along not in variable.dims:
+                    variable.load()
+                if variable.dims == (name,) and name != self.along:
+                    ds = ds.set_xindex(str(name))
+            self._open = wanted, ds
+        return self._open[1]
+
+    def lazy(self) -> xr.Dataset:
+        """Everything, without any index: those of the dimension would be as long as the history."""
+        if self._whole is None:
+            self._whole = xr.open_dataset(
                 self.session.store,  # type: ignore[arg-type]
                 engine="zarr",
                 group=self.group.strip("/") or None,
@@ -48,15 +66,7 @@ class Snapshot:
                 chunks=None,
                 create_default_indexes=False,
             )
-            if wanted is not None:
-                ds = ds.drop_vars([name for name in ds.variables if name not in wanted])
-            for name, variable in ds.variables.items():
-                if self.along not in variable.dims:
-                    variable.load()
-                if variable.dims == (name,) and name != self.along:
-                    ds = ds.set_xindex(name)
-            self._open = wanted, ds
-        return self._open[1]
+        return self._whole
 
     def rows(self, start: int, stop: int, wanted: Collection[str] | None = None) -> xr.Dataset:
         """Some rows, in memory, as Xarray decodes them."""
@@ -70,7 +80,7 @@ class Snapshot:
 
     def times(self, start: int, stop: int) -> xr.DataArray:
         """The coordinate of the dimension alone."""
-        ds = self.dataset(self._open[0] if self._open else None)
+        ds = self.lazy()
         if self.along not in ds.coords:
             raise errors.ViewRefused(
                 f"The source has no coordinate {self.along!r} to resample by.", cure="Write one with the data."
@@ -80,10 +90,15 @@ class Snapshot:
 
     @property
     def size(self) -> int:
-        return int(self.dataset(self._open[0] if self._open else None).sizes[self.along])
+        return int(self.lazy().sizes[self.along])
 
     def row_nbytes(self, wanted: Collection[str] | None) -> int:
         """Bytes of one row."""
         ds = self.dataset(wanted)
         each = (one for one in ds.variables.values() if self.along in one.dims)
-        return max(sum(one.dtype.itemsize * one.size // max(one.sizes[self.along], 1) for one in each), 1)
+        return int(max(sum(one.dtype.itemsize * one.size // max(one.sizes[self.along], 1) for one in each), 1))
+
+
+def dimensions(array: zarr.Array[Any]) -> tuple[str | None, ...]:
+    """Names of an array's dimensions, as Xarray writes them."""
+    return tuple(getattr(array.metadata, "dimension_names", None) or ())

@@ -12,6 +12,8 @@ from amasia.stores.views.reductions import State
 HIDDEN = "_view"
 _CHUNK = 256 << 10
 """Bytes of the states of some groups in one chunk."""
+_SMALL = 4 << 20
+"""Bytes of states that are read at once: a read costs more than what it reads."""
 
 
 class Memory:
@@ -27,7 +29,9 @@ class Memory:
                 self.group = zarr.open_group(session.store, path=self.path, mode="a")
         self.facts: dict[str, Any] = dict(self.group.attrs) if self.group is not None else {}
         """Plain data: the source's snapshot, what was computed, groups by label."""
-        self.arrays: dict[str, zarr.Array] = dict(self.group.arrays()) if self.group is not None else {}
+        self.arrays: dict[str, zarr.Array[Any]] = dict(self.group.arrays()) if self.group is not None else {}
+        self._read: dict[str, npt.NDArray[Any]] = {}
+        self._kept: dict[tuple[str, int], State] = {}
 
     @property
     def snapshot(self) -> str:
@@ -37,7 +41,7 @@ class Memory:
     def clear(self) -> None:
         for name in self.arrays:
             del self._group[name]
-        self.arrays, self.facts = {}, {}
+        self.arrays, self.facts, self._read, self._kept = {}, {}, {}, {}
 
     def save(self) -> None:
         self._group.attrs.put(self.facts)
@@ -54,15 +58,25 @@ class Memory:
 
     def read(self, key: str, slot: int) -> State | None:
         """The state of one group."""
+        if (key, slot) in self._kept:
+            return self._kept[key, slot]
         prefix = f"{key}."
         return {
-            name.removeprefix(prefix): np.asarray(array[slot])
+            name.removeprefix(prefix): self._slot(name, array, slot)
             for name, array in self.arrays.items()
             if name.startswith(prefix) and slot < array.shape[0]
         } or None
 
+    def _slot(self, name: str, array: zarr.Array[Any], slot: int) -> npt.NDArray[Any]:
+        if array.nbytes > _SMALL:
+            return np.asarray(array[slot])
+        if name not in self._read:
+            self._read[name] = np.asarray(array[...])
+        return np.asarray(self._read[name][slot])
+
     def keep(self, key: str, slots: int, states: dict[int, State]) -> None:
         """Write the states of some groups; there are so many in all."""
+        self._kept |= {(key, slot): state for slot, state in states.items()}
         for part in next(iter(states.values()), {}):
             each = {slot: np.asarray(state[part]) for slot, state in states.items()}
             first = next(iter(each.values()))
@@ -81,7 +95,7 @@ class Memory:
         assert self.group is not None
         return self.group
 
-    def _array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk: int) -> zarr.Array:
+    def _array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk: int) -> zarr.Array[Any]:
         stored = self.arrays.get(name)
         if stored is not None and stored.shape[1:] == shape[1:] and stored.dtype == dtype:
             return stored

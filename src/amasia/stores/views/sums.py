@@ -32,11 +32,15 @@ def squares(a: Array) -> Pair:
 
 
 def add(a: Pair, b: Pair) -> Pair:
+    """Both together. An infinite sum has no rest."""
     with np.errstate(invalid="ignore", over="ignore"):
         high, error = two_sum(a[0], b[0])
         low, rest = two_sum(a[1], b[1])
         high, error = _quick(high, error + low)
-        return _finite(*_quick(high, error + rest))
+        high, low = _quick(high, error + rest)
+        plain = a[0] + b[0]
+    known = np.isfinite(plain)
+    return np.where(known, high, plain), np.where(known, low, 0.0)
 
 
 def total(pair: Pair) -> Pair:
@@ -60,8 +64,3 @@ def minus(pair: Pair) -> Pair:
 def _quick(a: Array, b: Array) -> Pair:
     total = a + b
     return total, b - (total - a)
-
-
-def _finite(high: Array, low: Array) -> Pair:
-    """An infinite sum has no rest."""
-    return high, np.where(np.isfinite(high), low, 0.0)

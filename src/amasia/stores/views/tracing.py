@@ -38,6 +38,8 @@ class Traced:
             return [one for one in node.names if one not in self._coords]
         if name == "pipe":
             return lambda function, *args, **kwargs: function(self, *args, **kwargs)
+        if name in {"items", "keys"}:
+            self.__array__()  # what Xarray's own functions ask of what they do not know
         if name in _VALUES:
             raise refused(f".{name} looks at what the data are, and a view is planned before it has any.")
         if name == "dt" and node.form is Form.array:
