@@ -60,9 +60,11 @@ def test_what_comes_out_is_what_xarray_reads(on_disk: leases.Source, data: Path,
 
 
 _CFGRIB = """
-import pickle, sys, xarray as xr
+import os, pickle, pyproj, sys, xarray as xr  # pyproj before ecCodes, and no orderly exit: they abort it
 ds = xr.open_dataset(sys.argv[1], engine="cfgrib", backend_kwargs={"indexpath": ""}).load().drop_encoding()
 pickle.dump(ds, sys.stdout.buffer)
+sys.stdout.flush()
+os._exit(0)
 """
 
 

@@ -8,6 +8,7 @@ that differs in any of it would be read under the description of another, silent
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -227,10 +228,17 @@ def _check_order(stored: xr.Dataset, offered: xr.Dataset, dim: str) -> None:
 
 
 def _alike(was: Any, now: Any) -> bool:
+    if isinstance(was, str) and isinstance(now, str):
+        return _meaning(was) == _meaning(now)
     try:
         return bool(was == now) or bool(was != was and now != now)
     except ValueError:  # arrays
         return str(was) == str(now)
+
+
+def _meaning(said: str) -> str:
+    """Units and calendars have several spellings: midnight may be written or not, CF renamed gregorian."""
+    return re.sub(r"[ T]0?0:00(:00(\.0+)?)?$", "", said) if said != "gregorian" else "standard"
 
 
 def _is_virtual(variable: xr.Variable) -> bool:
