@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,52 +27,88 @@ REFUSED = {
 }
 """And what the reason must say."""
 REFERENCE = """
-import gzip, pickle, sys, tempfile, warnings
+import gzip, json, os, pickle, sys, tempfile, warnings
+from pathlib import Path
 warnings.simplefilter("ignore")
 import pyproj, xarray as xr
-kind, path, out = sys.argv[1:]
-def tree(found): return {g: found[g].to_dataset(inherit=False).load() for g in found.groups}
-if kind == "grib":
+
+def grib(path):
     import cfgrib
     options = {"indexpath": "", "errors": "raise"}
-    try: groups = {"/": xr.open_dataset(path, engine="cfgrib", backend_kwargs=options).load()}
+    try:
+        return {"/": xr.open_dataset(path, engine="cfgrib", backend_kwargs=options).load()}
     except Exception:
-        groups = {str(n): ds.load() for n, ds in enumerate(cfgrib.open_datasets(path, backend_kwargs=options))}
-elif kind == "radar":
+        return {str(n): ds.load() for n, ds in enumerate(cfgrib.open_datasets(path, backend_kwargs=options))}
+
+def radar(path):
     import xradar
     if path.endswith(".gz"):
-        plain = tempfile.NamedTemporaryFile(); plain.write(gzip.open(path).read()); plain.flush()
-        groups = tree(xradar.io.open_nexradlevel2_datatree(plain.name))
-    elif path.endswith(".hdf"): groups = tree(xradar.io.open_odim_datatree(path))
-    else: groups = tree(xradar.io.open_cfradial1_datatree(path))
-elif kind == "geotiff":
+        with tempfile.TemporaryDirectory() as folder:
+            plain = Path(folder) / "volume"
+            plain.write_bytes(gzip.open(path).read())
+            return tree(xradar.io.open_nexradlevel2_datatree(plain))
+    return tree((xradar.io.open_odim_datatree if path.endswith(".hdf") else xradar.io.open_cfradial1_datatree)(path))
+
+def tree(found):
+    return {group: found[group].to_dataset(inherit=False).load() for group in found.groups}
+
+def geotiff(path):
     import rioxarray
-    groups = {"/": rioxarray.open_rasterio(path, mask_and_scale=True).to_dataset(name="band_data").load()}
-elif open(path, "rb").read(3) == b"CDF": groups = {"/": xr.open_dataset(path, engine="scipy").load()}
-else: groups = {g: d.load() for g, d in xr.open_groups(path, engine="h5netcdf", phony_dims="access").items()}
-pickle.dump(groups, open(out, "wb"))
-import os; os._exit(0)
+    return {"/": rioxarray.open_rasterio(path, mask_and_scale=True).to_dataset(name="band_data").load()}
+
+def netcdf(path):
+    if Path(path).read_bytes()[:3] == b"CDF":
+        return {"/": xr.open_dataset(path, engine="scipy").load()}
+    groups = xr.open_groups(path, engine="h5netcdf", phony_dims="access")
+    return {group: ds.load() for group, ds in groups.items() if ds.variables or ds.attrs}
+
+for kind, path, out in json.loads(sys.argv[1]):
+    pickle.dump(globals()[kind](path), open(out, "wb"))
+os._exit(0)
 """
 """The field's own readers, in a process of their own."""
 
 
-def prove(base: Path) -> Iterator[Line]:
+def prove(base: Path, only: str = "") -> Iterator[Line]:
     """Must show 1."""
-    rows = list(csv.DictReader((DATA / "index.csv").open()))
+    rows = [row for row in csv.DictReader((DATA / "index.csv").open()) if re.search(only, row["file"])]
     repo = icechunk.Repository.create(icechunk.local_filesystem_storage(str(base / "repository")))
     report = ingests.ingest(_target(repo), [DATA / row["file"] for row in rows], ingests.Plan(keep_going=True))
     store = repo.readonly_session("main").store
-    wrong = [f"{one.path}: {what}" for one in report.taken for what in _differences(one, store, base / "reference")]
+    references = [base / f"reference-{index}" for index, _ in enumerate(report.taken)]
+    _read(report.taken, references)
+    wrong = [
+        f"{one.path}: {what}"
+        for one, reference in zip(report.taken, references, strict=True)
+        for what in _differences(one, store, reference)
+    ]
     refused = {str(Path(one.path).relative_to(DATA)): one.reason for one in report.refused}
-    wrong += [f"{name} was refused: {reason}" for name, reason in refused.items() if REFUSED.get(name, "?") not in reason]
+    wrong += [
+        f"{name} was refused: {reason}" for name, reason in refused.items() if REFUSED.get(name, "?") not in reason
+    ]
     wrong += [f"{name} was taken" for name in REFUSED.keys() - refused.keys()]
     notes = sum(len(one.notes) for one in report.taken)
+    wanted = len(rows) - len(REFUSED)
     yield Line(
         1, f"files of {len(rows)} taken, each equal to its own reader's; others refused with the true reason",
         f"{len(report.taken)} taken, {len(refused)} refused, {len(wrong)} differences",
-        f"{len(rows) - len(REFUSED)} taken, {len(REFUSED)} refused, 0 differences", not wrong
-        and len(report.taken) == len(rows) - len(REFUSED), "; ".join(wrong)[:1500] or f"{notes} notes of what is not kept",
+        f"{wanted} taken, {len(REFUSED)} refused, 0 differences", not wrong and len(report.taken) == wanted,
+        "; ".join(wrong)[:1500] or f"{notes} notes of what is not kept",
     )  # fmt: skip
+
+
+def _kind_of(taken: Any) -> str:
+    folder = Path(taken.path).parent.name
+    return folder if folder in {"radar", "geotiff"} else "grib" if taken.format == "GRIB" else "netcdf"
+
+
+def _read(taken: list[Any], references: list[Path]) -> None:
+    """With the field's own readers, in a process of their own for each kind."""
+    asked: dict[str, list[list[str]]] = {}
+    for one, reference in zip(taken, references, strict=True):
+        asked.setdefault(_kind_of(one), []).append([_kind_of(one), one.path, str(reference)])
+    for wishes in asked.values():
+        subprocess.run([sys.executable, "-c", REFERENCE, json.dumps(wishes)], check=True, capture_output=True)
 
 
 def _target(repo: icechunk.Repository) -> ingests.Target:
@@ -83,11 +120,9 @@ def _target(repo: icechunk.Repository) -> ingests.Target:
     return ingests.Target(repo, commit, lambda _: None)
 
 
-def _differences(taken: Any, store: Any, scratch: Path) -> Iterator[str]:
-    kind = Path(taken.path).parent.name
-    kind = kind if kind in {"radar", "geotiff"} else "grib" if taken.format == "GRIB" else "netcdf"
-    subprocess.run([sys.executable, "-c", REFERENCE, kind, taken.path, scratch], check=True, capture_output=True)
-    expected = {path: ds for path, ds in pickle.loads(scratch.read_bytes()).items() if ds.variables or ds.attrs}
+def _differences(taken: Any, store: Any, reference: Path) -> Iterator[str]:
+    kind = _kind_of(taken)
+    expected = pickle.loads(reference.read_bytes())  # noqa: S301  of the process above
     if len(expected) != len(taken.groups):
         yield f"{len(taken.groups)} groups instead of {len(expected)}"
         return

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import icechunk
 import numpy as np
 import psutil
 import xarray as xr
@@ -54,7 +55,11 @@ ds.vz.to_icechunk(session.store, group="air")
 session.commit("all")
 """,
 }
-_HEAD = "import sys, warnings; warnings.simplefilter('ignore'); files, out, count = sys.argv[1], sys.argv[2], int(sys.argv[3])\n"
+_HEAD = """
+import sys, warnings
+warnings.simplefilter("ignore")
+files, out, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+"""
 
 
 def prove(dose: float, seed: int, base: Path) -> Iterator[Line]:
@@ -128,8 +133,6 @@ def _sample(top: psutil.Process, cpu: dict[int, float]) -> float:
 
 def _same(base: Path, files: Path) -> str:
     """Empty when what Amasia stored is what Xarray stored."""
-    import icechunk
-
     repo = icechunk.Repository.open(icechunk.local_filesystem_storage(str(base / "amasia")))
     mine = xr.open_zarr(repo.readonly_session("main").store, group="air", consolidated=False).load()
     other = xr.open_zarr(base / "xarray", consolidated=False).load()

@@ -17,14 +17,16 @@ from amasia.client import ingests
 from amasia.stores.processes import Readers
 from amasia.stores.reading import Wanted
 
+START = np.datetime64("2020-01-01", "ns")
+
 
 def make(folder: Path, count: int, steps: int = 4) -> list[Path]:
     """Files of a series, by name and by time in opposite orders."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):
-        times = np.datetime64("2020-01-01", "ns") + np.arange(index * steps, (index + 1) * steps) * np.timedelta64(1, "h")
+        hours = np.arange(index * steps, (index + 1) * steps) * np.timedelta64(1, "h")
         values = np.random.default_rng(index).random((steps, 5, 6)).astype("f4")
-        ds = xr.Dataset({"t": (("time", "y", "x"), values, {"units": "K"})}, {"time": times, "x": np.arange(6)})
+        ds = xr.Dataset({"t": (("time", "y", "x"), values, {"units": "K"})}, {"time": START + hours, "x": np.arange(6)})
         ds.to_netcdf(folder / f"{count - index:04d}.nc", engine="h5netcdf")
     return sorted(folder.glob("*.nc"))
 

@@ -27,7 +27,13 @@ class Place:
         """Packed temperatures of a few days."""
         times = np.datetime64("2020-01-01", "ns") + np.arange(start, start + steps) * np.timedelta64(1, "D")
         values = 270 + np.random.default_rng(start).integers(0, 100, (steps, 8, 8)) / 10
-        packed = {"dtype": "int16", "scale_factor": 0.1, "add_offset": 270.0, "_FillValue": -9999, "chunksizes": (2, 8, 8)}
+        packed = {
+            "dtype": "int16",
+            "scale_factor": 0.1,
+            "add_offset": 270.0,
+            "_FillValue": -9999,
+            "chunksizes": (2, 8, 8),
+        }
         ds = xr.Dataset({"t": (("time", "y", "x"), values, {"units": other.get("units", "K")})}, {"time": times})
         clock = {"units": "days since 2000-01-01", "calendar": "standard"} | other.get("time", {})
         path = self.files / name
@@ -97,14 +103,18 @@ def test_a_source_that_was_overwritten_is_refused_and_not_read_as_something_else
     other = place.file("other.nc", 8)
     other.replace(path)
     os.utime(path, (time.time() + 5, time.time() + 5))
-    with pytest.raises(icechunk.IcechunkError, match="(?i)modified|checksum|changed"):
+    with pytest.raises(icechunk.IcechunkError, match=r"(?i)modified|checksum|changed"):
         place.stored().t.load()
 
 
 def test_who_did_not_allow_a_prefix_reads_nothing_from_it(place: Place, tmp_path: Path) -> None:
     place.take(place.file("a.nc", 0))
     plain = icechunk.Repository.open(icechunk.local_filesystem_storage(str(tmp_path / "repository")))
-    for allowed, reads in (((), False), ((f"{tmp_path.as_uri()}/elsewhere/",), False), ((f"{tmp_path.as_uri()}/",), True)):
+    for allowed, reads in (
+        ((), False),
+        ((f"{tmp_path.as_uri()}/elsewhere/",), False),
+        ((f"{tmp_path.as_uri()}/",), True),
+    ):
         opened = virtual.allow(plain, allowed)
         ds = xr.open_zarr(opened.readonly_session("main").store, group="series", consolidated=False, chunks=None)
         if reads:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from amasia import __version__
 from amasia.api import (
     answers,
+    arrivals,
     bodies,
     clusters,
     datasets,
@@ -73,6 +74,7 @@ def create(
         service_accounts,
         environments,
         repositories,
+        arrivals,
         grants,
         datasets,
         views,

@@ -1,5 +1,6 @@
 """``amasia repo ingest``."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from enum import StrEnum
@@ -11,6 +12,7 @@ import typer
 import amasia
 from amasia.cli.options import Json, RepositoryName, examples
 from amasia.cli.output import say, show_json, show_table
+from amasia.client import arrivals
 from amasia.client.progress import Stages
 from amasia.stores.processes import Readers
 
@@ -40,6 +42,8 @@ def ingest(
     order: Annotated[Order, typer.Option(help="Of a series: by its coordinate, or as given.")] = Order.coordinate,
     decode_times: Annotated[bool, typer.Option(help="Times as times, or as the numbers in the file.")] = True,
     keep_going: Annotated[bool, typer.Option(help="Take the others when a file is refused.")] = True,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with files as they land, until Ctrl-C.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="With --watch: also what others send as arrivals.")] = False,
     processes: Annotated[int | None, typer.Option(help="That read; one per CPU if not given.", min=1)] = None,
     as_json: Json = False,
 ) -> None:
@@ -56,6 +60,9 @@ def ingest(
         readers = stack.enter_context(Readers(processes))
         if any(_is_grib(file) for file in files):
             readers.start()  # its imports go on while ours do
+        if watch:
+            _watch(repository, files, plan | {"keep_going": True, "readers": readers}, events)
+            return
         stages = Stages(f"Ingest into {repository}", [] if many else map(_short, files), quiet=as_json)
         report = _run(repository, files, plan, readers, stages, many)
     if as_json:
@@ -64,6 +71,22 @@ def ingest(
         _show(report)
     if report.refused:
         raise typer.Exit(1)
+
+
+def _watch(repository: str, places: list[str], plan: dict[str, Any], events: bool) -> None:
+    repo = amasia.open_repo(repository, mode="write")
+    say(f"Watching {', '.join(places)} for {repository}. Ctrl-C stops it; what was taken stays.")
+
+    def take(paths: Sequence[str]) -> Any:
+        report = repo.ingest(paths, **plan)
+        for one in report.refused:
+            say(f"refused {one.path}: {one.reason} {one.cure}")
+        return report
+
+    try:
+        arrivals.watch(repository, places, take, events=events, tell=say)
+    except KeyboardInterrupt:
+        say("Stopped.")
 
 
 def _run(repository: str, files: list[str], plan: dict[str, Any], readers: Readers, stages: Stages, many: bool) -> Any:

@@ -16,7 +16,7 @@ from amasia.stores import reading, sources, virtual
 from amasia.stores import repositories as stores
 from amasia.stores.ingest import Ingested
 from amasia.stores.processes import Readers
-from amasia.stores.readers.contents import Options
+from amasia.stores.readers.contents import DEFAULT, Options
 from amasia.stores.reading import Found, Wanted
 
 BATCH_BYTES = 128 << 20
@@ -76,7 +76,7 @@ class Plan:
     append_dim: str | None = None
     chunks: Mapping[str, int] | None = None
     how: How = "auto"
-    options: Options = Options()
+    options: Options = DEFAULT
     keep_going: bool = False
     order: Literal["coordinate", "given"] = "coordinate"
 
@@ -328,9 +328,7 @@ class _Run:
         def change(session: icechunk.Session) -> None:
             with ExitStack() as stack:
                 found = [stack.enter_context(files.opened(one, self.plan.options)) for one in batch]
-                done.extend(
-                    files.put(session, found, self.plan.group, self.plan.append_dim, self.plan.chunks)
-                )
+                done.extend(files.put(session, found, self.plan.group, self.plan.append_dim, self.plan.chunks))
 
         self.finish(done, self.target.commit(change, self._message(batch), self.metadata(batch)))
 

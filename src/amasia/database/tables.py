@@ -471,3 +471,16 @@ catalogings = Table(
     Column("next_at", Instant),
     Column("reason", Text, nullable=False),
 )
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_arrivals_repository_id_outcome_id", "repository_id", "outcome", "id"),
+)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import dask
@@ -145,7 +146,7 @@ def join(datasets: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
     DoesNotFit
     """
     first = datasets[0]
-    for before, after in zip(datasets, datasets[1:], strict=False):
+    for before, after in pairwise(datasets):
         writing.check_append(before, after, dim)
     joined = {}
     for name, variable in first.variables.items():

@@ -19,7 +19,7 @@ import xarray as xr
 from amasia import errors
 from amasia.stores import readers, sources, writing
 from amasia.stores.readers import grib
-from amasia.stores.readers.contents import Contents, Options, corrupt
+from amasia.stores.readers.contents import DEFAULT, Contents, Options, corrupt
 
 HELD = 256 << 20
 """Bytes that a file may have, decoded, to be handed over in memory."""
@@ -34,7 +34,7 @@ class Wanted:
     """One file to be read."""
 
     source: str
-    options: Options = Options()
+    options: Options = DEFAULT
     append_dim: str | None = None
     skip: frozenset[str] = frozenset()
     """Digests of files that need not be read."""
@@ -112,7 +112,7 @@ def _read(wanted: Wanted, path: Path, digest: str) -> Found:
 def first(groups: Mapping[str, xr.Dataset], dim: str | None) -> tuple[str, Any] | None:
     """Kind and value of the first step along a dimension, by which files of a series are put in order."""
     for ds in groups.values() if dim else ():
-        ruler = writing.ruler(ds, dim) if dim in ds.sizes and ds.sizes[dim] else None
+        ruler = writing.ruler(ds, dim) if ds.sizes.get(dim) else None
         if ruler is not None:
             value = ds.variables[ruler][:1].values[0]
             if isinstance(value, np.datetime64):
@@ -162,4 +162,3 @@ def _answer(questions: BinaryIO) -> Found | errors.AmasiaError | None:
         return errors.from_wire(errors.to_wire(error))  # alone: its causes may not be picklable
     except Exception as error:  # of any library, for a file that nobody thought of
         return corrupt(Path(wanted.source), error)
-

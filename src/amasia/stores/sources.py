@@ -31,7 +31,8 @@ def expand(patterns: Iterable[str | Path]) -> list[str]:
         matches = _matches(pattern)
         if not matches:
             raise errors.NotFound(
-                f"Nothing matches {pattern!r}.", cure="Check the path; quote the pattern if the shell must not expand it."
+                f"Nothing matches {pattern!r}.",
+                cure="Check the path; quote the pattern if the shell must not expand it.",
             )
         found |= dict.fromkeys(matches)
     return list(found)
@@ -73,8 +74,13 @@ def beginning(source: str) -> Iterator[tuple[Path | None, bytes]]:
 
 def s3_settings() -> dict[str, str]:
     """Endpoint and region of S3 as the environment names them, for what is not in the bucket of a repository."""
-    names = {"endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "region": ("AWS_REGION", "AWS_DEFAULT_REGION")}
-    found = {key: next((os.environ[name] for name in known if os.environ.get(name)), "") for key, known in names.items()}
+    names = {
+        "endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    }
+    found = {
+        key: next((os.environ[name] for name in known if os.environ.get(name)), "") for key, known in names.items()
+    }
     return {key: value for key, value in found.items() if value}
 
 
@@ -105,7 +111,9 @@ def _matches(pattern: str) -> list[str]:
         except Exception as error:
             raise _unreachable(pattern, error) from error
     local = pattern.removeprefix("file://")
-    return sorted(glob(local, recursive=True), key=natural) if has_magic(local) and not Path(local).exists() else [local]
+    return (
+        sorted(glob(local, recursive=True), key=natural) if has_magic(local) and not Path(local).exists() else [local]
+    )
 
 
 def _system(source: str) -> tuple[Any, str]:

@@ -231,7 +231,7 @@ def _alike(was: Any, now: Any) -> bool:
     if isinstance(was, str) and isinstance(now, str):
         return _meaning(was) == _meaning(now)
     try:
-        return bool(was == now) or bool(was != was and now != now)
+        return bool(was == now) or str(was) == str(now) == "nan"
     except ValueError:  # arrays
         return str(was) == str(now)
 

@@ -29,6 +29,9 @@ class Options:
     """False keeps times as the numbers in the file, with their units."""
 
 
+DEFAULT = Options()
+
+
 def corrupt(path: Path, why: object, cure: str = "Fetch the file again.") -> errors.CorruptFile:
     """The refusal of a file that is damaged or was cut short."""
     if isinstance(why, BaseException):
