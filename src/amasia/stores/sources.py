@@ -124,9 +124,10 @@ def _system(source: str) -> tuple[Any, str]:
         protocol = source.partition("://")[0]
         if protocol in {"s3", "gs", "gcs", "az", "abfs", "abfss", "http", "https"}:
             obstore.fsspec.register(protocol, asynchronous=False)
-        return fsspec.url_to_fs(source)
+        system, path = fsspec.url_to_fs(source)
     except (ImportError, ValueError, OSError) as error:
         raise _unreachable(source, error) from error
+    return system, str(path)
 
 
 def _unreachable(source: str, error: Exception) -> errors.AmasiaError:

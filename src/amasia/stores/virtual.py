@@ -78,7 +78,7 @@ def look(source: str, digest: str, append_dim: str | None = None) -> References:
         groups = {}
         for group, parser in parsers.items():
             bare = open_virtual_dataset(url, registry, parser, loadable_variables=[])
-            copied = [name for name, variable in bare.variables.items() if _is_copied(bare, name, variable, append_dim)]
+            copied = [str(name) for name, one in bare.variables.items() if _is_copied(bare, name, one, append_dim)]
             groups[group] = open_virtual_dataset(url, registry, parser, loadable_variables=copied)
     except errors.AmasiaError:
         raise
@@ -97,7 +97,7 @@ def smallest_chunk(references: References) -> int:
     if not virtual:
         return 0
     largest = max(virtual, key=lambda variable: variable.size * variable.dtype.itemsize)
-    return math.prod(largest.data.metadata.chunks) * largest.dtype.itemsize
+    return int(math.prod(largest.data.metadata.chunks) * largest.dtype.itemsize)
 
 
 def put(session: icechunk.Session, found: References, group: str | None, append_dim: str | None) -> Ingested:
@@ -195,7 +195,7 @@ def _check(stored: zarr.Group, ds: xr.Dataset, dim: str) -> None:
     fixed = {str(name): variable for name, variable in ds.variables.items() if dim not in variable.dims}
     held = xr.open_zarr(stored.store, group=stored.path or None, consolidated=False, chunks=None)
     for name, variable in fixed.items():
-        if not _is_virtual(variable) and not variable.equals(held.variables[name]):
+        if not _is_virtual(variable) and not variable.equals(held.variables[name]):  # type: ignore[no-untyped-call]
             raise errors.DoesNotFit(f"Variable {name!r}: its values differ from those that are stored.", cure=_CURE)
         if _is_virtual(variable):
             raise errors.DoesNotFit(

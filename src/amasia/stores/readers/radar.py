@@ -48,7 +48,7 @@ def _read(format: str, file: Path, stack: ExitStack, read: Callable[[Any], xr.Da
         tree = read(xradar.io)
         stack.callback(tree.close)
         # What is cut short shows when a sweep is read, and then something is written already: sweeps are small.
-        groups = {path: tree[path].to_dataset(inherit=False).load() for path in tree.groups}
+        groups = {node.path: node.to_dataset(inherit=False).load() for node in tree.subtree}
     except Exception as error:
         raise corrupt(file, error) from error
     return Contents(format, groups)
