@@ -7,14 +7,16 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from show import commits, histories, refresh, refreshing, runs, search, throughput, trespass
+from show import commits, files, histories, many_files, refresh, refreshing, runs, search, throughput, trespass
 from show.runs import Wanted, folder
 
 
 def proofs(dose: float, seed: int, base: Path) -> Wanted:
     """What there is to show: the lines of each, and how they are had."""
     return {
+        "files": ((1,), lambda: files.prove(folder(base / "files"))),
         "trespass": ((3,), lambda: trespass.lines(base / "trespass")),
+        "many files": ((6,), lambda: many_files.prove(dose, seed, folder(base / "many"))),
         "search": ((8,), lambda: search.lines(dose, seed, folder(base / "search"))),
         "commits": ((2,), lambda: commits.lines(dose, folder(base / "commits"))),
         "throughput": ((7,), lambda: throughput.lines(dose, folder(base / "throughput"))),

@@ -108,6 +108,8 @@ class ClientSettings(Settings):
     """The workspace that names without one belong to."""
     cluster: str = ""
     """Id of the cluster that this process is a part of; set on machines."""
+    virtual_sources: tuple[str, ...] = ()
+    """Prefixes that references in repositories may be read from, as JSON: ["file:///data/", "s3://bucket/"]."""
     profile: Path = Field(default_factory=default_profile)
     """File with url, token and workspace, mode 0600; variables win over it."""
     home: Path = Field(default_factory=default_home)

@@ -42,6 +42,8 @@ BODIES = {
     "POST /v1/workspaces/{workspace}/views/{name}/claims": {},
     "POST /v1/workspaces/{workspace}/views/{name}/claims/{refresh_id}/renewal": {"secret": "x"},
     "PUT /v1/workspaces/{workspace}/views/{name}/claims/{refresh_id}": {"secret": "x"},
+    "POST /v1/workspaces/{workspace}/repositories/{name}/arrivals": {"urls": ["s3://bucket/a.nc"]},
+    "PUT /v1/workspaces/{workspace}/repositories/{name}/arrivals/{arrival_id}": {"outcome": "taken"},
     "PUT /v1/workspaces/{workspace}/repositories/{name}/grants/{grantee}": {"level": "read"},
     "POST /v1/workspaces/{workspace}/groups": {"name": "fresh"},
     "POST /v1/workspaces/{workspace}/accounts": {"name": "fresh"},
@@ -69,7 +71,8 @@ BODIES = {
 NAMES = {
     "workspace": "lab", "user": "bo", "name": "own", "digest": "0" * 64, "token_id": "tk-0", "commit_id": "co-0",
     "machine_id": "ma-0", "group": "no-group", "account": "no-account", "grantee": "everyone",
-    "refresh_id": "rf-0", "collection": "lab:own", "item": "_root", "snapshot": "S0", "turn_id": "tu-0", "cleaning_id": "gc-0",
+    "refresh_id": "rf-0", "collection": "lab:own", "item": "_root", "snapshot": "S0", "turn_id": "tu-0",
+    "cleaning_id": "gc-0", "arrival_id": "1",
 }  # fmt: skip
 """What stands in the place of each name in a path."""
 

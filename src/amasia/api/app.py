@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from amasia import __version__
 from amasia.api import (
     answers,
+    arrivals,
     bodies,
     cleanings,
     clusters,
@@ -77,6 +78,7 @@ def create(
         repositories,
         refs,
         cleanings,
+        arrivals,
         grants,
         datasets,
         views,

@@ -1,17 +1,14 @@
 """``amasia repo``."""
 
-from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import amasia
-from amasia.cli import branches, credentials, diffs
+from amasia.cli import branches, credentials, diffs, ingests
 from amasia.cli.options import Json, RepositoryName, Workspace, Yes, confirm, examples, noun
 from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table
 from amasia.client import refs, repositories, workspaces
-from amasia.client.progress import Stages
 from amasia.models.money import show as show_money
 from amasia.models.repositories import Commit
 
@@ -49,31 +46,7 @@ def create(
     say(f"{made.full_name} is there. Fill it: amasia repo ingest {made.full_name} FILE.nc")
 
 
-@app.command(
-    epilog=examples(
-        "amasia repo ingest demo/reanalysis winds.nc sst.nc t2m.grib",
-        "amasia repo ingest demo/reanalysis winds-1993.nc --group winds --append-dim time",
-    )
-)
-def ingest(
-    repository: RepositoryName,
-    files: Annotated[list[Path], typer.Argument(help="NetCDF 3 or 4, HDF5, GRIB.")],
-    group: Annotated[str | None, typer.Option(help="Where they go; one named after each file if not given.")] = None,
-    append_dim: Annotated[str | None, typer.Option(help="Append along this dimension where the group is.")] = None,
-    chunk: Annotated[list[str] | None, typer.Option(help="Stored chunk length, as time=720; repeatable.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Read files and commit each."""
-    with Stages(f"Ingest into {repository}", [path.name for path in files], quiet=as_json) as stages:
-        repo = amasia.open_repo(repository, mode="write")
-        taken = []
-        for path in files:
-            stages.begin(path.name)
-            found = repo.ingest([path], group=group, append_dim=append_dim, chunks=_chunks(chunk))
-            taken += found
-            stages.finish(path.name, ", ".join(f"{', '.join(one.groups)} at {one.snapshot}" for one in found))
-    if as_json:
-        show_json([asdict(one) for one in taken])
+app.command(epilog=ingests.EXAMPLES)(ingests.ingest)
 
 
 @app.command(epilog=examples("amasia repo log demo/climatology", "amasia repo log demo/reanalysis@2026-11-22 --json"))
@@ -134,16 +107,6 @@ def delete(repository: RepositoryName, yes: Yes = False, as_json: Json = False) 
         show_json({"deleted": repository})
         return
     say(f"{repository} is forgotten.")
-
-
-def _chunks(words: list[str] | None) -> dict[str, int] | None:
-    if not words:
-        return None
-    pairs = [word.partition("=") for word in words]
-    for name, equals, length in pairs:
-        if not name or not equals or not length.isdigit() or int(length) < 1:
-            raise typer.BadParameter(f"{name}{equals}{length} is no chunk length: write it as time=720")
-    return {name: int(length) for name, _, length in pairs}
 
 
 def _show_commit(commit: Commit) -> None:

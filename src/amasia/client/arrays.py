@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import zarr
 from pydantic import ValidationError
 
 from amasia import errors
-from amasia.client import branches, credentials, origins, pages, repositories, tags, turns
+from amasia.client import branches, credentials, ingests, origins, pages, repositories, tags, turns
 from amasia.client.diffs import Difference
 from amasia.client.transport import connect
 from amasia.models import repositories as models
@@ -27,10 +27,11 @@ from amasia.models.repositories import (
     Provenance,
 )
 from amasia.models.repositories import Mode as LeaseMode
-from amasia.stores import diffs, lineage, refs, regions, writing
-from amasia.stores import ingest as files
+from amasia.settings import client_settings
+from amasia.stores import diffs, lineage, refs, regions, virtual, writing
 from amasia.stores import repositories as stores
 from amasia.stores.failures import translated
+from amasia.stores.readers.contents import Options
 from amasia.stores.regions import Region
 
 Mode = Literal["read", "write"]
@@ -72,7 +73,9 @@ class Repository:
         self.record = record
         self.mode = mode
         self._source = LeaseSource(record.workspace, record.name, record.id, mode)
-        self.repo: icechunk.Repository = stores.open(self._source)
+        # References are read from nowhere that this user did not allow: others write a repository's configuration.
+        allowed = client_settings().virtual_sources
+        self.repo: icechunk.Repository = virtual.allow(stores.open(self._source), allowed)
 
     @property
     def name(self) -> str:
@@ -282,25 +285,56 @@ class Repository:
         group: str | None = None,
         append_dim: str | None = None,
         chunks: Mapping[str, int] | None = None,
-    ) -> list[files.Ingested]:
-        """Read files and commit each: NetCDF 3 and 4, HDF5, GRIB.
+        how: ingests.How = "auto",
+        decode_times: bool = True,
+        keep_going: bool = False,
+        order: Literal["coordinate", "given"] = "coordinate",
+        **watched: Any,
+    ) -> ingests.Report:
+        """Take files of any format that Amasia reads, each once by its content. Files after a crash: call it again.
 
         Parameters
         ----------
+        paths
+            Files, globs, or URLs of object stores and web servers.
         group
             Where they go; None for a group named after each file. A file's own groups are kept below it.
         append_dim
-            The first file makes the group, sized to grow along this dimension; the others are appended in the order
-            given.
+            The files are a series along this dimension: the first makes the group, the others are appended, many in
+            one commit. Without it each file is a commit.
         chunks
             Stored chunk lengths by dimension; chosen where not given.
+        how
+            ``"native"`` copies, ``"virtual"`` refers to the files where they are; ``"auto"`` chooses and says why.
+        decode_times
+            False to keep times as the numbers that the files have.
+        keep_going
+            Report refused files instead of raising.
+        order
+            Of a series: by the first value of the coordinate, or as given.
+        **watched
+            ``readers`` and ``tell`` of `client.ingests.ingest`.
 
         Raises
         ------
         DataRejected
-            Names the file; files before it are committed, it and those after it are not.
+            Names the file; what was committed before stays. Not with ``keep_going``.
         """
-        return [self._take(Path(path), group, append_dim, chunks) for path in paths]
+        plan = ingests.Plan(group, append_dim, chunks, how, Options(decode_times), keep_going, order)
+        return ingests.ingest(self.target, paths, plan, **watched)
+
+    @property
+    def target(self) -> ingests.Target:
+        """Where `client.ingests` puts files."""
+        return ingests.Target(
+            self.repo,
+            lambda change, message, kept: self._commit(change, message, "main", (), kept),
+            self._name_prefixes,
+        )
+
+    def _name_prefixes(self, prefixes: Iterable[str]) -> None:
+        with stores.committing(self._source), translated(self._source):
+            self.repo = virtual.name_prefixes(self.repo, prefixes)
 
     def credentials(self, *, hours: float | None = None) -> credentials.Credentials:
         """Short-lived credentials for tools that know only S3; see `client.credentials.lend`."""
@@ -346,18 +380,6 @@ class Repository:
                 f"{self.name} was opened for reading.", cure=f"Open it with open_repo({self.name!r}, mode='write')."
             )
         return self.record
-
-    def _take(
-        self, path: Path, group: str | None, append_dim: str | None, chunks: Mapping[str, int] | None
-    ) -> files.Ingested:
-        found: list[files.Ingested] = []
-
-        def change(session: icechunk.Session) -> None:
-            found.append(files.ingest(session, path, group, append_dim, chunks))
-
-        make = self._append if append_dim else self._commit
-        snapshot = make(change, f"Ingest {path.name}", "main", ())
-        return replace(found[-1], snapshot=snapshot)
 
     def _append(
         self, change: Callable[[icechunk.Session], None], message: str, branch: str, inputs: tuple[Input, ...]
@@ -411,12 +433,13 @@ class Repository:
         message: str,
         branch: str,
         inputs: tuple[Input, ...],
+        metadata: Mapping[str, Any] | None = None,
     ) -> str:
         self._writing()
         with translated(self._source):
             session = self.repo.writable_session(branch)
             change(session)
-        return self.commit(session, message, inputs=inputs)
+        return self.commit(session, message, inputs=inputs, metadata=metadata)
 
     def _report(self, commit_id: str, snapshot: str) -> None:
         """What came of a commit. It is made or refused whatever comes now: the control plane also reads the history."""

@@ -1,63 +1,65 @@
 """Every table. Columns carry the names of the models' fields; money is in micro-units, time in UTC."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     false,
     text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from amasia.database.data_tables import (
+    arrivals as arrivals,
 )
-
-
-class Instant(TypeDecorator[datetime]):
-    """`timestamptz` on PostgreSQL; on SQLite, which keeps no zone, UTC is put back on reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC) if value else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-# SQLite gives row ids only to plain INTEGER keys.
-Serial = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _workspace(**options: Any) -> Column[Any]:
-    return Column("workspace", ForeignKey("workspaces.name"), nullable=False, **options)
-
+from amasia.database.data_tables import (
+    catalogings as catalogings,
+)
+from amasia.database.data_tables import (
+    cleanings as cleanings,
+)
+from amasia.database.data_tables import (
+    dataset_contents as dataset_contents,
+)
+from amasia.database.data_tables import (
+    dataset_variables as dataset_variables,
+)
+from amasia.database.data_tables import (
+    datasets as datasets,
+)
+from amasia.database.data_tables import (
+    diffs as diffs,
+)
+from amasia.database.data_tables import (
+    graves as graves,
+)
+from amasia.database.data_tables import (
+    previews as previews,
+)
+from amasia.database.data_tables import (
+    refs as refs,
+)
+from amasia.database.data_tables import (
+    storage as storage,
+)
+from amasia.database.data_tables import (
+    storage_charges as storage_charges,
+)
+from amasia.database.data_tables import (
+    turns as turns,
+)
+from amasia.database.schema import Instant, Serial, workspace
+from amasia.database.schema import metadata as metadata
 
 users = Table(
     "users",
@@ -101,7 +103,7 @@ workspaces = Table(
 memberships = Table(
     "memberships",
     metadata,
-    _workspace(primary_key=True),
+    workspace(primary_key=True),
     Column("user", ForeignKey("users.name"), primary_key=True, index=True),
     Column("role", String, nullable=False),
 )
@@ -109,7 +111,7 @@ memberships = Table(
 budgets = Table(
     "budgets",
     metadata,
-    _workspace(primary_key=True),
+    workspace(primary_key=True),
     Column("limit", BigInteger, nullable=False),
     Column("spent", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
@@ -118,7 +120,7 @@ budgets = Table(
 locations = Table(
     "locations",
     metadata,
-    _workspace(primary_key=True),
+    workspace(primary_key=True),
     Column("name", String, primary_key=True),
     Column("provider", String, nullable=False),
     Column("region", String, nullable=False),
@@ -129,7 +131,7 @@ locations = Table(
 environments = Table(
     "environments",
     metadata,
-    _workspace(primary_key=True),
+    workspace(primary_key=True),
     Column("hash", String, primary_key=True),
     Column("environment", JSON, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -138,7 +140,7 @@ environments = Table(
 artifacts = Table(
     "artifacts",
     metadata,
-    _workspace(primary_key=True),
+    workspace(primary_key=True),
     Column("sha256", String, primary_key=True),
     Column("content", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -147,7 +149,7 @@ artifacts = Table(
 buckets = Table(
     "buckets",
     metadata,
-    _workspace(primary_key=True),
+    workspace(primary_key=True),
     Column("name", String, primary_key=True),
     Column("kind", String, nullable=False),
     Column("uri", String, nullable=False),
@@ -164,7 +166,7 @@ repositories = Table(
     "repositories",
     metadata,
     Column("id", String, primary_key=True),
-    _workspace(),
+    workspace(),
     Column("name", String, nullable=False),
     Column("bucket", String, nullable=False),
     Column("status", String, nullable=False),
@@ -202,7 +204,7 @@ clusters = Table(
     "clusters",
     metadata,
     Column("id", String, primary_key=True),
-    _workspace(),
+    workspace(),
     Column("name", String, nullable=False),
     Column("owner", ForeignKey("users.name"), nullable=False),
     Column("location", String, nullable=False),
@@ -235,7 +237,7 @@ machines = Table(
     "machines",
     metadata,
     Column("id", String, primary_key=True),
-    _workspace(),
+    workspace(),
     Column("location", String, nullable=False),
     Column("cluster_id", ForeignKey("clusters.id"), nullable=False, index=True),
     Column("owner", String, nullable=False),
@@ -268,7 +270,7 @@ charges = Table(
     "charges",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
-    _workspace(),
+    workspace(),
     Column("user", String, nullable=False),
     Column("cluster_id", String),
     Column("machine_id", String, nullable=False, index=True),
@@ -330,7 +332,7 @@ grants = Table(
 groups = Table(
     "groups",
     metadata,
-    _workspace(primary_key=True),
+    workspace(primary_key=True),
     Column("name", String, primary_key=True),
     Column("created_at", Instant, nullable=False),
 )
@@ -357,7 +359,7 @@ views = Table(
     "views",
     metadata,
     Column("id", String, primary_key=True),
-    _workspace(),
+    workspace(),
     Column("name", String, nullable=False),
     Column("owner", ForeignKey("users.name"), nullable=False),
     Column("source_id", ForeignKey("repositories.id"), nullable=False, index=True),
@@ -417,146 +419,3 @@ refreshes = Table(
 )
 
 # The catalog. Its words for full text are beside it, each database's own kind of table: see `database.words`.
-datasets = Table(
-    "datasets",
-    metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("repository_id", ForeignKey("repositories.id"), nullable=False),
-    Column("group", String, nullable=False),
-    Column("branch", String, nullable=False),
-    Column("snapshot", String, nullable=False),
-    Column("committed_at", Instant, nullable=False, index=True),
-    Column("begin_at", BigInteger),
-    Column("end_at", BigInteger),
-    Column("west", Float),
-    Column("south", Float),
-    Column("east", Float),
-    Column("north", Float),
-    Column("first_preview", String, nullable=False),
-    Column("summary", JSON, nullable=False),
-    UniqueConstraint("repository_id", "group"),
-)
-
-dataset_contents = Table(
-    "dataset_contents",
-    metadata,
-    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
-    Column("variables", JSON, nullable=False),
-    Column("attributes", JSON, nullable=False),
-    Column("html", Text, nullable=False),
-)
-
-dataset_variables = Table(
-    "dataset_variables",
-    metadata,
-    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
-    Column("name", String, primary_key=True),
-    Column("lower_name", String, nullable=False, index=True),
-    Column("standard_name", String, nullable=False, index=True),
-)
-
-previews = Table(
-    "previews",
-    metadata,
-    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
-    Column("variable", String, primary_key=True),
-    Column("place", Integer, nullable=False),
-    Column("svg", Text, nullable=False),
-)
-
-catalogings = Table(
-    "catalogings",
-    metadata,
-    Column("repository_id", ForeignKey("repositories.id"), primary_key=True),
-    Column("snapshot", String, nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("failures", Integer, nullable=False),
-    Column("next_at", Instant),
-    Column("reason", Text, nullable=False),
-)
-
-
-def _repository(**options: Any) -> Column[Any]:
-    return Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False, **options)
-
-
-refs = Table(
-    "refs",
-    metadata,
-    _repository(primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("name", String, primary_key=True),
-    Column("snapshot", String, nullable=False),
-)
-
-turns = Table(
-    "turns",
-    metadata,
-    _repository(primary_key=True),
-    Column("branch", String, primary_key=True),
-    Column("id", String, nullable=False),
-    Column("user", String, nullable=False),
-    Column("until", Instant, nullable=False),
-)
-
-diffs = Table(
-    "diffs",
-    metadata,
-    _repository(primary_key=True),
-    Column("snapshot", String, primary_key=True),
-    Column("diff", JSON, nullable=False),
-)
-
-cleanings = Table(
-    "cleanings",
-    metadata,
-    Column("id", String, primary_key=True),
-    _repository(index=True),
-    Column("older_than", BigInteger, nullable=False),
-    Column("dry_run", Boolean, nullable=False),
-    Column("status", String, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("requested_by", String, nullable=False),
-    Column("requested_at", Instant, nullable=False),
-    Column("finished_at", Instant),
-    Column("result", JSON(none_as_null=True)),
-)
-
-storage = Table(
-    "storage",
-    metadata,
-    _repository(primary_key=True),
-    Column("nbytes", BigInteger, nullable=False),
-    Column("objects", BigInteger, nullable=False),
-    Column("chunks_nbytes", BigInteger, nullable=False),
-    Column("measured_at", Instant, nullable=False),
-    Column("charged_until", Instant, nullable=False),
-    # Of the last division, so that charges of short stretches lose nothing.
-    Column("rest", BigInteger, nullable=False),
-)
-
-storage_charges = Table(
-    "storage_charges",
-    metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
-    _workspace(),
-    Column("repository_id", String, nullable=False),
-    Column("repository", String, nullable=False),
-    Column("start", Instant, nullable=False),
-    Column("end", Instant, nullable=False),
-    Column("nbytes", BigInteger, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    Index("ix_storage_charges_workspace_end", "workspace", "end"),
-)
-
-graves = Table(
-    "graves",
-    metadata,
-    Column("repository_id", String, primary_key=True),
-    _workspace(),
-    Column("name", String, nullable=False),
-    Column("bucket", String, nullable=False),
-    Column("created_by", String, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("deleted_at", Instant, nullable=False, index=True),
-)

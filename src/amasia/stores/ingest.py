@@ -1,16 +1,21 @@
-"""Files into a session, one file at a time."""
+"""What was read from files into a session; the files of a series are joined first."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import dask
 import icechunk
+import numpy as np
 import xarray as xr
 
 from amasia import errors
-from amasia.stores import readers, writing
+from amasia.stores import readers, reading, sources, writing
 from amasia.stores.encoding import chunk_lengths
+from amasia.stores.readers.contents import Contents, Options, corrupt
 
 _LARGE = 128 << 20
 """Bytes of a variable above which it is read piece by piece."""
@@ -28,6 +33,15 @@ class Ingested:
     appended: bool
     snapshot: str = ""
     """Of its commit."""
+    format: str = ""
+    how: str = "native"
+    """``native``: decoded and copied. ``virtual``: references to the file, which must stay where it is."""
+    why: str = ""
+    """Why it was chosen."""
+    notes: tuple[str, ...] = ()
+    """What is not kept as the file has it."""
+    digest: str = ""
+    """SHA-256 of its content."""
 
 
 def ingest(
@@ -36,6 +50,7 @@ def ingest(
     group: str | None = None,
     append_dim: str | None = None,
     chunks: Mapping[str, int] | None = None,
+    options: Options | None = None,
 ) -> Ingested:
     """Put a file into a session; commit it afterwards.
 
@@ -44,39 +59,147 @@ def ingest(
     session
         Writable and without changes.
     path
-        NetCDF 3 or 4, HDF5 or GRIB.
+        A file or URL of any format that `readers` knows. GRIB is decoded by ecCodes in this very process.
     group
         Where to; by default a group named for the file. A file's own groups are kept below it.
     append_dim
         The file continues what is stored in ``group`` along this dimension; the first one makes the group.
     chunks
         Chunk lengths by dimension.
+    options
+        How to read it.
 
     Raises
     ------
-    CorruptFile, MixedGrids, DataRejected, DoesNotFit, Conflict
+    CorruptFile, DataRejected, DoesNotFit, Conflict
         Nothing was written; the file is named.
     """
-    base = group if group is not None else readers.group_name(path)
-    done: list[str] = []
-    names: list[str] = []
-    nbytes, appended = 0, False
-    with readers.read(path) as found, dask.config.set(scheduler="threads"):
-        for inner, ds in found.items():
-            target = "/" + "/".join(part for part in (base.strip("/"), inner.strip("/")) if part)
-            try:
-                appended = _put(session, _pieces(ds, append_dim), target, append_dim, chunks) or appended
-            except errors.AmasiaError as error:
-                raise type(error)(f"{path}: {error.message}", cure=error.cure, **error.detail) from error
-            except OSError as error:
-                # The header was whole and what it points to is not.
-                raise errors.CorruptFile(
-                    f"{path} is damaged inside group {inner!r} ({error}).", cure="Fetch the file again."
-                ) from error
-            done.append(target)
-            names += [str(name) for name in ds.data_vars]
-            nbytes += ds.nbytes
-    return Ingested(str(path), tuple(done), tuple(names), nbytes, appended)
+    with sources.at_hand(str(path)) as local, readers.read(local, options) as contents:
+        digest = sources.digest(local)
+        return put(session, [reading.Found(str(path), digest, contents)], group, append_dim, chunks)[0]
+
+
+def put(
+    session: icechunk.Session,
+    found: Sequence[reading.Found],
+    group: str | None = None,
+    append_dim: str | None = None,
+    chunks: Mapping[str, int] | None = None,
+) -> list[Ingested]:
+    """Put what was read into a session: one file, or several that continue each other along a dimension.
+
+    Raises
+    ------
+    CorruptFile, DataRejected, DoesNotFit, Conflict
+        Drop the session; names the file where it is one.
+    """
+    base = base_group(found[0].source, group)
+    with _named(found), dask.config.set(scheduler="threads"):
+        groups = _groups(found, append_dim)
+        written = {inner: _target(base, inner) for inner in groups}
+        appended = [_put(session, ds, written[inner], append_dim, chunks) for inner, ds in groups.items()]
+    return [
+        Ingested(
+            one.source,
+            tuple(written.values()),
+            tuple(str(name) for ds in _contents(one).groups.values() for name in ds.data_vars),
+            sum(ds.nbytes for ds in _contents(one).groups.values()),
+            any(appended) or index > 0,
+            format=_contents(one).format,
+            notes=_contents(one).notes,
+            digest=one.digest,
+        )
+        for index, one in enumerate(found)
+    ]
+
+
+def base_group(source: str, group: str | None) -> str:
+    """Where a file goes."""
+    return group if group is not None else readers.group_name(source.rstrip("/"))
+
+
+@contextmanager
+def opened(found: reading.Found, options: Options | None = None) -> Iterator[reading.Found]:
+    """With contents: in memory already, from disk where it was put as Zarr, or else from the file itself, lazily."""
+    if found.contents is not None:
+        yield found
+        return
+    if not found.spilled:
+        with sources.at_hand(found.source) as path, readers.read(path, options) as contents:
+            yield replace(found, contents=contents)
+        return
+    groups = xr.open_groups(found.spilled, engine="zarr", consolidated=False, chunks=None)
+    try:
+        held = {path: ds for path, ds in groups.items() if ds.variables or ds.attrs}
+        yield replace(found, contents=Contents(found.format, held, found.notes))
+    finally:
+        for ds in groups.values():
+            ds.close()
+        shutil.rmtree(found.spilled)
+
+
+def join(datasets: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
+    """Datasets in memory, one after the other along a dimension, each checked against the one before it.
+
+    Raises
+    ------
+    DoesNotFit
+    """
+    first = datasets[0]
+    for before, after in pairwise(datasets):
+        writing.check_append(before, after, dim)
+    joined = {}
+    for name, variable in first.variables.items():
+        if dim not in variable.dims:
+            continue
+        values = np.concatenate([ds.variables[name].values for ds in datasets], axis=variable.dims.index(dim))
+        joined[name] = xr.Variable(variable.dims, values, variable.attrs, variable.encoding)
+    rest = first.drop_vars(list(joined))
+    coords = {name: variable for name, variable in joined.items() if name in first.coords}
+    data = {name: variable for name, variable in joined.items() if name not in first.coords}
+    whole = rest.assign_coords(coords).assign(data)
+    return whole[[*first.data_vars]] if first.data_vars else whole
+
+
+def _contents(found: reading.Found) -> Contents:
+    assert found.contents is not None
+    return found.contents
+
+
+def _groups(found: Sequence[reading.Found], dim: str | None) -> Mapping[str, xr.Dataset]:
+    """The groups of one file, or of several, joined."""
+    groups = [_contents(one).groups for one in found]
+    if len(groups) == 1 or dim is None:
+        return groups[0]
+    for one, other in zip(found[1:], groups[1:], strict=True):
+        if other.keys() != groups[0].keys():
+            raise errors.DoesNotFit(
+                f"{one.source} has the groups {', '.join(other)}; those before it have {', '.join(groups[0])}.",
+                cure="Ingest it into a group of its own.",
+            )
+    return {path: join([other[path] for other in groups], dim) if dim in ds.sizes else ds
+            for path, ds in groups[0].items()}  # fmt: skip
+
+
+def _target(base: str, inner: str) -> str:
+    return "/" + "/".join(part for part in (base.strip("/"), inner.strip("/")) if part)
+
+
+@contextmanager
+def _named(found: Sequence[reading.Found]) -> Iterator[None]:
+    """Errors with the name of the file."""
+    name = found[0].source if len(found) == 1 else f"{found[0].source} … {found[-1].source}"
+    try:
+        yield
+    except errors.AmasiaError as error:
+        if name in error.message:
+            raise
+        raise type(error)(f"{name}: {error.message}", cure=error.cure, **error.detail) from error
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, icechunk.IcechunkError):
+            raise
+        # The header was whole and what it points to is not.
+        raise corrupt(Path(name), error) from error
 
 
 def _put(
@@ -86,10 +209,15 @@ def _put(
     append_dim: str | None,
     chunks: Mapping[str, int] | None,
 ) -> bool:
-    if append_dim is None or append_dim not in ds.sizes or not writing.exists(session, group):
-        writing.write(session, ds, group, growing=append_dim, chunks=chunks)
+    pieces = _pieces(ds, append_dim)
+    if append_dim is None or not writing.exists(session, group):
+        growing = append_dim if append_dim in ds.sizes else None
+        writing.write(session, pieces, group, growing=growing, chunks=chunks)
         return False
-    writing.append(session, ds, group, append_dim)
+    if append_dim not in ds.sizes:
+        writing.check_same(session, ds, group)
+        return False
+    writing.append(session, pieces, group, append_dim)
     return True
 
 

@@ -105,6 +105,16 @@ def exists(session: icechunk.Session, group: str) -> bool:
     return opened(session, group) is not None
 
 
+def check_same(session: icechunk.Session, ds: xr.Dataset, group: str) -> None:
+    """Raise `DoesNotFit` unless a dataset is what a group holds: that part of a file which a series does not grow."""
+    stored = opened(session, group)
+    if stored is None:
+        return
+    _check_names(stored, ds)
+    for name, variable in stored.variables.items():
+        check_equal(str(name), variable, ds.variables[name])
+
+
 def check_append(stored: xr.Dataset, offered: xr.Dataset, dim: Hashable) -> None:
     """Raise `DoesNotFit` unless a dataset continues the stored one along a dimension."""
     for what, found in (("stored", stored), ("offered", offered)):
@@ -118,9 +128,9 @@ def check_append(stored: xr.Dataset, offered: xr.Dataset, dim: Hashable) -> None
     for name, variable in stored.variables.items():
         if dim not in variable.dims:
             check_equal(str(name), variable, offered.variables[name])
-    ruler = _ruler(stored, dim)
-    if ruler is not None:
-        _check_order(str(ruler), stored.variables[ruler], offered.variables[ruler])
+    along = ruler(stored, dim)
+    if along is not None:
+        check_order(str(along), stored.variables[along], offered.variables[along])
 
 
 def _check_storable(ds: xr.Dataset) -> None:
@@ -183,7 +193,7 @@ def check_equal(name: str, stored: xr.Variable, offered: xr.Variable) -> None:
     raise _unlike(name, "values", _some(stored), _some(offered))
 
 
-def _ruler(stored: xr.Dataset, dim: Hashable) -> Hashable | None:
+def ruler(stored: xr.Dataset, dim: Hashable) -> Hashable | None:
     """The variable that orders a dimension: its times; NEMO, for one, counts 0 in each file and has them beside it."""
     along = [name for name, variable in stored.coords.variables.items() if variable.dims == (dim,)]
     timely = [name for name in along if "times" in _kind(stored.variables[name])]
@@ -192,7 +202,8 @@ def _ruler(stored: xr.Dataset, dim: Hashable) -> Hashable | None:
     return timely[0]
 
 
-def _check_order(dim: str, stored: xr.Variable, offered: xr.Variable) -> None:
+def check_order(dim: str, stored: xr.Variable, offered: xr.Variable) -> None:
+    """Raise `DoesNotFit` unless values go on after the stored ones, in their direction."""
     before, after = stored.values, offered.values
     if not after.size or before.dtype.kind not in "iufMO":
         return

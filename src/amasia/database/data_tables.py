@@ -1,0 +1,177 @@
+"""Tables of what is in repositories: refs, differences, cleanings, storage, arrivals, the catalog."""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from amasia.database.schema import Instant, Serial, metadata, workspace
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("repository_id", ForeignKey("repositories.id"), nullable=False),
+    Column("group", String, nullable=False),
+    Column("branch", String, nullable=False),
+    Column("snapshot", String, nullable=False),
+    Column("committed_at", Instant, nullable=False, index=True),
+    Column("begin_at", BigInteger),
+    Column("end_at", BigInteger),
+    Column("west", Float),
+    Column("south", Float),
+    Column("east", Float),
+    Column("north", Float),
+    Column("first_preview", String, nullable=False),
+    Column("summary", JSON, nullable=False),
+    UniqueConstraint("repository_id", "group"),
+)
+
+dataset_contents = Table(
+    "dataset_contents",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("variables", JSON, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("html", Text, nullable=False),
+)
+
+dataset_variables = Table(
+    "dataset_variables",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("lower_name", String, nullable=False, index=True),
+    Column("standard_name", String, nullable=False, index=True),
+)
+
+previews = Table(
+    "previews",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("variable", String, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("svg", Text, nullable=False),
+)
+
+catalogings = Table(
+    "catalogings",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id"), primary_key=True),
+    Column("snapshot", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_at", Instant),
+    Column("reason", Text, nullable=False),
+)
+
+
+def _repository(**options: Any) -> Column[Any]:
+    return Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False, **options)
+
+
+refs = Table(
+    "refs",
+    metadata,
+    _repository(primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("snapshot", String, nullable=False),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    _repository(primary_key=True),
+    Column("branch", String, primary_key=True),
+    Column("id", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("until", Instant, nullable=False),
+)
+
+diffs = Table(
+    "diffs",
+    metadata,
+    _repository(primary_key=True),
+    Column("snapshot", String, primary_key=True),
+    Column("diff", JSON, nullable=False),
+)
+
+cleanings = Table(
+    "cleanings",
+    metadata,
+    Column("id", String, primary_key=True),
+    _repository(index=True),
+    Column("older_than", BigInteger, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("status", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("requested_by", String, nullable=False),
+    Column("requested_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("result", JSON(none_as_null=True)),
+)
+
+storage = Table(
+    "storage",
+    metadata,
+    _repository(primary_key=True),
+    Column("nbytes", BigInteger, nullable=False),
+    Column("objects", BigInteger, nullable=False),
+    Column("chunks_nbytes", BigInteger, nullable=False),
+    Column("measured_at", Instant, nullable=False),
+    Column("charged_until", Instant, nullable=False),
+    # Of the last division, so that charges of short stretches lose nothing.
+    Column("rest", BigInteger, nullable=False),
+)
+
+storage_charges = Table(
+    "storage_charges",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    workspace(),
+    Column("repository_id", String, nullable=False),
+    Column("repository", String, nullable=False),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant, nullable=False),
+    Column("nbytes", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Index("ix_storage_charges_workspace_end", "workspace", "end"),
+)
+
+graves = Table(
+    "graves",
+    metadata,
+    Column("repository_id", String, primary_key=True),
+    workspace(),
+    Column("name", String, nullable=False),
+    Column("bucket", String, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("deleted_at", Instant, nullable=False, index=True),
+)
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_arrivals_repository_id_outcome_id", "repository_id", "outcome", "id"),
+)
