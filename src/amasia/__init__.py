@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from amasia.client import grants as grants
     from amasia.client import groups as groups
     from amasia.client import locations as locations
+    from amasia.client import publications as publications
     from amasia.client import refreshes as refreshes
     from amasia.client import repositories as repositories
     from amasia.client import service_accounts as service_accounts
@@ -45,6 +46,7 @@ _WHERE = {
     "grants": "amasia.client.grants",
     "open_repo": "amasia.client.arrays:open_repo",
     "refreshes": "amasia.client.refreshes",
+    "publications": "amasia.client.publications",
     "repositories": "amasia.client.repositories",
     "view": "amasia.client.definitions:view",
     "views": "amasia.client.views",

@@ -18,7 +18,7 @@ def modules_after(code: str) -> set[str]:
 def test_there_are_these_public_names_and_no_others() -> None:
     assert sorted(amasia.__all__) == [
         "Cluster", "__version__", "accounts", "budgets", "clusters", "costs", "errors", "events", "locations",
-        "open_repo", "repositories", "workspaces",
+        "open_repo", "publications", "repositories", "workspaces",
     ]  # fmt: skip
     assert dir(amasia) == sorted(amasia.__all__)
 

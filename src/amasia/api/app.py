@@ -14,6 +14,7 @@ from amasia.api import (
     groups,
     health,
     machines,
+    publications,
     refreshes,
     repositories,
     service_accounts,
@@ -72,6 +73,7 @@ def create(
         grants,
         views,
         refreshes,
+        publications,
         clusters,
         machines,
     ):

@@ -22,6 +22,7 @@ LAZY = {
     "console": ("amasia.cli.server", "Where the console is, and how to sign in."),
     "doctor": ("amasia.cli.checks", "Check this computer, and say what to do."),
     "repo": ("amasia.cli.repositories", "Repositories: create, ingest, look, history."),
+    "publish": ("amasia.cli.publications", "Let other tools read a repository: map tiles, OGC EDR, OPeNDAP."),
     "bucket": ("amasia.cli.buckets", "Where repositories are kept: list, add."),
     "view": ("amasia.cli.views", "Views: derived data that keeps itself current."),
     "cluster": ("amasia.cli.clusters", "Clusters: list, start, scale, stop, read their logs."),

@@ -412,3 +412,14 @@ refreshes = Table(
         postgresql_where=text("status in ('requested', 'running')"),
     ),
 )
+
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("protocols", JSON, nullable=False),
+    Column("public", Boolean, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+)
