@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 DOSE ?= 1
 
-.PHONY: help demo down test lint format openapi reference migration show-house show-lake clean
+.PHONY: help demo down test lint format openapi reference migration show-house show-lake test-publish clean
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -30,6 +30,9 @@ down: .venv/.synced  ## Stop all that the demo started
 
 test: .venv/.synced  ## The whole test suite
 	$(RUN) pytest -n 2 --dist worksteal $(ARGS)
+
+test-publish: .venv/.synced  ## Tests of the publishing process; its libraries are 700 MB, so that they are not in the others' environment
+	$(RUN) --group publish pytest -n 2 --dist loadfile tests/integrations/test_publishing.py $(ARGS)
 
 lint: .venv/.synced  ## Style, types, and the rules of who imports whom
 	$(RUN) ruff check .

@@ -27,6 +27,7 @@ WIDTH = 100
 
 CLASSES: dict[type[BaseSettings], str] = {
     settings.ServerSettings: "The control plane: `amasia up`, `python -m amasia.server`",
+    settings.PublishSettings: "The publishing process: `amasia publish serve`",
     settings.ClientSettings: "Scripts, the command line, and tasks on machines",
 }
 DEFAULTS = {
@@ -46,6 +47,7 @@ WHO = {
     "read level": "level `read` on it",
     "write level": "level `write` on it",
     "admin level": "level `admin` on it",
+    "publisher": "the publishing process",
 }
 BESIDES = {
     "POST /v1/machines/join": "the body has the machine's join token",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from amasia.client import grants as grants
     from amasia.client import groups as groups
     from amasia.client import locations as locations
+    from amasia.client import publications as publications
     from amasia.client import refreshes as refreshes
     from amasia.client import refs as refs
     from amasia.client import repositories as repositories
@@ -52,6 +53,7 @@ _WHERE = {
     "refs": "amasia.client.refs",
     "open_repo": "amasia.client.arrays:open_repo",
     "refreshes": "amasia.client.refreshes",
+    "publications": "amasia.client.publications",
     "repositories": "amasia.client.repositories",
     "view": "amasia.client.definitions:view",
     "views": "amasia.client.views",

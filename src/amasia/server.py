@@ -29,7 +29,17 @@ from amasia.models.repositories import Lease, Mode
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.providers.local import LocalProvider
-from amasia.reconcilers import buckets, cleanings, clusters, datasets, machines, repositories, storage, views
+from amasia.reconcilers import (
+    buckets,
+    cleanings,
+    clusters,
+    datasets,
+    machines,
+    publications,
+    repositories,
+    storage,
+    views,
+)
 from amasia.reconcilers.loops import Loop
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
@@ -109,6 +119,10 @@ def run(settings: ServerSettings) -> None:
 
         app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers())
         web.install(app, db, settings)
+        if publications.possible(settings):
+            publisher = publications.Publisher(db, settings)
+            loops.append(Loop("publications", 1.0, publisher.look))
+            stack.callback(publisher.stop)
         for loop in loops:
             loop.start()
             stack.callback(loop.stop)

@@ -71,6 +71,12 @@ class ServerSettings(Settings):
     operators."""
     join_seconds: int = 60
     """A machine that did not join within this time is ended."""
+    publish: bool = True
+    """Start the publishing process when a repository is published, where ``amasia[publish]`` is installed."""
+    publish_port: int = 8644
+    """Of the publishing process that the control plane starts."""
+    publish_public_url: str = ""
+    """How people reach the publishing process; empty for http://host:publish_port."""
     first_user: str = ""
     """Name of the first user; empty for the operating system's."""
     first_workspace: str = "demo"
@@ -91,6 +97,10 @@ class ServerSettings(Settings):
     @property
     def url(self) -> str:
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def publish_url(self) -> str:
+        return self.publish_public_url or f"http://{self.host}:{self.publish_port}"
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -116,6 +126,25 @@ class ClientSettings(Settings):
     """Where ``amasia up`` keeps the control plane of this computer."""
     cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("amasia")))
     """Locks and wheels of captured environments."""
+
+
+class PublishSettings(BaseSettings):
+    """Of the process that serves published repositories; its control plane and token are `ClientSettings`."""
+
+    model_config = SettingsConfigDict(env_prefix="AMASIA_", extra="ignore")
+
+    publish_host: str = "127.0.0.1"
+    """Address that it listens on."""
+    publish_port: int = 8644
+    """That it listens on."""
+    publish_bytes: int = 64 << 20
+    """Most that one request may read, as it is in memory, before it is refused."""
+    publish_seconds: float = 60.0
+    """A request that takes longer is answered with an error; the first tile of a grid compiles for up to 40 s."""
+    publish_requests: int = 4
+    """Worked on at the same time; more wait, and many more are refused."""
+    publish_memory: int = 6 << 30
+    """Bytes that the process may take in all; 0 for no limit."""
 
 
 def client_settings() -> ClientSettings:

@@ -27,6 +27,7 @@ BODIES = {
     "PUT /v1/workspaces/{workspace}/environments/{digest}": {"python": "3.13.0", "pylock": ""},
     "POST /v1/workspaces/{workspace}/repositories": {"name": "fresh"},
     "POST /v1/workspaces/{workspace}/repositories/{name}/credentials": {"mode": "read"},
+    "PUT /v1/workspaces/{workspace}/repositories/{name}/publication": {"protocols": ["opendap"]},
     "POST /v1/workspaces/{workspace}/repositories/{name}/commits": {"message": "m"},
     "PUT /v1/workspaces/{workspace}/repositories/{name}/commits/{commit_id}": {"snapshot": "s"},
     "POST /v1/workspaces/{workspace}/views": {
@@ -102,6 +103,7 @@ def callers(world):
     tokens["read-only owner"] = secret_of(world, "owner", Scope.read)
     tokens["data of owner"] = secret_of(world, "owner", Scope.data, workspace="lab", machine_id="ma-other")
     tokens["machine of owner"] = secret_of(world, "owner", Scope.machine, workspace="lab", machine_id="ma-other")
+    tokens["publisher"] = secret_of(world, "owner", Scope.publish)
     return tokens
 
 
@@ -120,6 +122,8 @@ def allowed(caller: str, needed: str, method: str, path: str) -> bool:
     """Who should be let in, said a second time and in other words than the code's."""
     if needed == "anyone":
         return True
+    if "publisher" in (caller, needed):
+        return caller == needed
     if "{collection}" in path:
         return "read" in LEVELS[caller].split()
     if needed == "seen" and not path.endswith("/repositories"):

@@ -30,6 +30,7 @@ def house(home: Path) -> Iterator[House]:
         {
             "AMASIA_HOME": str(home / "home"), "AMASIA_PROFILE": str(home / "profile.json"),
             "AMASIA_CACHE": str(home / "cache"), "AMASIA_PORT": _port(), "AMASIA_STORE_PORT": _port(),
+            "AMASIA_PUBLISH_PORT": _port(),
         },
     )  # fmt: skip
     up = made.run("up")

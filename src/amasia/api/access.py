@@ -12,7 +12,7 @@ from amasia.models.grants import Level
 from amasia.models.permissions import Permission, Role
 from amasia.models.repositories import Repository
 from amasia.models.users import Principal, Scope
-from amasia.services import access, grants
+from amasia.services import access, grants, publications
 from amasia.settings import ServerSettings
 
 
@@ -125,6 +125,16 @@ def itself() -> Any:
         return who
 
     return _decided("machine", check)
+
+
+def publisher(verb: str) -> Any:
+    """The process that serves what is published."""
+
+    def check(db: Db, who: Who) -> Principal:
+        publications.require_publisher(db, who, verb)
+        return who
+
+    return _decided("publisher", check)
 
 
 def anyone() -> Any:

@@ -18,6 +18,7 @@ from amasia.api import (
     health,
     machines,
     mcp,
+    publications,
     refreshes,
     refs,
     repositories,
@@ -83,6 +84,7 @@ def create(
         datasets,
         views,
         refreshes,
+        publications,
         clusters,
         machines,
     ):

@@ -24,6 +24,7 @@ LAZY = {
     "repo": ("amasia.cli.repositories", "Repositories: create, ingest, look, history."),
     "search": ("amasia.cli.datasets", "Find data by words, variable, place and time."),
     "dataset": ("amasia.cli.datasets", "What the catalog knows of a dataset: variables, preview, citation."),
+    "publish": ("amasia.cli.publications", "Let other tools read a repository: map tiles, OGC EDR, OPeNDAP."),
     "bucket": ("amasia.cli.buckets", "Where repositories are kept: list, add."),
     "view": ("amasia.cli.views", "Views: derived data that keeps itself current."),
     "cluster": ("amasia.cli.clusters", "Clusters: list, start, scale, stop, read their logs."),

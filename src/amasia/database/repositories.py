@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
 from amasia.database.rows import add, change, every, one
-from amasia.database.tables import commits, repositories
+from amasia.database.tables import commits, publications, repositories
 from amasia.models.repositories import Commit, Repository
 
 COMMIT = select(
@@ -56,6 +56,7 @@ def mark_lent(tx: Connection, since: datetime) -> None:
 
 def remove(tx: Connection, repository_id: str) -> None:
     tx.execute(delete(commits).where(commits.c.repository_id == repository_id))
+    tx.execute(delete(publications).where(publications.c.repository_id == repository_id))
     tx.execute(delete(repositories).where(repositories.c.id == repository_id))
 
 

@@ -418,4 +418,13 @@ refreshes = Table(
     ),
 )
 
-# The catalog. Its words for full text are beside it, each database's own kind of table: see `database.words`.
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("protocols", JSON, nullable=False),
+    Column("public", Boolean, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+)

@@ -15,6 +15,7 @@ from amasia.models.workspaces import Workspace
 
 
 def add_user(tx: Connection, user: User, password_hash: str | None) -> None:
+    """Without a hash, nobody signs in as them by a password."""
     add(tx, users, user, password_hash=password_hash)
 
 

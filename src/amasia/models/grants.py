@@ -61,6 +61,7 @@ SCOPES: dict[Scope, Level] = {
     Scope.read: Level.read,
     Scope.public: Level.read,
     Scope.machine: Level.none,
+    Scope.publish: Level.none,
 }
 """The most that a token of a scope may do, whoever holds it."""
 

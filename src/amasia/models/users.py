@@ -20,6 +20,8 @@ class Scope(StrEnum):
     """What tasks on a cluster carry: open and commit to repositories as the cluster's owner. Ends with the cluster."""
     public = "public"
     """Nobody's: no token was sent. Reads public repositories, and nothing else."""
+    publish = "publish"
+    """What a publishing process carries: read what is published, whoever owns it, and nothing else."""
 
 
 ANONYMOUS = "anonymous"
@@ -130,7 +132,9 @@ class Principal(Model):
     @property
     def actor(self) -> str:
         """As the audit trail names it."""
-        return f"machine:{self.machine_id}" if self.scope is Scope.machine else self.user
+        if self.scope is Scope.machine:
+            return f"machine:{self.machine_id}"
+        return "publisher" if self.scope is Scope.publish else self.user
 
     @property
     def anonymous(self) -> bool:

@@ -11,7 +11,7 @@ from amasia.database import repositories as repository_rows
 from amasia.database.engine import Database
 from amasia.models.grants import EVERYONE, PUBLIC, SCOPES, Grant, Level, check_grantee
 from amasia.models.repositories import Repository
-from amasia.models.users import SERVICE, Principal, Scope
+from amasia.models.users import SERVICE, Principal
 from amasia.services.access import deny
 
 
@@ -87,7 +87,7 @@ def visible(db: Database, who: Principal, workspace: str) -> list[Repository]:
     with db.read() as tx:
         found = repository_rows.every_of(tx, workspace, rows.visible(who))
         member = users.role(tx, workspace, who.user) is not None and who.workspace in (None, workspace)
-    if who.scope is Scope.machine:
+    if SCOPES[who.scope] is Level.none and not who.anonymous:
         raise errors.PermissionDenied(f"A token of scope {who.scope.value!r} lists no repositories.")
     if found or (member and not who.anonymous):
         return found

@@ -22,6 +22,7 @@ from amasia.models.users import (
     PasswordRequest,
     PasswordReset,
     Principal,
+    Scope,
     SignIn,
     Token,
     TokenRequest,
@@ -189,6 +190,8 @@ def me(db: Database, who: Principal, version: str) -> Me:
 
 
 def create_token(db: Database, who: Principal, request: TokenRequest) -> NewToken:
+    if request.scope is Scope.publish:
+        access.require_operator(db, who, "token.create of scope publish")
     with db.write() as tx:
         made = issue_token(tx, who.user, request.label, request.scope, timedelta(days=request.days))
         events.append(tx, actor=who.actor, verb="token.create", target=made.token.id, workspace=None,

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request, Response
 
 from amasia.errors import NotFound
-from amasia.services import diffs, grants, refs, repositories, views
+from amasia.services import diffs, grants, publications, refs, repositories, views
 from amasia.web import pages
-from amasia.web.access import Db, Member, Viewer
+from amasia.web.access import Db, Member, Settings, Viewer
 
 router = APIRouter(prefix="/{workspace}/repositories")
 
@@ -24,8 +24,9 @@ def find(request: Request, db: Db, grant: Member, workspace: str) -> Response:
 
 
 @router.get("/{name}")
-def get(request: Request, db: Db, grant: Viewer, workspace: str, name: str) -> Response:
+def get(request: Request, db: Db, settings: Settings, grant: Viewer, workspace: str, name: str) -> Response:
     found = repositories.get(db, workspace, name)
+    published = publications.look(db, workspace, name)
     return pages.render(
         request,
         "repository.html",
@@ -33,6 +34,7 @@ def get(request: Request, db: Db, grant: Viewer, workspace: str, name: str) -> R
         repository=found,
         views=views.of_repository(db, grant.who, found),
         commits=repositories.commits(db, workspace, name),
+        published=published.at_base(settings.publish_url) if published else None,
     )
 
 
