@@ -65,6 +65,7 @@ def test_idle_seconds_grow_without_work_also_with_a_client_connected(plane):
 
 def test_a_worker_that_just_came_is_no_idleness(plane):
     scheduler, _ = plane.cluster(workers=0)
+    plane.wait(lambda: plane.status(scheduler) == "running", 15)
     plane.wait(lambda: report(plane, scheduler).idle_seconds > 2.5)
     plane.start()
     plane.wait(lambda: report(plane, scheduler).workers == 1 and report(plane, scheduler).idle_seconds < 2)

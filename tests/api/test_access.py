@@ -122,12 +122,12 @@ def allowed(caller: str, needed: str, method: str, path: str) -> bool:
     """Who should be let in, said a second time and in other words than the code's."""
     if needed == "anyone":
         return True
+    if needed == "seen" and not path.endswith("/repositories") and "{collection}" not in path:
+        return True  # a search over all that one may see, which may be nothing
     if "publisher" in (caller, needed):
         return caller == needed
     if "{collection}" in path:
         return "read" in LEVELS[caller].split()
-    if needed == "seen" and not path.endswith("/repositories"):
-        return True  # a search over all that one may see, which may be nothing
     if caller == "nobody" or needed in ("operator", "machine"):
         return False
     level, _, public = needed.partition(" ")

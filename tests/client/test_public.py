@@ -17,8 +17,8 @@ def modules_after(code: str) -> set[str]:
 
 def test_there_are_these_public_names_and_no_others() -> None:
     assert sorted(amasia.__all__) == [
-        "Cluster", "View", "__version__", "accounts", "budgets", "clusters", "costs", "datasets", "errors",
-        "events", "grants", "groups", "locations", "open_repo", "publications", "refreshes", "repositories", "search",
+        "Cluster", "View", "__version__", "accounts", "budgets", "cleanings", "clusters", "costs", "datasets", "errors",
+        "events", "grants", "groups", "locations", "open_repo", "publications", "refreshes", "refs", "repositories", "search",
         "service_accounts", "users", "view", "views", "workspaces",
     ]  # fmt: skip
     assert dir(amasia) == sorted(amasia.__all__)
@@ -37,7 +37,17 @@ def test_importing_amasia_takes_less_than_50_ms() -> None:
 
 
 def test_every_noun_is_found_under_its_name() -> None:
-    for name in ("accounts", "budgets", "clusters", "costs", "errors", "events", "locations", "workspaces"):
+    for name in (
+        "accounts",
+        "budgets",
+        "cleanings",
+        "clusters",
+        "costs",
+        "errors",
+        "events",
+        "locations",
+        "workspaces",
+    ):
         assert getattr(amasia, name).__name__.endswith(f".{name}")
     assert amasia.__version__.count(".") == 2
 

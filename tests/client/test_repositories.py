@@ -97,7 +97,7 @@ def test_a_bad_input_leaves_the_history_as_it_was(name: str, data: Path, tmp_pat
     cut.write_bytes((data / NEMO[2]).read_bytes()[:700_000])
     file, error = {
         "cut": (cut, errors.CorruptFile),
-        "mixed": (data / "grib/wafsgfs_L_t06z_intdsk60.grib2", errors.DataRejected),
+        "mixed": (data / "grib/wafsgfs_L_t06z_intdsk60.grib2", errors.DoesNotFit),
         "shifted": (data / NEMO[0], errors.DoesNotFit),
     }[bad]
     with pytest.raises(error, match=file.name):

@@ -147,7 +147,7 @@ def test_a_function_that_fails_says_where_and_the_view_too(names: tuple[str, str
         return ds
 
     broken.deploy(trigger="manual", environment=ensure(connect(), "demo", environment))
-    with pytest.raises(KeyError):
+    with pytest.raises(errors.ViewRefused, match="KeyError: 'none'"):
         broken.refresh()
     found = broken.status()
     assert found.status is ViewStatus.failed

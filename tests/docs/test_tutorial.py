@@ -55,7 +55,7 @@ def check(words: list[str]) -> None:
     rest = [word for word in words[1:] if word != "--help"]
     if not rest or rest[0].startswith("--"):
         return
-    name = next((each for n in (2, 1) if (each := " ".join(["amasia", *rest[:n]])) in WORDS), None)
+    name = next((each for n in (3, 2, 1) if (each := " ".join(["amasia", *rest[:n]])) in WORDS), None)
     group = any(word.startswith(f"amasia {rest[0]} ") for word in WORDS) and len(rest) == 1
     assert name or group, f"there is no command {' '.join(words)!r}"
     if not name:

@@ -61,8 +61,9 @@ def test_who_may_not_read_finds_nothing_and_is_told_nothing(catalog: Catalog) ->
     with pytest.raises(errors.NotFound, match="no repository demo/air that eve may see"):
         link.send("GET", "/v1/workspaces/demo/repositories/air/dataset")
     assert json.loads(link.send("GET", "/stac/collections").content)["collections"] == []
+    assert json.loads(catalog.link("").send("GET", "/stac/search").content)["features"] == []
     with pytest.raises(errors.NotSignedIn):
-        catalog.link("").send("GET", "/stac/search")
+        catalog.link("").send("GET", "/stac/collections/demo:air")
 
 
 def test_a_dataset_has_its_variables_its_picture_and_a_way_to_open_it() -> None:

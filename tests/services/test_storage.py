@@ -30,7 +30,7 @@ def test_short_stretches_cost_together_what_the_whole_costs(world, data):
     month = timedelta(milliseconds=MONTH_MS)
     for number in range(101):
         measure(world, data, 3 * GIB, month * number / 100)
-    found = budgets.costs(world.db, "lab", None)
+    found = budgets.costs(world.db, world.ada, "lab", None)
     assert found.storage_amount == 3 * PRICE
     assert [(line.key, line.nbytes, line.amount) for line in found.storage] == [("data", 3 * GIB, 3 * PRICE)]
     charged = storage.charges(world.db, "lab", 0)
@@ -52,9 +52,9 @@ def test_a_budget_that_is_full_is_not_passed_and_the_time_is_charged_when_it_is_
 def test_what_a_deleted_repository_cost_stays_on_the_bill(world, data):
     measure(world, data, GIB, timedelta())
     measure(world, data, GIB, timedelta(days=30))
-    spent = budgets.costs(world.db, "lab", None).storage_amount
+    spent = budgets.costs(world.db, world.ada, "lab", None).storage_amount
     repositories.delete(world.db, world.ada, "lab", "data")
-    found = budgets.costs(world.db, "lab", None)
+    found = budgets.costs(world.db, world.ada, "lab", None)
     assert (found.storage_amount, found.storage[0].nbytes) == (spent, 0)
 
 

@@ -4,6 +4,9 @@ import os
 from collections.abc import Iterable
 from typing import Any, Self
 
+# Xarray loads all engines in the order of their names: PROJ has to come before cfgrib's ecCodes, or the process aborts
+# when it ends.
+import pyproj  # noqa: F401
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 

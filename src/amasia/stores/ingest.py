@@ -169,6 +169,12 @@ def _contents(found: reading.Found) -> Contents:
 def _groups(found: Sequence[reading.Found], dim: str | None) -> Mapping[str, xr.Dataset]:
     """The groups of one file, or of several, joined."""
     groups = [_contents(one).groups for one in found]
+    if dim is not None and not any(dim in ds.sizes for ds in groups[0].values()):
+        there = sorted({str(one) for ds in groups[0].values() for one in ds.sizes})
+        raise errors.DoesNotFit(
+            f"There is no dimension {dim!r} to append along; there are {', '.join(map(repr, there)) or 'none'}.",
+            cure="Name one of them.",
+        )
     if len(groups) == 1 or dim is None:
         return groups[0]
     for one, other in zip(found[1:], groups[1:], strict=True):
