@@ -122,7 +122,7 @@ def allowed(caller: str, needed: str, method: str, path: str) -> bool:
     """Who should be let in, said a second time and in other words than the code's."""
     if needed == "anyone":
         return True
-    if needed == "seen" and not path.endswith("/repositories") and "{collection}" not in path:
+    if needed == "seen" and not path.endswith(("/repositories", "/publications")) and "{collection}" not in path:
         return True  # a search over all that one may see, which may be nothing
     if "publisher" in (caller, needed):
         return caller == needed

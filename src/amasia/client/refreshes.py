@@ -114,12 +114,12 @@ def _reached(claim: Claim) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, errors.ViewRefused) and error.__cause__ is not None:
+        error = error.__cause__  # what the view's function raised
     if isinstance(error, errors.AmasiaError):
         return str(error)[:LONGEST_REASON]
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return "it was interrupted"
-    if isinstance(error, errors.ViewRefused) and error.__cause__ is not None:
-        error = error.__cause__
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(sys.prefix)]
     where = f" (line {own[-1].lineno} of {own[-1].filename.rpartition('/')[2]}, in {own[-1].name})" if own else ""
     return f"{type(error).__name__}: {error}{where}"[:LONGEST_REASON]
