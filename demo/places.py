@@ -104,16 +104,18 @@ def settle_scientist(place: Place) -> None:
     """The scientist's folder: a script, a file beside it, an editable package, an environment of its own."""
     uv = find_uv_bin()
     shutil.copytree(ROOT / "demo" / "scientist", place.scientist, dirs_exist_ok=True)
-    if place.python.exists():
+    lock, built = (ROOT / "uv.lock").read_bytes(), place.base / "built.lock"
+    if place.python.exists() and built.exists() and built.read_bytes() == lock:
         return
     wanted = place.base / "requirements.txt"
     export = ("export", "--frozen", "--no-dev", "--no-emit-project", "--format", "requirements-txt", "-q")
     wanted.write_text(run(place, uv, *export, cwd=ROOT))
     venv = place.scientist / ".venv"
-    run(place, uv, "venv", "--quiet", "--python", sys.executable, venv)
+    run(place, uv, "venv", "--quiet", "--clear", "--python", sys.executable, venv)
     python = ("--python", str(place.python))
     run(place, uv, "pip", "install", "--quiet", *python, "--require-hashes", "-r", wanted)
     run(place, uv, "pip", "install", "--quiet", *python, "--no-deps", "-e", ROOT, "-e", place.scientist / "seasons")
+    built.write_bytes(lock)
 
 
 def write_activate(place: Place) -> None:
