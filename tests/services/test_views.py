@@ -7,7 +7,7 @@ from amasia.models.grants import Level
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
 from amasia.models.views import ViewChange, ViewStatus
-from amasia.services import grants, refreshes, repositories, views, workspaces
+from amasia.services import cleanings, grants, refreshes, repositories, views, workspaces
 
 
 def test_a_new_view_is_behind_by_the_commits_of_its_source(lake):
@@ -152,4 +152,5 @@ def test_snapshots_that_a_view_has_still_to_read_are_held(lake):
     with world.db.read() as tx:
         assert views.held_snapshots(tx, repositories.get(world.db, "lab", "data").id) == {"S1", "S2", "S3"}
         assert views.held_snapshots(tx, repositories.get(world.db, "lab", "means").id) == set()
+    assert cleanings.needed(world.db, repositories.get(world.db, "lab", "data")) == {"S1", "S2", "S3"}
     assert lake.get().lag == 2

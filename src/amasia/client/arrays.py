@@ -110,12 +110,7 @@ class Repository:
         """Paths of the groups that hold arrays; ``"/"`` is the root."""
         session = self._reading(self.snapshot(ref))
         with translated(self._source):
-            try:
-                members = zarr.open_group(session.store, mode="r").members(max_depth=None)
-            except zarr.errors.GroupNotFoundError:  # nothing was ever written
-                return []
-        arrays = [path for path, node in members if isinstance(node, zarr.Array)]
-        return sorted({path.rpartition("/")[0] or "/" for path in arrays})
+            return stores.groups(session)
 
     def to_xarray(
         self,

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from amasia import errors
 from amasia.database import cleanings as rows
-from amasia.database import events, views
+from amasia.database import events
 from amasia.database import refs as ref_rows
 from amasia.database import repositories as repository_rows
 from amasia.database.engine import Database
@@ -12,6 +12,7 @@ from amasia.models.base import new_id, now
 from amasia.models.repositories import Repository
 from amasia.models.storage import Cleaned, Cleaning, CleaningRequest, CleaningStatus
 from amasia.models.users import Principal
+from amasia.services import views
 from amasia.services.repositories import known
 
 
@@ -50,10 +51,9 @@ def get(db: Database, workspace: str, name: str, cleaning_id: str) -> Cleaning:
 
 
 def needed(db: Database, repository: Repository) -> set[str]:
-    """Snapshots that views have brought to their targets: what comes after them is still to be compared with them."""
+    """Snapshots that views still need, see `views.held_snapshots`."""
     with db.read() as tx:
-        found = views.of_repository(tx, repository.id)
-    return {view.snapshot for view in found if view.source == repository.full_name and view.snapshot}
+        return views.held_snapshots(tx, repository.id)
 
 
 def due(db: Database, session: timedelta) -> list[Cleaning]:

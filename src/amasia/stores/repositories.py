@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import icechunk
+import zarr
 from filelock import FileLock, Timeout
 
 from amasia import errors
@@ -19,6 +20,8 @@ from amasia.stores.leases import Credentials, Source, current
 # Icechunk warns on each opening that local files are not safe for concurrent commits; `committing` makes them so.
 icechunk.set_logs_filter("warn,icechunk_arrow_object_store=error,icechunk_storage::readback=error")
 
+HIDDEN = "_view"
+"""The group of a target in which its views keep what they remember."""
 _LOCK_SECONDS = 120
 _REBASES = 30
 
@@ -98,6 +101,16 @@ def history(
                 break
             found.append(Snapshot(info.id, info.parent_id or "", info.message, info.written_at, dict(info.metadata)))
         return found
+
+
+def groups(session: icechunk.Session) -> list[str]:
+    """Paths of the groups that hold arrays; ``"/"`` is the root. What views remember of themselves is left out."""
+    try:
+        members = zarr.open_group(session.store, mode="r").members(max_depth=None)
+    except zarr.errors.GroupNotFoundError:  # nothing was ever written
+        return []
+    paths = {path.rpartition("/")[0] or "/" for path, node in members if isinstance(node, zarr.Array)}
+    return sorted(path for path in paths if path.partition("/")[0] != HIDDEN)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import zarr
 from distributed import Client, LocalCluster
 
 from amasia import errors
-from amasia.stores import views
+from amasia.stores import repositories, views
 
 
 def test_an_appended_step_touches_its_month_and_no_other(pair: Any, days: Callable[..., xr.Dataset]) -> None:
@@ -216,6 +216,8 @@ def test_a_view_of_a_view_in_the_same_repository(
     assert not any(one.whole for one in done)
     wanted = pair.now.resample(time="MS").mean().groupby("time.month").max()
     xr.testing.assert_allclose(open_target(pair.target, "normals"), wanted)
+    # What a view remembers is in there, and is nobody's dataset.
+    assert repositories.groups(pair.target.readonly_session("main")) == ["/", "normals"]
 
 
 def test_bins_of_several_days_keep_their_phase(pair: Any, days: Callable[..., xr.Dataset]) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import icechunk
 import xarray as xr
-import zarr
 
 from amasia.models.datasets import Box, Content, Contents, Variable
 from amasia.stores import repositories
@@ -40,19 +39,10 @@ def describe(source: Source, branch: str = "main") -> Contents:
     repository = repositories.open(source)
     with translated(source):
         session = repository.readonly_session(branch)
-        paths = groups(session)
+        paths = repositories.groups(session)
         found = tuple(content(session, path) for path in paths[:_GROUPS])
     notes = (f"Only the first {_GROUPS} of {len(paths)} groups are in the catalog.",) if len(paths) > _GROUPS else ()
     return Contents(snapshot=session.snapshot_id, groups=found, notes=notes)
-
-
-def groups(session: icechunk.Session) -> list[str]:
-    """Paths of the groups that hold arrays; ``"/"`` is the root."""
-    try:
-        members = zarr.open_group(session.store, mode="r").members(max_depth=None)
-    except zarr.errors.GroupNotFoundError:  # nothing was ever written
-        return []
-    return sorted({path.rpartition("/")[0] or "/" for path, node in members if isinstance(node, zarr.Array)})
 
 
 def content(session: icechunk.Session, path: str) -> Content:

@@ -127,5 +127,5 @@ def _opened(session: Any, group: str) -> xr.Dataset:
         return datasets.open_group(session, group)
     except (FileNotFoundError, KeyError) as error:
         raise errors.NotFound(
-            f"There is no group {group!r}.", cure=f"There is: {', '.join(datasets.groups(session)) or 'none yet'}."
+            f"There is no group {group!r}.", cure=f"There is: {', '.join(repositories.groups(session)) or 'none yet'}."
         ) from error

@@ -12,6 +12,7 @@ from icechunk.xarray import to_icechunk
 
 from amasia import errors
 from amasia.stores.encoding import encoded, plain, resolved
+from amasia.stores.repositories import HIDDEN
 from amasia.stores.views.snapshots import dimensions
 
 _ROWS = 2 << 20
@@ -86,7 +87,7 @@ class Target:
 
     def _create(self, ds: xr.Dataset, dim: str | None, dtypes: Mapping[str, np.dtype[Any]]) -> None:
         for name in ds.variables:
-            if "/" in str(name) or str(name) in {"zarr.json", "_view"}:
+            if "/" in str(name) or str(name) in {"zarr.json", HIDDEN}:
                 raise errors.DataRejected(
                     f"A variable cannot be called {name!r} in a repository.", cure="Rename it in the view's function."
                 )

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from amasia.stores.repositories import HIDDEN
 from amasia.stores.views.reductions import State
 
-HIDDEN = "_view"
 _CHUNK = 256 << 10
 """Bytes of the states of some groups in one chunk."""
 _SMALL = 4 << 20
