@@ -24,9 +24,6 @@ class AmasiaBackend(BackendEntrypoint):
     open_dataset_parameters = ("filename_or_obj", "drop_variables", "group", "ref")
     supports_groups = True
 
-    def guess_can_open(self, filename_or_obj: Any) -> bool:
-        return isinstance(filename_or_obj, str) and filename_or_obj.startswith(SCHEME)
-
     def open_dataset(
         self,
         filename_or_obj: Any,

@@ -372,7 +372,9 @@ def _ensure_bucket(owner: Any) -> None:
         owner.create_bucket(Bucket=BUCKET)
     if owner.get_bucket_versioning(Bucket=BUCKET).get("Status") != "Enabled":
         owner.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    owner.put_object(Bucket=BUCKET, Key=".started", Body=b"")
+    # An empty object would be in the filer's list only, and say nothing of the volumes where the bytes are.
+    owner.put_object(Bucket=BUCKET, Key=".started", Body=b"yes")
+    owner.get_object(Bucket=BUCKET, Key=".started")["Body"].read()
 
 
 def _binary() -> Path:
