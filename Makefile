@@ -29,6 +29,7 @@ down: .venv/.synced  ## Stop all that the demo started
 	@$(RUN) python -m demo.down
 
 test: .venv/.synced  ## The whole test suite
+	@tools/debian.sh
 	$(RUN) pytest -n 2 --dist worksteal $(ARGS)
 
 test-publish: .venv/.synced  ## Tests of the publishing process; its libraries are 700 MB, so that they are not in the others' environment
