@@ -69,6 +69,17 @@ def picture(page: Any, name: str) -> None:
         page.screenshot(path=Path(WANTED) / f"{name}-{width}-{scheme}.png", full_page=True)
 
 
-def sideways(page: Any) -> bool:
-    """Whether the page is wider than its window."""
-    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+def sideways(page: Any) -> list[str]:
+    """What does not fit: the page, where it is wider than its window, and links of the frame that are cut."""
+    found: list[str] = page.evaluate(CUT)
+    return found
+
+
+CUT = """() => {
+  const width = document.documentElement.clientWidth;
+  const links = [...document.querySelectorAll("header a, header button")];
+  const cut = links.filter(one => one.getBoundingClientRect().right > width || one.offsetLeft < 0);
+  const page = document.documentElement.scrollWidth > width ? ["the page"] : [];
+  const rows = [...document.querySelectorAll("header nav")].filter(one => one.scrollWidth > one.clientWidth);
+  return [...page, ...rows.map(() => "the sections"), ...cut.map(one => one.innerText)];
+}"""

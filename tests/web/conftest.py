@@ -106,12 +106,12 @@ def window(open_window, served):
     return open_window(served)
 
 
-def sign_in(page, name="ada"):
+def sign_in(page, name="ada", workspace="lab"):
     page.goto("/")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(f"{name}'s password")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/lab")
+    page.wait_for_url(f"**/{workspace}")
 
 
 def start(world, who, *, name="running-one", workers=2, log=""):

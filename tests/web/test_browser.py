@@ -1,10 +1,14 @@
 """The console in a real browser: what is on the screen, what keys and buttons do, and what goes over the network."""
 
+import pytest
+
 from amasia.models.clusters import ClusterRequest
-from amasia.services import clusters
+from amasia.models.repositories import Input
+from amasia.models.views import ViewRequest
+from amasia.services import clusters, views
 from tests.browsers import picture, sideways
 
-from .conftest import sign_in
+from .conftest import commit, repository, sign_in, start
 
 
 def test_a_running_cluster_is_seen_and_stopped(page, story):
@@ -14,7 +18,7 @@ def test_a_running_cluster_is_seen_and_stopped(page, story):
     row = page.locator(f"#row-{story.id}")
     assert "running" in row.inner_text()
     assert "4 of 4" in row.inner_text()
-    assert not sideways(page)
+    assert sideways(page) == []
     picture(page, "home")
     row.get_by_role("button", name="Stop climatology").click()
     question = page.get_by_role("dialog")
@@ -32,22 +36,65 @@ def test_every_page_fits_its_window(page, story):
     page.get_by_role("link", name="climatology").click()
     page.get_by_role("heading", name="Start", exact=True).wait_for()
     assert page.locator("svg.timeline rect").count() == 5 * 4
-    assert not sideways(page)
+    assert sideways(page) == []
     picture(page, "cluster")
     page.get_by_role("link", name="Repositories").click()
     page.get_by_role("heading", name="Repositories").wait_for()
-    assert not sideways(page)
+    assert sideways(page) == []
     picture(page, "repositories")
     page.get_by_role("link", name="climatology").click()
     page.get_by_text("Monthly climatology and anomaly").wait_for()
-    assert not sideways(page)
+    assert sideways(page) == []
     picture(page, "repository")
     page.get_by_role("link", name="Costs").click()
     page.get_by_role("heading", name="By user").wait_for()
-    assert not sideways(page)
+    assert sideways(page) == []
     picture(page, "costs")
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/-/sign-in")
+
+
+LONG = "m" * 63
+"""The longest name there may be, and nowhere to break it."""
+
+
+@pytest.mark.parametrize("look", [("phone", "light"), ("desktop", "light")], ids="-".join)
+def test_the_longest_names_and_texts_fit_their_window(open_window, served, world, look):
+    cluster = start(world, world.ada, name=LONG, workers=1, log=f"{LONG * 6}\n")
+    repository(world, LONG, LONG * 4)
+    made = commit(
+        world, world.ada, LONG, LONG * 4, cluster=cluster, inputs=(Input(repository=f"lab/{LONG}", snapshot="S"),)
+    )
+    view = ViewRequest(name=LONG, source=f"lab/{LONG}", target=f"lab/{LONG}", along="t", kind="resample", plan=LONG * 4,
+                       function="Zm9v", environment_hash=world.environment_hash)  # fmt: skip
+    repository(world, "means")
+    views.create(world.db, world.ada, "lab", view.model_copy(update={"target": "lab/means"}))
+    page = open_window(served, look=look)
+    sign_in(page)
+    paths = (f"clusters/{cluster.id}", "repositories", f"repositories/{LONG}",
+             f"repositories/{LONG}/commits/{made.snapshot}", "views", f"views/{LONG}", "costs", "", LONG)  # fmt: skip
+    found = {}
+    for number, path in enumerate(paths):
+        page.goto(f"/lab/{path}")
+        picture(page, f"long-{number}")
+        found[path] = sideways(page)
+    assert {path: wide for path, wide in found.items() if wide} == {}
+
+
+@pytest.mark.parametrize("look", [("phone", "dark"), ("desktop", "dark")], ids="-".join)
+def test_where_there_is_nothing_yet_a_page_says_what_to_do(open_window, served, look):
+    page = open_window(served, look=look)
+    page.goto("/")
+    sign_in(page, "eve", "other")
+    for path in ("", "repositories", "views", "datasets", "costs"):
+        page.goto(f"/other/{path}")
+        picture(page, f"empty-{path or 'home'}")
+        assert sideways(page) == [], path
+        if path != "costs":
+            assert page.locator(".empty").count() == 1, path
+    page.goto("/other/nothing-here")
+    picture(page, "error")
+    assert sideways(page) == []
 
 
 def focused(page) -> str:
