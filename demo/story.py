@@ -37,7 +37,7 @@ class Step:
     outcome: str
 
 
-def story(place: Place, facts: Facts, idle: str = "5 seconds") -> Iterator[Step]:
+def story(place: Place, facts: Facts, idle: str = "3 seconds") -> Iterator[Step]:
     """Do the next step, then say what was done; in the order of the tutorial."""
     yield _settle(place, facts)
     yield _up(place, facts)

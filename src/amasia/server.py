@@ -93,7 +93,7 @@ def run(settings: ServerSettings) -> None:
         db.migrate()
         store = EmbeddedStore(settings.home / "store", settings.store_port)
         stack.callback(_rest, db, store)
-        store.start()
+        store.begin()
         provider = LocalProvider(
             settings.home,
             parse(settings.local_price_per_cpu),
@@ -119,6 +119,7 @@ def run(settings: ServerSettings) -> None:
 
         app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers())
         web.install(app, db, settings)
+        store.wait()
         if publications.possible(settings):
             publisher = publications.Publisher(db, settings)
             loops.append(Loop("publications", 1.0, publisher.look))
