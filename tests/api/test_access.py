@@ -55,6 +55,7 @@ BODIES = {
     "PUT /v1/workspaces/{workspace}/repositories/{name}/refs": {"kind": "tag", "verb": "create", "name": "v1"},
     "POST /v1/workspaces/{workspace}/repositories/{name}/turns": {"branch": "main"},
     "POST /v1/workspaces/{workspace}/repositories/{name}/cleanings": {"older_than": 60},
+    "POST /v1/workspaces/{workspace}/locations": {"name": "lab", "provider": "ssh", "secrets": {"key": "x"}},
     "POST /v1/workspaces/{workspace}/clusters": {"environment_hash": "0" * 64},
     "PATCH /v1/workspaces/{workspace}/clusters/{name}": {"n_workers": 1},
     "POST /stac/search": {"limit": 1},
