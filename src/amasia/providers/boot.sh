@@ -4,7 +4,7 @@ umask 077
 booted=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 id=@ID@ root=@ROOT@ plane=@PLANE@ poweroff=@POWEROFF@
 home=$root/machines/$id
-export LC_ALL=C.UTF-8 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS="${UV_PYTHON_DOWNLOADS:-automatic}"
+export LC_ALL=C.UTF-8 UV_SYSTEM_CERTS=1
 @EXPORTS@
 
 uptime() { cut -d. -f1 /proc/uptime; }
@@ -62,7 +62,7 @@ install() { # the agent of this control plane's version, once on this computer
   [ -x "$uv" ] || { fetch "$plane/v1/kit/$name/uv-$(uname -m)" uv && chmod 755 uv; } || return 1
   fetch "$plane/v1/kit/$name/requirements.txt" requirements.txt &&
     fetch "$plane/v1/kit/$name/$wheel" "$wheel" &&
-    "$uv" venv -q --relocatable --python '>=3.12' venv &&
+    "$uv" venv -q --clear --relocatable --python '>=3.12' venv &&
     "$uv" pip install -q --python venv -r requirements.txt --cache-dir "$root/cache/uv" &&
     "$uv" pip install -q --python venv --no-deps "./$wheel" --cache-dir "$root/cache/uv" &&
     touch ready || return 1
