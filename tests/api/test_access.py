@@ -74,7 +74,7 @@ NAMES = {
     "workspace": "lab", "user": "bo", "name": "own", "digest": "0" * 64, "token_id": "tk-0", "commit_id": "co-0",
     "machine_id": "ma-0", "group": "no-group", "account": "no-account", "grantee": "everyone",
     "refresh_id": "rf-0", "collection": "lab:own", "item": "_root", "snapshot": "S0", "turn_id": "tu-0",
-    "cleaning_id": "gc-0", "arrival_id": "1",
+    "cleaning_id": "gc-0", "arrival_id": "1", "kit_name": "0", "file": "x",
 }  # fmt: skip
 """What stands in the place of each name in a path."""
 
