@@ -17,6 +17,8 @@ from amasia.stores.embedded import EmbeddedStore
 from amasia.testing.azurite import ACCOUNT, KEY, Azurite, missing
 from amasia.testing.google_storage import GoogleStorage
 
+CACHE = Path(__file__).parents[2] / ".tools" / "azurite"
+
 
 @dataclass(frozen=True)
 class Lending:
@@ -93,10 +95,9 @@ def google() -> Iterator[GoogleStorage]:
 
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    cache = Path(__file__).parents[2] / ".tools" / "azurite"
-    if why := missing(cache):
+    if why := missing(CACHE):
         pytest.skip(why)
-    server = Azurite(cache, tmp_path_factory.mktemp("azurite"))
+    server = Azurite(CACHE, tmp_path_factory.mktemp("azurite"))
     server.start()
     yield server
     server.stop()

@@ -34,20 +34,24 @@ def _install(cache: Path) -> str:
 class Azurite:
     """One server, on a port of its own, from `start` to `stop`; its data go with it."""
 
-    def __init__(self, cache: Path, home: Path) -> None:
-        self._program, self._home = _program(cache), home
+    def __init__(self, cache: Path, home: Path, certificate: tuple[Path, Path] | None = None) -> None:
+        """With a certificate and its key it speaks TLS, and takes whoever has a token of Entra's (unverified)."""
+        self._program, self._home, self._certificate = _program(cache), home, certificate
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._port}/{ACCOUNT}"
+        return f"http{'s' if self._certificate else ''}://127.0.0.1:{self._port}/{ACCOUNT}"
 
     def start(self, seconds: float = 60) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
         command = ["node", str(self._program), "--blobPort", str(self._port), "--inMemoryPersistence", "--silent",
                    "--disableTelemetry", "--skipApiVersionCheck"]  # fmt: skip
+        if self._certificate:
+            certificate, key = map(str, self._certificate)
+            command += ["--cert", certificate, "--key", key, "--oauth", "basic"]
         with (self._home / "azurite.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._home)
         end = time.monotonic() + seconds
