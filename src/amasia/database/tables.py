@@ -126,6 +126,13 @@ locations = Table(
     Column("region", String, nullable=False),
     Column("offers", JSON, nullable=False),
     Column("max_machines", Integer, nullable=False),
+    Column("options", JSON, nullable=False, server_default="{}"),
+    Column("secrets", Text, nullable=False, server_default=""),
+    Column("control_plane", String, nullable=False, server_default=""),
+    Column("status", String, nullable=False, server_default="ready"),
+    Column("findings", JSON, nullable=False, server_default="[]"),
+    Column("checked_at", Instant),
+    Column("created_at", Instant),
 )
 
 environments = Table(
@@ -249,6 +256,9 @@ machines = Table(
     Column("cpus", Float, nullable=False),
     Column("memory", BigInteger, nullable=False),
     Column("price", BigInteger, nullable=False),
+    Column("spot", Boolean, nullable=False, server_default=false()),
+    Column("zone", String, nullable=False, server_default=""),
+    Column("alternatives", JSON, nullable=False, server_default="[]"),
     Column("handle", JSON, nullable=False),
     Column("lease_until", Instant),
     Column("started_at", Instant),

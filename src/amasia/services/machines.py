@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import clusters, environments, events, machines, users
+from amasia.database import clusters, environments, events, locations, machines, users
 from amasia.database.engine import Database
 from amasia.database.machines import Account
 from amasia.models.base import new_id, now
@@ -69,15 +69,18 @@ def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | No
     until = now() + timedelta(seconds=settings.lease_seconds)
     with db.write() as tx:
         done = machines.begin(tx, machine.id, lease_until=until, join_hash=digest(token))
+        location = locations.find_location(tx, machine.workspace, machine.location)
     if not done:
         return None
     return Boot(
         machine_id=machine.id,
-        control_plane=settings.url,
+        control_plane=(location.control_plane if location else "") or settings.url,
         join_token=token,
         lease_until=until,
         cpus=machine.cpus,
         memory=machine.memory,
+        workspace=machine.workspace,
+        location=machine.location,
     )
 
 
@@ -89,7 +92,8 @@ def accepted(db: Database, machine: Machine, handle: dict[str, object]) -> None:
             return
         current, _ = held
         stages = current.stages.model_copy(update={"accepted": current.stages.accepted or now()})
-        machines.update(tx, machine.id, handle=handle, stages=stages, claimed_until=None, tries=0)
+        made = {key: handle[key] for key in ("machine_type", "zone", "spot") if key in handle}
+        machines.update(tx, machine.id, handle=handle, stages=stages, claimed_until=None, tries=0, **made)
         machines.advance(tx, machine.id, MachineStatus.starting, MachineStatus.booting)
 
 
@@ -113,13 +117,14 @@ def stopping(db: Database, machine: Machine) -> None:
         machines.update(tx, machine.id, claimed_until=now() + timedelta(seconds=0.3))
 
 
-def expect_join(db: Database, machine: Machine, seconds: int) -> None:
+def expect_join(db: Database, machine: Machine, seconds: int, console: str) -> None:
+    """End a machine whose agent is overdue, with what it last printed."""
+    last = " | ".join(line.strip() for line in console.splitlines()[-5:] if line.strip())
+    hint = f"it last said: {last}" if last else "nothing is known of what it printed"
     with db.write() as tx:
-        machines.wish_stop(
-            tx,
-            [machine.id],
-            f"its agent did not join within {seconds} s; see the log in its directory, or `amasia cluster logs`",
-        )
+        if console:
+            clusters.add_log(tx, machine.cluster_id, machine.id, now(), console)
+        machines.wish_stop(tx, [machine.id], f"its agent did not join within {seconds} s; {hint}")
 
 
 def expire(db: Database, machine: Machine) -> None:
@@ -189,10 +194,11 @@ def gone(db: Database, machine: Machine, found: Found | None) -> None:
                       reason=reason, wished=not unwished)  # fmt: skip
 
 
-def found_unknown(db: Database, location: str, machine_id: str) -> None:
+def found_unknown(db: Database, location: Location, machine_id: str) -> None:
     """A provider has a machine that no record wants: it is being stopped."""
     with db.write() as tx:
-        events.append(tx, actor="amasia", verb="machine.sweep", target=machine_id, workspace=None, location=location)
+        events.append(tx, actor="amasia", verb="machine.sweep", target=machine_id, workspace=location.workspace,
+                      location=location.name)  # fmt: skip
 
 
 def started(db: Database, machine: Machine, found: Found) -> None:
@@ -219,7 +225,9 @@ def _joined(tx: Connection, machine: Machine, account: Account, request: Join) -
         "status": MachineStatus.preparing,
         "started_at": started_at,
         "lease_until": min(machine.lease_until, paid) if machine.price else machine.lease_until,
-        "stages": machine.stages.model_copy(update={"accepted": machine.stages.accepted or at, "joined": at}),
+        "stages": machine.stages.model_copy(
+            update={"accepted": machine.stages.accepted or at, "booted": request.booted_at, "joined": at}
+        ),
     }
     machines.update(tx, machine.id, **changes)
     return machine.model_copy(update=changes)
@@ -325,6 +333,15 @@ def claim(db: Database, seconds: float, limit: int = 64) -> list[Machine]:
     at: datetime = now()
     with db.write() as tx:
         return machines.claim(tx, at, at + timedelta(seconds=seconds), limit)
+
+
+def release(db: Database, machine_ids: list[str]) -> None:
+    """Give back what was claimed and not worked on."""
+    if not machine_ids:
+        return
+    with db.write() as tx:
+        for machine_id in machine_ids:
+            machines.update(tx, machine_id, claimed_until=None)
 
 
 def unknown(db: Database, machine_ids: list[str]) -> list[str]:
