@@ -159,8 +159,8 @@ def _azure(lease: Lease, owners: list[Lease]) -> Iterator[tuple[Try, str, bool]]
                 yield one, name, _sent(client, one, f"{root}/{owner.bucket}/{owner.prefix}/a", lease.session_token)
         for source in owners[1:]:
             stolen = f"{root}/{source.bucket}/{source.prefix}/a"
-            # Not with x-ms-requires-sync: within one account Azurite asks for no right to the source of such a copy, where
-            # Azure's documentation does. What it would do here says nothing of Azure.
+            # Not with x-ms-requires-sync: within one account Azurite asks for no right to the source of such a copy,
+            # where Azure's documentation does. What it would do here says nothing of Azure.
             for kind in ({}, _PUT):
                 one = Try("Copy Blob", "PUT", headers={"x-ms-copy-source": f"{stolen}?{lease.session_token}", **kind},
                           never=True)  # fmt: skip
