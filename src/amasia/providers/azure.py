@@ -5,7 +5,7 @@ stopped is deleted at once.
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from time import monotonic, sleep
@@ -41,17 +41,17 @@ CUSTOM_DATA = 65_535
 class AzureOptions(CloudOptions):
     """The keys of its file, without `[secrets]`."""
 
-    subscription: str = Field(pattern=r"[0-9A-Za-z-]+")
-    resource_group: str = Field(pattern=r"[\w.()-]+")
+    subscription: str = Field(pattern=r"^[0-9A-Za-z-]+$")
+    resource_group: str = Field(pattern=r"^[\w.()-]+$")
     """Of its own, best: the location's key then needs rights in no other."""
-    subnet: str = Field(pattern=r"/subscriptions/.+/subnets/[^/]+")
+    subnet: str = Field(pattern=r"^/subscriptions/.+/subnets/[^/]+$")
     """Its resource id."""
     security_group: str = ""
     """Resource id; empty where the subnet has one."""
     identity: str = ""
     """Resource id of a user-assigned identity whose rights the machines, and all who run on them, have."""
     disk_type: str = "StandardSSD_LRS"
-    authority: str = Field(default="", pattern=r"(https://[A-Za-z0-9.:\[\]-]+)?")
+    authority: str = Field(default="", pattern=r"^(https://[A-Za-z0-9.:\[\]-]+)?$")
     """Where tokens come from, where it is not the public cloud."""
     tags: dict[str, str] = {}
     """More tags, for the bill."""
@@ -307,6 +307,7 @@ def _seen(vm: Any) -> Seen:
         spot=properties.get("priority") == "Spot",
         alive=alive,
         made=state != "Creating",
+        leaving=state == "Deleting",
         instance=str(properties.get("vmId", "")),
         started_at=_time(properties.get("timeCreated")),
         reason="" if alive else _reason(failure, over) if failed or over else "",

@@ -51,7 +51,7 @@ class CloudOptions(Options):
     """The same for machines that may be taken back."""
     public_ip: bool = False
     disk_gib: int = Field(default=50, ge=30, le=16_384)
-    endpoint: str = Field(default="", pattern=r"(https://[A-Za-z0-9.:\[\]-]+)?")
+    endpoint: str = Field(default="", pattern=r"^(https://[A-Za-z0-9.:\[\]-]+)?$")
     """Of the cloud's API where it is not the public one."""
     root: str = "/opt/amasia"
     """Directory on the machines."""
@@ -98,6 +98,8 @@ class Seen(NamedTuple):
     """It ended because there was no room for it."""
     made: bool = True
     """False as long as the cloud is about to make it."""
+    leaving: bool = False
+    """It is alive, and its end has begun."""
 
     @property
     def handle(self) -> dict[str, Any]:
@@ -321,24 +323,26 @@ class Cloud(ABC):
             groups[one.machine_id].append(one)
         seen = {}
         for each, group in groups.items():
-            group.sort(key=lambda one: (not one.alive, one.started_at is None, one.started_at, one.name, one.zone))
-            seen[each] = self._settle(group[0])
-            for one in group[1:]:
-                self.delete(one.name, one.zone)
+            first, *others = sorted(group, key=_order)
+            seen[each] = self._settle(first)
+            for one in others:
+                if not one.leaving:
+                    self.delete(one.name, one.zone)
         return seen
 
     def _settle(self, seen: Seen) -> Seen:
-        """Delete what ended, and let it never begin again."""
-        if seen.alive:
+        """Delete what ended, also while it is still listed or was begun again by hand; it never begins again."""
+        over = homes.read(self._end_file(seen.machine_id), Found)
+        if seen.alive and over is None:
             return seen
-        self.launches.stop(seen.machine_id)
-        if seen.no_room:
-            self._note_short(seen.handle)
-        stopped_at = seen.stopped_at or now()
-        if not self._end_file(seen.machine_id).exists():
-            self._write_end(_found(seen._replace(stopped_at=stopped_at)))
+        if over is None:
+            over = _found(seen._replace(stopped_at=seen.stopped_at or now()))
+            self._write_end(over)
+            self.launches.stop(seen.machine_id)
+            if seen.no_room:
+                self._note_short(seen.handle)
         self.delete(seen.name, seen.zone)
-        return seen._replace(stopped_at=stopped_at)
+        return seen._replace(alive=False, stopped_at=over.stopped_at, reason=over.reason)
 
     def _unlisted(self, machine_id: str) -> Found | None:
         """What is known of a machine that is in no list: lists may lag, and an answer may be on its way."""
@@ -382,6 +386,12 @@ class Cloud(ABC):
     def _is_short(self, machine_type: str, zone: str, spot: bool) -> bool:
         with self._lock:
             return self._short.get((machine_type, zone, spot), 0.0) > monotonic()
+
+
+def _order(seen: Seen) -> tuple[Any, ...]:
+    """The one that is to stay comes first: of those that run, the oldest."""
+    started = seen.started_at.timestamp() if seen.started_at else float("inf")
+    return (not seen.alive, seen.leaving, started, seen.name, seen.zone)
 
 
 def _found(seen: Seen) -> Found:

@@ -4,6 +4,7 @@ Its own auto-terminate is armed on each: after its longest life Google deletes i
 shuts itself down stays as TERMINATED and its disk costs: what is seen so is deleted.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from time import monotonic, sleep
@@ -43,7 +44,7 @@ REASONS = {
 class GcpOptions(CloudOptions):
     """The keys of its file, without `[secrets]`."""
 
-    project: str = Field(default="", pattern=r"[a-z0-9.:-]*")
+    project: str = Field(default="", pattern=r"^[a-z0-9.:-]*$")
     """Empty for the key's own."""
     network: str = "global/networks/default"
     subnetwork: str = ""
@@ -51,7 +52,8 @@ class GcpOptions(CloudOptions):
     network_tags: list[str] = []
     service_account: str = ""
     """E-mail of the account whose rights the machines, and all who run on them, have; empty for none."""
-    disk_type: str = "pd-balanced"
+    disk_type: str = ""
+    """Empty for what the machine type takes."""
     kms_key: str = ""
     """That encrypts the disks; empty for Google's own."""
     longest_hours: int = Field(default=168, ge=1, le=2880)
@@ -204,7 +206,7 @@ class GcpProvider(Cloud):
             return ""
         except WRONG as error:
             raise translate(error, "compute.instances.getSerialPortOutput") from error
-        return answer.contents
+        return str(answer.contents)
 
     # --- one request -------------------------------------------------------------------------------------------------
 
@@ -218,13 +220,19 @@ class GcpProvider(Cloud):
             "initialize_params": {
                 "source_image": self._image(choice.offer),
                 "disk_size_gb": said.disk_gib,
-                "disk_type": f"{kinds}/diskTypes/{said.disk_type}",
+                "disk_type": f"{kinds}/diskTypes/{said.disk_type or _disk_type(choice.offer.type)}",
                 "labels": labels,
             },
         } | ({"disk_encryption_key": {"kms_key_name": said.kms_key}} if said.kms_key else {})
         card = {"subnetwork": said.subnetwork} if said.subnetwork else {"network": said.network}
         accounts = [{"email": said.service_account, "scopes": [SCOPE]}] if said.service_account else []
         metadata = {"startup-script": script, "block-project-ssh-keys": "true", "serial-port-logging-enable": "false"}
+        # What ARM machines can of this differs from family to family: there it is left to Google's defaults.
+        shield = {
+            "enable_secure_boot": not choice.offer.gpus,  # drivers of GPUs are not signed
+            "enable_vtpm": True,
+            "enable_integrity_monitoring": True,
+        }
         return {
             "name": name,
             "description": self.place.tag,
@@ -235,11 +243,7 @@ class GcpProvider(Cloud):
             "tags": {"items": list(said.network_tags)},
             "metadata": {"items": [{"key": key, "value": value} for key, value in metadata.items()]},
             "service_accounts": accounts,
-            "shielded_instance_config": {
-                "enable_secure_boot": not choice.offer.gpus,  # drivers of GPUs are not signed
-                "enable_vtpm": True,
-                "enable_integrity_monitoring": True,
-            },
+            "shielded_instance_config": shield if choice.offer.arch == "x86_64" else {},
             "scheduling": {
                 "provisioning_model": "SPOT" if choice.spot else "STANDARD",
                 "automatic_restart": False,
@@ -290,11 +294,17 @@ def _seen(one: Any) -> Seen:
         machine_type=_last(one.machine_type),
         spot=one.scheduling.provisioning_model == "SPOT",
         alive=alive,
+        leaving=one.status == "STOPPING",
         instance=str(one.id),
         started_at=_time(one.creation_timestamp),
         stopped_at=None if alive else _time(one.last_stop_timestamp),
         reason="" if alive else "it shut itself down, or was stopped",
     )
+
+
+def _disk_type(kind: str) -> str:
+    """Machines of the fourth generation (c4, n4, …) take Hyperdisks only."""
+    return "hyperdisk-balanced" if re.match(r"[a-z]+[4-9]", kind) else "pd-balanced"
 
 
 def _last(url: str) -> str:

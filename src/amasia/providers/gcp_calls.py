@@ -1,6 +1,7 @@
 """The clients of Compute Engine, and what Google's errors mean for a machine."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -9,8 +10,8 @@ from typing import Any
 import google.auth
 import requests
 from google.api_core.client_options import ClientOptions
-from google.api_core.exceptions import GoogleAPICallError
-from google.api_core.retry import Retry, if_transient_error
+from google.api_core.exceptions import GoogleAPICallError, ServerError
+from google.api_core.retry import Retry, if_exception_type
 from google.auth import exceptions
 from google.cloud import compute_v1
 from google.oauth2 import service_account
@@ -23,8 +24,8 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKENS = "https://oauth2.googleapis.com/token"
 SECONDS = 20.0
 """For an answer; Google's own clients would wait for ten minutes."""
-RETRY = Retry(predicate=if_transient_error, initial=0.2, maximum=2.0, timeout=10.0)
-"""For what only looks."""
+RETRY = Retry(predicate=if_exception_type(ServerError), initial=0.2, maximum=2.0, timeout=5.0)
+"""For what only looks. Where Google asks for fewer calls, whoever called comes again later."""
 ROOM = ("ZONE_RESOURCE_POOL_EXHAUSTED", "STOCKOUT", "RESOURCE_POOL_EXHAUSTED", "resourcePoolExhausted")
 QUOTA = ("QUOTA_EXCEEDED", "quotaExceeded", "LIMIT_EXCEEDED", "limitExceeded")
 THROTTLED = ("rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "dailyLimitExceeded")
@@ -184,5 +185,6 @@ def _down(error: Exception) -> bool:
 
 
 def _said(error: Exception) -> str:
+    """Google's own sentence, without the request that it answers."""
     text = error.said if isinstance(error, Failed) else getattr(error, "message", "") or str(error)
-    return f"{str(text)[:300].rstrip('.')}."
+    return f"{re.sub(r'^[A-Z]+ https?://[^ ]+: ', '', str(text))[:300].rstrip('.')}."
