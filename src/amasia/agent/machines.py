@@ -19,7 +19,7 @@ import psutil
 from amasia import errors
 from amasia.agent import memory, setups
 from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address
-from amasia.agent.lease import Lease
+from amasia.agent.lease import Lease, told
 from amasia.agent.logs import Log
 from amasia.agent.processes import Dask, Limit, begin
 from amasia.client.transport import Connection
@@ -70,7 +70,7 @@ class Agent:
         self.home, self.cache, self.boot, self.build = home, cache, boot, build
         self.booted = booted
         self.born = psutil.Process().create_time()
-        self.lease = Lease(boot.lease_until)
+        self.lease = Lease(told(home / homes.LEASE) or boot.lease_until)
         self.log = Log(home / homes.LOG)
         self.limit = Limit(boot.memory, None)
         self.due, self.over = Event(), Event()

@@ -126,6 +126,8 @@ class Found(Model):
 
     machine_id: str
     alive: bool
+    waiting: bool = False
+    """It is in a queue: neither its lease nor its cost has begun."""
     started_at: Time | None = None
     stopped_at: Time | None = None
     """Best known moment of its end; None while alive or where the provider cannot tell."""

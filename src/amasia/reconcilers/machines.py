@@ -109,6 +109,9 @@ def _sweep(db: Database, item: tuple[Location, Provider]) -> bool:
 
 
 def _compare(db: Database, settings: ServerSettings, provider: Provider, machine: Machine, seen: Found | None) -> None:
+    if seen is not None and seen.alive and seen.waiting:
+        machines.wait(db, settings, machine, seen)
+        return
     if seen is not None and seen.alive:
         machines.started(db, machine, seen)
         _expect_join(db, settings, provider, machine)
@@ -154,7 +157,8 @@ def _fence(db: Database, machine: Machine) -> None:
 
 
 def _expect_join(db: Database, settings: ServerSettings, provider: Provider, machine: Machine) -> None:
-    since = machine.stages.accepted
+    accepted = machine.stages.accepted
+    since = max(accepted, machine.started_at) if accepted and machine.started_at else accepted
     late = since is not None and now() - since > timedelta(seconds=settings.join_seconds)
     if machine.status is MachineStatus.booting and machine.stages.joined is None and late:
         console = provider.console(machine) if isinstance(provider, SupportsConsole) else ""

@@ -218,6 +218,21 @@ def started(db: Database, machine: Machine, found: Found) -> None:
         machines.set_started(tx, machine.id, found.started_at)
 
 
+def wait(db: Database, settings: ServerSettings, machine: Machine, found: Found) -> None:
+    """It is in its provider's queue: what its first lease needs stays reserved, and the lease begins when it does."""
+    half = timedelta(seconds=settings.lease_seconds / 2)
+    if machine.lease_until is not None and machine.lease_until > now() + half:
+        return
+    with db.write() as tx:
+        held = machines.locked(tx, machine.id)
+        if held is None or held[0].status is not MachineStatus.booting or held[0].started_at is not None:
+            return
+        machines.update(tx, machine.id, lease_until=now() + timedelta(seconds=settings.lease_seconds))
+        text = f"{machine.role.value} {machine.index} waits. {found.reason}."
+        if found.reason and text not in clusters.last_notices(tx, machine.cluster_id):
+            clusters.add_notice(tx, machine.cluster_id, text)
+
+
 def _typed(choice: Choice) -> dict[str, Any]:
     return {
         "machine_type": choice.offer.type,
