@@ -142,6 +142,16 @@ storage = Table(
     Column("rest", BigInteger, nullable=False),
 )
 
+snapshot_sizes = Table(
+    "snapshot_sizes",
+    metadata,
+    _repository(primary_key=True),
+    Column("snapshot", String, primary_key=True),
+    # NULL where it could not be told.
+    Column("nbytes", BigInteger),
+    Column("chunks_nbytes", BigInteger),
+)
+
 storage_charges = Table(
     "storage_charges",
     metadata,
