@@ -1,11 +1,13 @@
 """Where files are: paths, globs, and URLs of object stores and web servers."""
 
 import hashlib
+import math
 import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
@@ -58,17 +60,26 @@ def at_hand(source: str) -> Iterator[Path]:
         yield copy
 
 
-@contextmanager
-def beginning(source: str) -> Iterator[tuple[Path | None, bytes]]:
-    """The first bytes of a file, and its path where it is on this computer."""
+def changed(source: str) -> datetime:
+    """When a file was last changed, or the newest of the files in a directory.
+
+    Raises
+    ------
+    NotFound, Unavailable
+    """
     if not is_remote(source):
         path = Path(source.removeprefix("file://"))
-        yield path, b"" if path.is_dir() else path.open("rb").read(16)
-        return
+        files = path.rglob("*") if path.is_dir() else [path]
+        try:
+            latest = max((file.stat().st_mtime for file in files if file.is_file()), default=path.stat().st_mtime)
+        except FileNotFoundError as error:
+            raise errors.NotFound(f"There is no file {path}.", cure="Check its path.") from error
+        return datetime.fromtimestamp(math.ceil(latest), UTC)
     system, path_there = _system(source)
     try:
-        yield None, system.cat_file(path_there, 0, 16)
-    except OSError as error:
+        found: list[datetime] = [one["last_modified"] for one in system.find(path_there, detail=True).values()]
+        return max(found)
+    except Exception as error:
         raise _unreachable(source, error) from error
 
 
