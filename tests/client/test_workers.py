@@ -98,7 +98,7 @@ def test_files_that_only_this_computer_has_are_one_clear_error(
 ) -> None:
     make(tmp_path, 3)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(errors.InvalidRequest, match="workers of cluster .* do not have it") as caught:
+    with pytest.raises(errors.InvalidRequest, match=r"workers of cluster .* do not have it") as caught:
         ingests.ingest(target(tmp_path / "repo"), ["/proc/self/cwd/*.nc"], PLAN, Workers(client))
     assert "shared path" in caught.value.cure
     assert len(messages(tmp_path / "repo")) == 1

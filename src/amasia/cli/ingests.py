@@ -45,9 +45,7 @@ def ingest(
     keep_going: Annotated[bool, typer.Option(help="Take the others when a file is refused.")] = True,
     watch: Annotated[bool, typer.Option("--watch", help="Go on with files as they land, until Ctrl-C.")] = False,
     events: Annotated[bool, typer.Option("--events", help="With --watch: also what others send as arrivals.")] = False,
-    cluster: Annotated[
-        str | None, typer.Option(help="Read on the workers of this cluster, which see the files.")
-    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="Whose workers read; they must see the files.")] = None,
     processes: Annotated[int | None, typer.Option(help="That read; one per CPU if not given.", min=1)] = None,
     as_json: Json = False,
 ) -> None:

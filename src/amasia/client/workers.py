@@ -3,7 +3,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from distributed import CancelledError, Client, KilledWorker
@@ -12,7 +11,7 @@ from distributed.comm.core import CommClosedError
 from amasia import errors
 from amasia.stores.processes import Pool, died
 from amasia.stores.reading import answered
-from amasia.stores.sources import is_remote
+from amasia.stores.sources import is_remote, local
 
 
 class Workers(Pool):
@@ -34,7 +33,7 @@ class Workers(Pool):
 
     def submit(self, function: Callable[[Any], Any], wanted: Any) -> "Asked":
         # Workers have another current directory.
-        there = wanted if "://" in wanted.source else replace(wanted, source=str(Path(wanted.source).absolute()))
+        there = wanted if is_remote(wanted.source) else replace(wanted, source=str(local(wanted.source).absolute()))
         return Asked(self, wanted.source, self._client.submit(answered, function, there, pure=False))
 
     def scheduler(self, graph: Any, keys: Any, **options: Any) -> Any:
@@ -77,7 +76,7 @@ class Asked:
 
 def _check_seen(source: str, cluster: str) -> None:
     """One clear error, and not one for each of a thousand files."""
-    if Path(source.removeprefix("file://")).exists():
+    if local(source).exists():
         raise errors.InvalidRequest(
             f"{source} is on this computer, and the workers of cluster {cluster} do not have it.",
             cure="Put the files where the workers see them too (a shared path, an object store), or ingest without "

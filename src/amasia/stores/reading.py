@@ -25,6 +25,7 @@ HELD = 256 << 20
 """Bytes that a file may have, decoded, to be handed over in memory."""
 SMALL = 8 << 20
 """As above, for files that are kept while others are looked at."""
+_CURE = "Fetch it again; if it holds references, are the files that it refers to where they were?"
 _PIECE = 16
 """Steps of the first dimension that are decoded at a time when a file goes to disk."""
 
@@ -83,6 +84,7 @@ def looked(wanted: Wanted, keep: Keep) -> Found:
         if digest in wanted.skip:
             return Found(wanted.source, digest)
         with named(path, wanted.source), readers.read(path, wanted.options) as contents:
+            check_steps(contents.groups, wanted)
             found = Found(
                 wanted.source,
                 digest,
@@ -103,7 +105,7 @@ def named(path: Path, source: str) -> Iterator[None]:
         raise _renamed(error, path, source) from None
     except (OSError, RuntimeError) as error:
         # The header was whole and what it points to is not.
-        raise corrupt(Path(source), error) from error
+        raise corrupt(Path(source), error, _CURE) from error
 
 
 def is_apart(source: str) -> bool:
@@ -122,6 +124,16 @@ def _held(wanted: Wanted, found: Found, contents: Contents) -> Found:
     if wanted.spill and contents.format == grib.FORMAT:
         return replace(found, spilled=_spill(contents, wanted.spill))
     return found
+
+
+def check_steps(groups: Mapping[str, xr.Dataset], wanted: Wanted) -> None:
+    """Raise `DoesNotFit` for what has the dimension that is appended along, and no step of it."""
+    steps = [ds.sizes[wanted.append_dim] for ds in groups.values() if wanted.append_dim in ds.sizes]
+    if steps and not any(steps):
+        raise errors.DoesNotFit(
+            f"{wanted.source} has no steps along {wanted.append_dim!r}: there is nothing to append.",
+            cure="Leave it out; or ingest it by itself, without --append-dim.",
+        )
 
 
 def first(groups: Mapping[str, xr.Dataset], dim: str | None) -> tuple[str, Any] | None:
@@ -162,7 +174,7 @@ def answered(function: Callable[[Wanted], Any], wanted: Wanted) -> Any:
     except errors.AmasiaError as error:
         return errors.from_wire(errors.to_wire(error))
     except Exception as error:  # of any library, for a file that nobody thought of
-        return corrupt(Path(wanted.source), error)
+        return corrupt(Path(wanted.source), error, _CURE)
 
 
 def main() -> None:

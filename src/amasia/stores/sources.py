@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import fsspec
 
@@ -44,11 +45,19 @@ def is_remote(source: str) -> bool:
     return bool(_REMOTE.match(source)) and not source.startswith("file://")
 
 
+def local(source: str) -> Path:
+    """The path that a path or a ``file://`` URL means; a URL may have percent signs for what is odd in it."""
+    if not source.startswith("file://"):
+        return Path(source)
+    path = source.removeprefix("file://")
+    return Path(path) if Path(path).exists() else Path(unquote(path))
+
+
 @contextmanager
 def at_hand(source: str) -> Iterator[Path]:
     """A path on this computer; what is elsewhere is copied, and the copy removed at the end."""
     if not is_remote(source):
-        yield Path(source.removeprefix("file://"))
+        yield local(source)
         return
     with tempfile.TemporaryDirectory(prefix="amasia-source-") as folder:
         copy = Path(folder) / source.rstrip("/").rpartition("/")[2]
@@ -68,7 +77,7 @@ def changed(source: str) -> datetime:
     NotFound, Unavailable
     """
     if not is_remote(source):
-        path = Path(source.removeprefix("file://"))
+        path = local(source)
         files = path.rglob("*") if path.is_dir() else [path]
         try:
             latest = max((file.stat().st_mtime for file in files if file.is_file()), default=path.stat().st_mtime)
@@ -121,10 +130,10 @@ def _matches(pattern: str) -> list[str]:
             return [system.unstrip_protocol(one) for one in sorted(system.glob(path), key=natural)]
         except Exception as error:
             raise _unreachable(pattern, error) from error
-    local = pattern.removeprefix("file://")
-    return (
-        sorted(glob(local, recursive=True), key=natural) if has_magic(local) and not Path(local).exists() else [local]
-    )
+    path = str(local(pattern))
+    if not has_magic(path) or Path(path).exists():
+        return [path]
+    return sorted(glob(path, recursive=True), key=natural)
 
 
 def _system(source: str) -> tuple[Any, str]:

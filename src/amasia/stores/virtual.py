@@ -26,7 +26,7 @@ from amasia import errors
 from amasia.stores import readers, sources, writing
 from amasia.stores.ingest import Ingested, base_group, join
 from amasia.stores.readers import radar, zarrs
-from amasia.stores.reading import Wanted, first
+from amasia.stores.reading import Wanted, check_steps, first
 
 SMALL_CHUNK = 64 << 10
 """Bytes: reading many chunks that are smaller costs more in requests than in bytes."""
@@ -92,6 +92,7 @@ def look(wanted: Wanted) -> References:
                 f"{wanted.source} cannot be taken as references ({type(error).__name__}: {said}).",
                 cure="Take it as a copy with --native.",
             ) from error
+    check_steps(groups, wanted)
     places = {prefix(wanted.source)} if format != zarrs.KERCHUNK else set(map(prefix, _chunk_urls(groups)))
     return References(
         wanted.source, digest, groups, changed, format, first(groups, wanted.append_dim), frozenset(places)
@@ -126,7 +127,8 @@ def put(
         for inner in found[0].groups:
             target = "/".join(part for part in (base.strip("/"), inner.strip("/")) if part)
             targets.append(f"/{target}")
-            appended |= _put(session, _joined(found, inner, append_dim), target, append_dim, changed)
+            joined = _joined(found, inner, append_dim)
+            appended |= _put(session, joined, target, append_dim, changed, anywhere=any(one.prefixes for one in found))
     return [
         Ingested(
             one.source,
@@ -136,9 +138,9 @@ def put(
             appended or index > 0,
             format=one.format,
             how="virtual",
-            notes=(
-                f"Its bytes stay in {', '.join(sorted(one.prefixes))}: do not move or change the file; who reads must "
-                "allow that prefix.",
+            notes=tuple(
+                f"Its bytes stay in {place}: do not move or change the file; who reads must allow that prefix."
+                for place in sorted(one.prefixes)
             ),
             digest=one.digest,
         )
@@ -199,12 +201,16 @@ def _joined(found: Sequence[References], inner: str, dim: str | None) -> xr.Data
     return join(datasets, dim)
 
 
-def _put(session: icechunk.Session, ds: xr.Dataset, target: str, dim: str | None, changed: datetime) -> bool:
+def _put(
+    session: icechunk.Session, ds: xr.Dataset, target: str, dim: str | None, changed: datetime, anywhere: bool
+) -> bool:
+    """Whether it was appended; without ``anywhere`` the references hold all their bytes themselves."""
     path = target or None
+    options = {"group": path, "last_updated_at": changed, "validate_containers": anywhere}
     if dim is None or not writing.exists(session, target):
         if writing.exists(session, target):
             raise errors.Conflict(f"Group {target!r} has data already.", cure="Append to it, or use another group.")
-        ds.vz.to_icechunk(session.store, group=path, last_updated_at=changed)
+        ds.vz.to_icechunk(session.store, **options)
         return False
     stored = zarr.open_group(session.store, path=path or "", mode="r")
     _check(stored, ds, dim)
@@ -212,7 +218,7 @@ def _put(session: icechunk.Session, ds: xr.Dataset, target: str, dim: str | None
     decoded = xr.open_zarr(session.store, group=path, consolidated=False, chunks=None)
     _check_order(decoded, ds, dim)
     rest = ds.drop_vars([name for name in ds.variables if name not in kept])
-    rest.vz.to_icechunk(session.store, group=path, append_dim=dim, last_updated_at=changed)
+    rest.vz.to_icechunk(session.store, append_dim=dim, **options)
     return True
 
 
@@ -335,21 +341,26 @@ def _opened(path: Path, wanted: Wanted, parser: Any) -> xr.Dataset:
     from obstore.store import LocalStore  # noqa: PLC0415
 
     registry = ObjectStoreRegistry({"file://": LocalStore()})
-    here = path.absolute().as_uri()
+    here = _url(str(path))
     store = parser(url=here, registry=registry)
-    bare = store.to_virtual_dataset(loadable_variables=[])
-    for place in {prefix(url) for url in _chunk_urls({"/": bare})} if parser.__class__.__name__ in _KERCHUNK else ():
-        _register(registry, place)
-    copied = [str(name) for name, one in bare.variables.items() if _is_copied(bare, name, one, wanted.append_dim)]
-    ds = store.to_virtual_dataset(loadable_variables=copied) if copied else bare
+    if type(parser).__name__ in _KERCHUNK:
+        bare = store.to_virtual_dataset(loadable_variables=[])
+        for place in set(map(prefix, _chunk_urls({"/": bare}))):
+            _register(registry, place)
+    ds = store.to_virtual_dataset()
+    copied = [str(name) for name, one in ds.variables.items() if _is_copied(ds, name, one, wanted.append_dim)]
+    if any(_is_virtual(ds.variables[name]) for name in copied):
+        ds = store.to_virtual_dataset(loadable_variables=copied)
     for name in copied:
         ds.variables[name].load()
     if radar.is_cfradial(ds):
         raise _no_references(wanted.source, "a radar volume")
     there = _url(wanted.source)
+    if there == here:
+        return ds
     # Of references that point elsewhere the path is right already.
     moved: xr.Dataset = ds.vz.rename_paths(lambda url: there + url.removeprefix(here) if url.startswith(here) else url)
-    return moved if there != here else ds
+    return moved
 
 
 def _register(registry: Any, place: str) -> None:
@@ -367,7 +378,7 @@ def _chunk_urls(groups: Mapping[str, xr.Dataset]) -> set[str]:
         for variable in ds.variables.values()
         if _is_virtual(variable)
         for entry in variable.data.manifest.dict().values()
-        if entry["path"]
+        if "://" in entry["path"]  # not of what the references hold themselves
     }
 
 
@@ -421,7 +432,8 @@ def _no_references(source: str, what: str) -> errors.DataRejected:
 
 
 def _url(source: str) -> str:
-    return source if "://" in source else Path(source).absolute().as_uri()
+    """Of a path as it is: neither VirtualiZarr nor Icechunk undo percent signs."""
+    return source if sources.is_remote(source) else f"file://{sources.local(source).absolute()}"
 
 
 def _store(one: str) -> Any:

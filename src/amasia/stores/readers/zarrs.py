@@ -52,7 +52,7 @@ def read_references(file: Path, stack: ExitStack, options: Options) -> Contents:
 
 def _references(path: Path, stack: ExitStack, options: Options) -> Contents:
     try:
-        ds: Any = xr.open_dataset(path, engine="kerchunk", chunks=None, decode_times=options.decode_times)
+        ds: Any = xr.open_dataset(str(path), engine="kerchunk", chunks=None, decode_times=options.decode_times)
         stack.callback(ds.close)
     except Exception as error:
         raise corrupt(
