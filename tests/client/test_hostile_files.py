@@ -10,13 +10,16 @@ import xarray as xr
 
 from amasia import errors
 from amasia.client import ingests
-from tests.client.test_formats import Repo, repo  # noqa: F401  a fixture
+from tests.client.test_formats import Repo
 from tests.client.test_ingests import SERIES, START, make, messages, stored, target
 
 
-def packed(
-    path: Path, start: int, scale: float, how: str = "days since 2000-01-01", calendar: str = "standard"
-) -> Path:
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    return Repo(tmp_path / "repo")
+
+
+def packed(path: Path, start: int, scale: float, calendar: str = "standard") -> Path:
     times = xr.date_range("2020-01-01", periods=2, freq="D", calendar=calendar, use_cftime=calendar != "standard")
     times = times.shift(2 * start, "D") if start else times
     ds = xr.Dataset({"t": (("time", "x"), [[start + 0.5, 2.0], [3.0, 4.0]])}, {"time": times})
@@ -28,15 +31,19 @@ def packed(
     return path
 
 
-def test_names_with_spaces_and_letters_of_all_kinds(repo: Repo, tmp_path: Path) -> None:  # noqa: F811
+def test_names_with_spaces_and_letters_of_all_kinds(repo: Repo, tmp_path: Path) -> None:
     folder = tmp_path / "März 2020 (neu)"
     (file,) = make(folder, 1)
-    odd = file.rename(folder / "a b #1 %20 é.nc")
+    odd = file.rename(folder / "a b é.nc")
     for how in ("native", "virtual"):
         (taken,) = repo.take(odd, how=how, group=how, append_dim="time").taken
         assert taken.path == str(odd)
     xr.testing.assert_equal(repo.stored("virtual"), repo.stored("native"))
     assert repo.take(folder / "*.nc", odd.as_uri(), group="native", append_dim="time").taken == []
+    odder = odd.rename(folder / "a#b?%20.nc")
+    assert len(repo.take(odder, group="odder").taken) == 1
+    with pytest.raises(errors.DataRejected, match="cannot be referred to"):
+        repo.take(odder, how="virtual", group="odder")
 
 
 def test_a_link_is_the_file_that_it_points_to(tmp_path: Path) -> None:
@@ -63,7 +70,7 @@ def test_what_is_no_file_with_arrays_is_refused_by_name(
     name: str,
     make_it: Callable[[Path], None],
     says: str,
-    how: ingests.How,  # noqa: F811
+    how: ingests.How,
 ) -> None:
     path = tmp_path / name
     make_it(path)
@@ -89,7 +96,7 @@ def test_a_file_without_steps_is_taken_where_it_stands_alone_and_adds_nothing_to
 
 
 @pytest.mark.parametrize("how", ["native", "virtual"])
-def test_calendars_of_one_series_are_never_mixed(repo: Repo, tmp_path: Path, how: ingests.How) -> None:  # noqa: F811
+def test_calendars_of_one_series_are_never_mixed(repo: Repo, tmp_path: Path, how: ingests.How) -> None:
     one = packed(tmp_path / "1.nc", 0, 0.5)
     two = packed(tmp_path / "2.nc", 1, 0.5, calendar="noleap")
     report = repo.take(one, two, how=how, group="air", append_dim="time", keep_going=True, order="given")
@@ -100,7 +107,7 @@ def test_calendars_of_one_series_are_never_mixed(repo: Repo, tmp_path: Path, how
 
 def test_files_that_are_packed_differently_are_joined_as_values_and_never_as_references(
     repo: Repo,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     files = [packed(tmp_path / f"{n}.nc", n, scale) for n, scale in enumerate((0.5, 0.25, 0.5))]
     report = repo.take(*files, how="virtual", group="refs", append_dim="time", keep_going=True)
@@ -111,7 +118,7 @@ def test_files_that_are_packed_differently_are_joined_as_values_and_never_as_ref
     np.testing.assert_array_equal(repo.stored("air").t[:, 0], [0.5, 3.0, 1.5, 3.0, 2.5, 3.0])
 
 
-def test_attributes_of_odd_types_are_kept_or_said(repo: Repo, tmp_path: Path) -> None:  # noqa: F811
+def test_attributes_of_odd_types_are_kept_or_said(repo: Repo, tmp_path: Path) -> None:
     path = packed(tmp_path / "odd.nc", 0, 0.5)
     with h5py.File(path, "r+") as file:
         file.attrs["list"] = np.arange(3, dtype="i2")

@@ -76,6 +76,11 @@ def look(wanted: Wanted) -> References:
     DataRejected
         Its format cannot be referred to, or one of its filters is not known to Zarr; says which.
     """
+    if not sources.is_remote(wanted.source) and set("#?%") & set(str(sources.local(wanted.source).absolute())):
+        raise errors.DataRejected(
+            f"{wanted.source} cannot be referred to: a URL of it would end at its '#', '?' or '%'.",
+            cure="Rename it, or take it as a copy with --native.",
+        )
     changed = sources.changed(wanted.source)
     with sources.at_hand(wanted.source) as path:
         digest = sources.digest(path)

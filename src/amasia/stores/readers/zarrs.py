@@ -52,7 +52,9 @@ def read_references(file: Path, stack: ExitStack, options: Options) -> Contents:
 
 def _references(path: Path, stack: ExitStack, options: Options) -> Contents:
     try:
-        ds: Any = xr.open_dataset(str(path), engine="kerchunk", chunks=None, decode_times=options.decode_times)
+        # Kerchunk's engine makes Dask arrays where it is not told otherwise, whatever Xarray is told.
+        how = {"chunks": None, "decode_times": options.decode_times}
+        ds: Any = xr.open_dataset(str(path), engine="kerchunk", open_dataset_options=how)
         stack.callback(ds.close)
     except Exception as error:
         raise corrupt(
