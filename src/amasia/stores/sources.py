@@ -5,7 +5,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from glob import glob, has_magic
@@ -63,7 +63,7 @@ def at_hand(source: str) -> Iterator[Path]:
         copy = Path(folder) / source.rstrip("/").rpartition("/")[2]
         system, path = _system(source)
         try:
-            system.get(path, str(copy), recursive=system.isdir(path))
+            _copy(system, path, copy)
         except Exception as error:
             raise _unreachable(source, error) from error
         yield copy
@@ -86,8 +86,9 @@ def changed(source: str) -> datetime:
         return datetime.fromtimestamp(math.ceil(latest), UTC)
     system, path_there = _system(source)
     try:
-        found: list[datetime] = [one["last_modified"] for one in system.find(path_there, detail=True).values()]
-        return max(found)
+        info = system.info(path_there)
+        found = system.find(path_there, detail=True).values() if info["type"] == "directory" else [info]
+        return max(_stamp(one) for one in found)
     except Exception as error:
         raise _unreachable(source, error) from error
 
@@ -148,6 +149,23 @@ def _system(source: str) -> tuple[Any, str]:
     except (ImportError, ValueError, OSError) as error:
         raise _unreachable(source, error) from error
     return system, str(path)
+
+
+def _copy(system: Any, path: str, copy: Path) -> None:
+    """A file, or all files below a directory."""
+    if not system.isdir(path):
+        system.get_file(path, str(copy))
+        return
+    for name in system.find(path):
+        file = copy / name.removeprefix(path).lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        system.get_file(name, str(file))
+
+
+def _stamp(info: Mapping[str, Any]) -> datetime:
+    """Web servers may not say when a file was changed: it was before now."""
+    found: datetime = info.get("last_modified") or info.get("LastModified") or datetime.now(UTC)
+    return found
 
 
 def _unreachable(source: str, error: Exception) -> errors.AmasiaError:
