@@ -352,7 +352,7 @@ def _opened(path: Path, wanted: Wanted, parser: Any) -> xr.Dataset:
         bare = store.to_virtual_dataset(loadable_variables=[])
         for place in set(map(prefix, _chunk_urls({"/": bare}))):
             _register(registry, place)
-    ds = store.to_virtual_dataset()
+    ds: xr.Dataset = store.to_virtual_dataset()
     copied = [str(name) for name, one in ds.variables.items() if _is_copied(ds, name, one, wanted.append_dim)]
     if any(_is_virtual(ds.variables[name]) for name in copied):
         ds = store.to_virtual_dataset(loadable_variables=copied)
