@@ -115,6 +115,7 @@ def test_files_are_taken_as_they_land_once_whole_and_a_restart_takes_nothing_twi
             time.sleep(0.5)
         growing.unlink()
         until(lambda: steps() == 4, log)
+        until(lambda: "1 taken" in log.read_text(), log)
         assert log.read_text().count("0 refused") == 1
         half.write_bytes(files[1].read_bytes())
         half.rename(folder / "2.nc")
