@@ -168,7 +168,7 @@ def _apply(
             f"{source_name}@{newest} has no group {definition.source_group!r} any more.",
             cure="Write it again, or delete the view.",
         )
-    found = plan(definition, new.lazy())
+    found = plan(definition, new.empty())
     target = Target(session, definition.target_group, definition.chunks)
     if not held and target.arrays:
         raise _Occupied(
