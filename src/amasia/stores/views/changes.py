@@ -107,7 +107,9 @@ def _regions(array: zarr.Array[Any], axis: int | None, places: Iterable[Any]) ->
     tiles = math.prod(-(-size // length) for at, (size, length) in enumerate(grid) if at != axis)
     by_rows: dict[Any, list[Region]] = {}
     for place in sorted(map(tuple, places)):
-        region = tuple(slice(at * length, min((at + 1) * length, size)) for at, (size, length) in zip(place, grid, strict=True))
+        region = tuple(
+            slice(at * length, min((at + 1) * length, size)) for at, (size, length) in zip(place, grid, strict=True)
+        )
         by_rows.setdefault(place[axis] if axis is not None else None, []).append(region)
     for regions in by_rows.values():
         if axis is None or len(regions) < tiles:

@@ -21,7 +21,7 @@ from amasia.stores.views.outputs import Otherwise, Target
 from amasia.stores.views.plans import Plan, plan
 from amasia.stores.views.running import Side
 from amasia.stores.views.snapshots import Snapshot
-from amasia.stores.views.states import Memory
+from amasia.stores.views.states import FORMAT, Memory
 
 type Commit = Callable[[icechunk.Session, str, dict[str, Any]], str]
 
@@ -178,7 +178,7 @@ def _apply(
     work = _Work(definition, found, memory, target, new, [])
     change = _change(source, memory, found, new, held if known else "")
     change = _tried(source, work, change)
-    memory.facts |= {"view": view, "source": source_name, "snapshot": newest, "digest": found.digest}
+    memory.facts |= {"view": view, "source": source_name, "snapshot": newest, "digest": found.digest, "format": FORMAT}
     memory.facts["rows"] = new.size
     memory.save()
     said = {"view": view, "source": source_name, "snapshot": newest, "before": held, "snapshots": wanted}
@@ -192,6 +192,8 @@ def _change(source: icechunk.Repository, memory: Memory, found: Plan, new: Snaps
         return Change(whole="it is made for the first time")
     if not held:
         return Change(whole="what the target holds is not in the source's history: it was reset or expired")
+    if memory.facts.get("format") != FORMAT:
+        return Change(whole="another version of Amasia made what the target remembers")
     if memory.facts.get("digest") != found.digest:
         return Change(whole="the view's function is another")
     try:
@@ -299,7 +301,8 @@ def _binned(work: _Work, old: Grid, change: Change, origin: Any, rows: int) -> t
     last = max(min(change.moved_from, old.rows, rows) - 1, 0)
     kept = old.bin(last)
     grid = Grid(rows, np.concatenate([old.edges[:kept], bins.edges(work.plan, work.new, origin, int(old.edges[kept]))]))
-    work.memory.keep_edges(grid.edges, kept)
+    if not np.array_equal(grid.edges[:-1], old.edges[:-1]):
+        work.memory.keep_edges(grid.edges, kept)
     return grid, [*change.rows, (last, max(old.rows, rows))]
 
 

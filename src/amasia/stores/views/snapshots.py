@@ -60,7 +60,9 @@ class Snapshot:
             if name not in self._stored:
                 self._stored[name] = 0, np.asarray(array[...])
             return self._stored[name][1]
-        stop = max(start, min(stop, array.shape[axis]))
+        stop = min(stop, array.shape[axis])
+        if stop <= start:
+            return _slice(array, axis, start, start)
         first, kept = self._stored.pop(name, (start, _slice(array, axis, start, start)))
         last = first + kept.shape[axis]
         if stop <= first or last <= start:
@@ -84,14 +86,14 @@ class Snapshot:
 
     def rows(self, start: int, stop: int, wanted: Collection[str] | None = None) -> xr.Dataset:
         """Some rows, in memory, as Xarray decodes them."""
-        asked = start, stop, wanted
-        if self._last is None or self._last[0] != asked:
-            self._last = asked, self._decoded(start, stop, wanted).load()
-        return self._last[1].copy()
+        asked, last = (start, stop, wanted), self._last
+        if last is None or last[0] != asked:
+            last = self._last = asked, self._decoded(start, stop, wanted).load()  # threads may share a snapshot
+        return last[1].copy()
 
     def empty(self) -> xr.Dataset:
         """All that can be known of it without its rows; of no time it can be said what it is."""
-        return self._decoded(0, 0, None, decode_times=False, decode_timedelta=False)
+        return self._decoded(0, 0, None, times=False)
 
     def times(self, start: int, stop: int) -> xr.DataArray:
         """The coordinate of the dimension alone."""
@@ -112,14 +114,16 @@ class Snapshot:
                 f"The source's arrays are not equally long along {self.along!r}: {said}.",
                 cure="Write the rows of all of them in one commit.",
             )
-        return next(iter(sizes.values()), 0)
+        return int(next(iter(sizes.values()), 0))
 
     def row_nbytes(self, wanted: Collection[str] | None) -> int:
         """Bytes of one row, decoded."""
-        found = self.empty()
-        each = [one for name, one in found.variables.items() if wanted is None or name in wanted]
-        others = [(one, [size for dim, size in one.sizes.items() if dim != self.along]) for one in each]
-        return max(sum(one.dtype.itemsize * math.prod(rest) for one, rest in others if self.along in one.dims), 1)
+        found = 1
+        for name, one in self.empty().variables.items():
+            if self.along in one.dims and (wanted is None or name in wanted):
+                cells = math.prod(size for dim, size in one.sizes.items() if dim != self.along)
+                found += one.dtype.itemsize * cells
+        return found
 
     def _open(self) -> tuple[dict[str, zarr.Array[Any]], dict[str, Any]]:
         if self._opened is None:
@@ -127,10 +131,12 @@ class Snapshot:
             self._opened = dict(group.arrays()), dict(group.attrs)
         return self._opened
 
-    def _decoded(self, start: int, stop: int, wanted: Collection[str] | None, **options: bool) -> xr.Dataset:
+    def _decoded(self, start: int, stop: int, wanted: Collection[str] | None, times: bool = True) -> xr.Dataset:
         names = [name for name in self.arrays if wanted is None or name in wanted]
         variables = {name: self._variable(name, start, stop) for name in names}
-        decoded, attrs, coords = xr.conventions.decode_cf_variables(variables, self._open()[1], **options)
+        decoded, attrs, coords = xr.conventions.decode_cf_variables(
+            variables, self._open()[1], decode_times=times, decode_timedelta=None if times else False
+        )
         return xr.Dataset(decoded, attrs=attrs).set_coords(coords & set(decoded))
 
     def _variable(self, name: str, start: int, stop: int) -> xr.Variable:
@@ -139,7 +145,7 @@ class Snapshot:
             raise errors.ViewRefused(
                 f"Array {name!r} of the source has no names of dimensions.", cure="Write it with Xarray."
             )
-        attributes = dict(array.attrs)
+        attributes: dict[str, Any] = dict(array.attrs)
         if "_FillValue" in attributes:
             attributes["_FillValue"] = FillValueCoder.decode(attributes["_FillValue"], array.dtype)
         return xr.Variable(dimensions(array), self.stored(name, start, stop), attributes)
