@@ -13,7 +13,7 @@ import xarray as xr
 from amasia import errors
 from amasia.models.views import Applied
 from amasia.stores.failures import translated
-from amasia.stores.views import bins, changes, pieces, running
+from amasia.stores.views import bins, changes, declarations, pieces, running
 from amasia.stores.views.axes import Declared, Grid, Range
 from amasia.stores.views.changes import Change
 from amasia.stores.views.definitions import Definition
@@ -256,6 +256,8 @@ def _whole(work: _Work, dtypes: dict[str, np.dtype[Any]]) -> None:
         grid = Grid(rows, bins.edges(work.plan, work.new, origin, 0))
         work.memory.keep_edges(grid.edges, 0)
     side = Side(work.new, grid, origin)
+    if isinstance(work.plan.axis, Declared):
+        declarations.check(work.plan, side)
     if work.plan.reductions:
         running.update(work.plan, work.memory, None, side, [(0, rows)])
         _write_states(work, side, None, dtypes)
@@ -329,11 +331,8 @@ def _piece(found: Plan, side: Side, rows: Range) -> tuple[Range, xr.Dataset, int
             f"The function gives nothing with {found.along!r}.",
             cure="A view has the rows of its source, or bins of them.",
         )
-    if isinstance(found.axis, Declared) and made.sizes[found.along] != stop - start:
-        raise errors.ViewRefused(
-            f"The function gave {made.sizes[found.along]} rows for {stop - start}.",
-            cure="A function of declared dependence must give one row for each.",
-        )
+    if isinstance(found.axis, Declared):
+        declarations.check_length(made, found.along, stop - start)
     return rows, made.isel({found.along: slice(rows[0] - offset, rows[1] - offset)}).load(), ds.nbytes
 
 

@@ -227,7 +227,8 @@ def _filled(spec: Reduction, template: Any, over: Any, labels: list[Label], stat
         first = () if group is None else (group,)
         dims = (*first, *(dim for dim in one.dims if dim != group))
         values = values if group is not None else values[0]
-        if values.dtype != one.dtype:
+        # Of integers Xarray makes floats where some were missing, but perhaps not in these few rows.
+        if values.dtype != one.dtype and not (one.dtype.kind in "iub" and values.dtype.kind == "f"):
             with np.errstate(invalid="ignore", over="ignore"):
                 values = values.astype(one.dtype)
         data[name] = xr.Variable(dims, values, one.attrs).transpose(*one.dims)

@@ -9,7 +9,8 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from amasia.stores.repositories import HIDDEN
-from amasia.stores.views.reductions import State
+from amasia.stores.views.outputs import Otherwise
+from amasia.stores.views.reductions import State, alike
 
 FORMAT = 2
 """Of what is remembered. Of another one everything is computed anew."""
@@ -75,12 +76,21 @@ class Memory:
 
     def keep(self, key: str, slots: int, states: dict[int, State]) -> None:
         """Write the states of some groups; there are so many in all."""
+        states = dict(zip(states, alike(list(states.values())), strict=True))
         self._kept |= {(key, slot): state for slot, state in states.items()}
-        for parts in _alike(next(iter(states.values()), {})):
-            records = {slot: _record(state, parts) for slot, state in states.items()}
+        known = {name for name in self.arrays if name.startswith(f"{key}.")}
+        for parts in _shaped(next(iter(states.values()), {})):
+            name = f"{key}.{'+'.join(parts)}"
+            records = _records(states, parts)
             first = next(iter(records.values()))
+            fits = name in known and (self.arrays[name].shape[1:], self.arrays[name].dtype) == (
+                first.shape,
+                first.dtype,
+            )
+            if known and not fits and (name not in known or len(records) < slots):
+                raise Otherwise("what is remembered is of another dtype")
             chunk = max(1, min(slots, _CHUNK // max(first.nbytes, 1)))
-            array = self._array(f"{key}.{'+'.join(parts)}", (slots, *first.shape), first.dtype, chunk)
+            array = self._array(name, (slots, *first.shape), first.dtype, chunk)
             if array.shape[0] < slots:
                 array.resize((slots, *array.shape[1:]))
             if len(records) == slots:
@@ -106,7 +116,7 @@ class Memory:
         return made
 
 
-def _alike(state: State) -> list[list[str]]:
+def _shaped(state: State) -> list[list[str]]:
     """Parts of a state that are of one shape: they are read and written together."""
     found: dict[tuple[int, ...], list[str]] = {}
     for part in sorted(state):
@@ -114,9 +124,11 @@ def _alike(state: State) -> list[list[str]]:
     return list(found.values())
 
 
-def _record(state: State, parts: list[str]) -> npt.NDArray[Any]:
-    first = np.asarray(state[parts[0]])
-    made = np.empty(first.shape, [(part, np.asarray(state[part]).dtype) for part in parts])
-    for part in parts:
-        made[part] = state[part]
-    return made
+def _records(states: dict[int, State], parts: list[str]) -> dict[int, npt.NDArray[Any]]:
+    dtype = np.dtype([(part, np.result_type(*(state[part] for state in states.values()))) for part in parts])
+    found = {}
+    for slot, state in states.items():
+        found[slot] = np.empty(np.shape(state[parts[0]]), dtype)
+        for part in parts:
+            found[slot][part] = state[part]
+    return found
