@@ -291,6 +291,40 @@ def test_what_is_declared_too_narrow_is_refused_before_anything_is_written(pair:
     assert views.applied(pair.target, "v") == ""
 
 
+def test_a_declared_function_that_writes_into_its_rows_spoils_no_others(pair: Any) -> None:
+    def doubled(ds: xr.Dataset) -> xr.Dataset:
+        ds["n"].values[:] *= 2
+        return ds[["n"]]
+
+    definition = views.define(doubled, along="time", halo=(0, 0))
+    pair.refresh(definition)
+    pair.change("n", slice(30, 33), 7)
+    pair.refresh(definition)
+    xr.testing.assert_equal(pair.found["n"], pair.now["n"] * 2)
+
+
+def test_arrays_of_unequal_length_are_refused_by_name(pair: Any) -> None:
+    doubled = views.define(lambda ds: ds * 2, along="time")
+    pair.refresh(doubled)
+    session = pair.source.writable_session("main")
+    zarr.open_group(session.store)["n"].resize((90,))
+    session.commit("torn")
+    with pytest.raises(errors.ViewRefused, match="n 90, t 100, time 100"):
+        pair.refresh(doubled)
+
+
+def test_what_another_version_remembers_is_computed_anew_and_said(pair: Any) -> None:
+    total = views.define(lambda ds: ds["n"].sum("time"), along="time")
+    pair.refresh(total)
+    session = pair.target.writable_session("main")
+    zarr.open_group(session.store, path="_view/v").attrs["format"] = 1
+    session.commit("another version")
+    pair.change("n", 1, 50)
+    (applied,) = pair.refresh(total)
+    assert "another version" in applied.skipped
+    assert int(pair.found["n"]) == int(pair.now["n"].sum())
+
+
 def test_large_regions_are_computed_in_pieces(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views.pieces, "TARGET", 400)
     for function in (lambda ds: ds.rolling(time=3).mean(), lambda ds: ds.resample(time="W").mean()):
