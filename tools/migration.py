@@ -23,7 +23,8 @@ def write(name: str) -> None:
             config.attributes["connection"] = connection
             command.revision(config, message=name, rev_id=number, autogenerate=True)
     path = next((MIGRATIONS / "versions").glob(f"{number}_*.py"))
-    path.write_text(re.sub(r"amasia\.database\.tables\.Instant\(", "sa.DateTime(", path.read_text()))
+    text = re.sub(r"amasia\.database\.\w+\.Instant\(", "sa.DateTime(", path.read_text())
+    path.write_text(text.replace("server_default=sa.text('0')", "server_default=sa.false()"))  # PostgreSQL's as well
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from amasia import errors
 from amasia.api import app as api
 from amasia.database.engine import Database
-from amasia.environments import commands
+from amasia.environments import commands, kits
 from amasia.models.money import parse
 from amasia.models.repositories import Lease, Mode
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
@@ -34,12 +34,14 @@ from amasia.reconcilers import (
     cleanings,
     clusters,
     datasets,
+    locations,
     machines,
     publications,
     repositories,
     storage,
     views,
 )
+from amasia.reconcilers.fleets import Fleet
 from amasia.reconcilers.loops import Loop
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
@@ -100,9 +102,9 @@ def run(settings: ServerSettings) -> None:
             parse(settings.local_price_per_gib),
             uv_cache=commands.shared_cache(settings.home),
         )
-        providers = {provider.name: provider}
+        fleet = Fleet(db, settings.home / "locations", {provider.name: provider})
         bootstrap(db, settings, provider)
-        machines.refresh_offers(db, providers)
+        locations.refresh_offers(db, fleet, provider.name)
         repository_verbs.refresh_embedded(
             db,
             uri=f"s3://{store.bucket}",
@@ -112,12 +114,14 @@ def run(settings: ServerSettings) -> None:
             role=store.keys.role,
         )
         ended = threading.Event()
-        loops = [Loop("store", 1.0, lambda: keep(store)), *reconcilers(db, settings, providers, ended)]
+        loops = [Loop("store", 1.0, lambda: keep(store)), *reconcilers(db, settings, fleet, ended)]
 
         def pulse() -> tuple[str, dict[str, float]]:
             return store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}
 
-        app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers())
+        kit = Kits(settings.home)
+        kit.start()
+        app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers(), kit=kit.made)
         web.install(app, db, settings)
         if publications.possible(settings):
             publisher = publications.Publisher(db, settings)
@@ -131,16 +135,16 @@ def run(settings: ServerSettings) -> None:
         serve(app, listener)
 
 
-def reconcilers(
-    db: Database, settings: ServerSettings, providers: machines.Providers, ended: threading.Event
-) -> list[Loop]:
+def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: threading.Event) -> list[Loop]:
     """Each loop and its pace in seconds; at once when something was written where a person waits for it."""
     return [
         Loop("clusters", 0.5, lambda: clusters.reconcile(db, settings), db.changes),
-        Loop("machines", 0.5, lambda: machines.reconcile(db, settings, providers), db.changes),
+        Loop("machines", 0.5, lambda: machines.reconcile(db, settings, fleet), db.changes),
         Loop("views", 0.5, lambda: views.reconcile(db, settings), db.changes),
-        Loop("watch", 1.0, lambda: machines.watch(db, settings, providers)),
-        Loop("sweep", 10.0, lambda: machines.sweep(db, providers)),
+        Loop("watch", 1.0, lambda: machines.watch(db, settings, fleet)),
+        Loop("sweep", 10.0, lambda: machines.sweep(db, fleet)),
+        Loop("locations", 0.5, lambda: locations.check(db, fleet), db.changes),
+        Loop("prices", 3600.0, lambda: locations.refresh_offers(db, fleet)),
         Loop("repositories", 0.5, lambda: repositories.create(db), db.changes),
         Loop("buckets", 0.5, lambda: buckets.check(db), db.changes),
         Loop("history", 0.5, lambda: repositories.index(db)),
@@ -151,6 +155,26 @@ def reconcilers(
         Loop("storage", 30.0, lambda: storage.reconcile(db, parse(settings.storage_price))),
         Loop("watched histories", 60.0, lambda: repositories.watch(db)),
     ]
+
+
+class Kits:
+    """The kit that machines fetch, made beside everything else: packing it takes seconds, its need comes later."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._kit: kits.Kit | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._make, name="kit", daemon=True).start()
+
+    def made(self) -> kits.Kit | None:
+        return self._kit
+
+    def _make(self) -> None:
+        try:
+            self._kit = kits.make(self._home / "kit", self._home / "cache")
+        except errors.AmasiaError as error:
+            log.warning("machines elsewhere cannot boot: there is no kit for them", error=str(error))
 
 
 def keep(store: EmbeddedStore) -> None:

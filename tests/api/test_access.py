@@ -22,6 +22,7 @@ BODIES = {
     "POST /v1/users": {"name": "new", "password": "long enough"},
     "POST /v1/workspaces": {"name": "new"},
     "PUT /v1/workspaces/{workspace}/members/{user}": {"role": "viewer"},
+    "PUT /v1/workspaces/{workspace}/policy": {"regions": ["eu-central-1"]},
     "PUT /v1/workspaces/{workspace}/budget": {"limit": 1_000_000},
     "POST /v1/workspaces/{workspace}/buckets": {"name": "mine", "kind": "s3", "uri": "s3://mine"},
     "PUT /v1/workspaces/{workspace}/environments/{digest}": {"python": "3.13.0", "pylock": ""},
@@ -55,6 +56,7 @@ BODIES = {
     "PUT /v1/workspaces/{workspace}/repositories/{name}/refs": {"kind": "tag", "verb": "create", "name": "v1"},
     "POST /v1/workspaces/{workspace}/repositories/{name}/turns": {"branch": "main"},
     "POST /v1/workspaces/{workspace}/repositories/{name}/cleanings": {"older_than": 60},
+    "POST /v1/workspaces/{workspace}/locations": {"name": "lab", "provider": "ssh", "secrets": {"key": "x"}},
     "POST /v1/workspaces/{workspace}/clusters": {"environment_hash": "0" * 64},
     "PATCH /v1/workspaces/{workspace}/clusters/{name}": {"n_workers": 1},
     "POST /stac/search": {"limit": 1},
@@ -73,7 +75,7 @@ NAMES = {
     "workspace": "lab", "user": "bo", "name": "own", "digest": "0" * 64, "token_id": "tk-0", "commit_id": "co-0",
     "machine_id": "ma-0", "group": "no-group", "account": "no-account", "grantee": "everyone",
     "refresh_id": "rf-0", "collection": "lab:own", "item": "_root", "snapshot": "S0", "turn_id": "tu-0",
-    "cleaning_id": "gc-0", "arrival_id": "1",
+    "cleaning_id": "gc-0", "arrival_id": "1", "kit_name": "0", "file": "x",
 }  # fmt: skip
 """What stands in the place of each name in a path."""
 

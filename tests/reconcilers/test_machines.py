@@ -12,6 +12,7 @@ from amasia.models.clusters import ClusterStatus
 from amasia.models.locations import Location
 from amasia.models.machines import MachineStatus, Stages
 from amasia.reconcilers import clusters, machines
+from amasia.reconcilers.fleets import Fleet
 from amasia.services import budgets
 from amasia.services import clusters as cluster_verbs
 from amasia.testing import fakes
@@ -22,7 +23,7 @@ class Plane:
 
     def __init__(self, world, provider):
         self.world, self.provider = world, provider
-        self.providers = {provider.name: provider}
+        self.fleet = Fleet(world.db, world.settings.home / "locations", {provider.name: provider})
         location = Location(workspace="lab", name="local", provider=provider.name, offers=tuple(provider.offers()))
         with world.db.write() as tx:
             location_rows.put_location(tx, location)
@@ -31,8 +32,8 @@ class Plane:
         for _ in range(times):
             with contextlib.suppress(fakes.ControlPlaneKilled):
                 clusters.reconcile(self.world.db, self.world.settings)
-                machines.reconcile(self.world.db, self.world.settings, self.providers)
-                machines.watch(self.world.db, self.world.settings, self.providers)
+                machines.reconcile(self.world.db, self.world.settings, self.fleet)
+                machines.watch(self.world.db, self.world.settings, self.fleet)
             self.pass_time()
 
     def pass_time(self):
@@ -128,7 +129,7 @@ def test_the_sweep_ends_what_no_record_wants_and_nothing_else(world):
     stray = found.machines[0].model_copy(update={"id": "ma-nobody-knows-me"})
     boot = plane.provider.entries[found.machines[0].id].boot.model_copy(update={"machine_id": stray.id})
     plane.provider.start(stray, boot)
-    machines.sweep(world.db, plane.providers)
+    machines.sweep(world.db, plane.fleet)
     assert plane.provider.alive() == {machine.id for machine in found.machines}
 
 

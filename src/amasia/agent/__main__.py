@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import os
 import sys
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +20,13 @@ def main() -> int:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--uv-cache", type=Path, help="shared with others on this computer")
+    parser.add_argument("--booted", type=datetime.fromisoformat, help="when its boot script began")
     arguments = parser.parse_args()
     builder = partial(build, uv_cache=arguments.uv_cache)
-    return run(arguments.directory.absolute(), arguments.cache.absolute(), builder)
+    return run(arguments.directory.absolute(), arguments.cache.absolute(), builder, arguments.booted)
 
 
-def run(home: Path, cache: Path, builder: Build = build) -> int:
+def run(home: Path, cache: Path, builder: Build = build, booted: datetime | None = None) -> int:
     lock = os.open(home / homes.LOCK, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -34,7 +36,7 @@ def run(home: Path, cache: Path, builder: Build = build) -> int:
     if boot is None or (home / homes.EXIT).exists():
         return 1
     memory.protect_agent()
-    return Agent(home, cache, boot, builder).run()
+    return Agent(home, cache, boot, builder, booted).run()
 
 
 if __name__ == "__main__":

@@ -18,13 +18,14 @@ TIMEOUT = 10.0
 """Seconds to wait for one answer; a control plane that hangs counts as gone."""
 
 
-def join(boot: Boot, started_at: datetime, over: Event) -> Assignment | None:
+def join(boot: Boot, started_at: datetime, booted_at: datetime | None, over: Event) -> Assignment | None:
     """Ask for the machine's work until there is an answer; None when `over` comes first. Raises `REFUSED`."""
     body = Join(
         machine_id=boot.machine_id,
         join_token=boot.join_token,
         agent_version=version("amasia"),
         started_at=started_at,
+        booted_at=booted_at,
         hostname=socket.gethostname(),
     )
     connection = Connection(boot.control_plane, timeout=TIMEOUT)

@@ -66,8 +66,9 @@ Build = Callable[[Environment, Callable[[Artifact], bytes], Path], Built]
 class Agent:
     """Two threads and a loop: one thread talks, one builds the environment, the loop tends the Dask process."""
 
-    def __init__(self, home: Path, cache: Path, boot: Boot, build: Build) -> None:
+    def __init__(self, home: Path, cache: Path, boot: Boot, build: Build, booted: datetime | None = None) -> None:
         self.home, self.cache, self.boot, self.build = home, cache, boot, build
+        self.booted = booted
         self.born = psutil.Process().create_time()
         self.lease = Lease(boot.lease_until)
         self.log = Log(home / homes.LOG)
@@ -235,7 +236,7 @@ class Agent:
     def _talk(self) -> None:
         try:
             started_at = homes.moment(self.born)
-            assignment = join(self.boot, started_at, self.over)
+            assignment = join(self.boot, started_at, self.booted, self.over)
             if assignment:
                 self._work(assignment)
         except REFUSED as error:
@@ -246,7 +247,7 @@ class Agent:
 
     def _work(self, assignment: Assignment) -> None:
         self.host = own_address(self.boot.control_plane)
-        self.lease.renew(assignment.machine.lease_until or self.lease.until)
+        self._renew(assignment.machine.lease_until or self.lease.until)
         self.assignment = assignment
         connection = Connection(self.boot.control_plane, assignment.token, timeout=TIMEOUT)
         Thread(target=self._prepare, args=(assignment, connection), daemon=True).start()
@@ -283,12 +284,16 @@ class Agent:
     def _obey(self, heartbeat: Heartbeat, wishes: Wishes) -> None:
         self.log.arrived()
         self.deaths = self.deaths[len(heartbeat.deaths) :]
-        self.lease.renew(wishes.lease_until)
+        self._renew(wishes.lease_until)
         self.wishes = wishes
         self.notices += wishes.notices
         if wishes.target is MachineTarget.stopped:
             self.end(STOPPED)
         self._wake()
+
+    def _renew(self, until: datetime) -> None:
+        self.lease.renew(until)
+        self.lease.write(self.home / homes.LEASE)
 
     def _metrics(self) -> Metrics:
         dask = self.dask

@@ -16,6 +16,8 @@ from amasia.api import (
     grants,
     groups,
     health,
+    kits,
+    locations,
     machines,
     mcp,
     publications,
@@ -30,6 +32,7 @@ from amasia.api import (
 )
 from amasia.api.visits import Visits
 from amasia.database.engine import Database
+from amasia.environments.kits import Kit
 from amasia.models.locations import Offer
 from amasia.models.repositories import Lease, Mode
 from amasia.services.repositories import Place
@@ -46,11 +49,12 @@ def create(
     lend: Lend,
     pulse: Pulse = lambda: ("", {}),
     local_offers: Sequence[Offer] = (),
+    kit: Callable[[], Kit | None] = lambda: None,
 ) -> FastAPI:
     """The API on a database.
 
     ``lend`` asks an object store for short-lived credentials; ``pulse`` says the store's endpoint and the age of each
-    reconciler's last round.
+    reconciler's last round; ``kit`` gives what machines fetch at their boot, None until it is made.
     """
     app = FastAPI(
         title="Amasia",
@@ -67,6 +71,7 @@ def create(
     app.state.visits = Visits(settings.public_per_minute)
     app.state.health = pulse
     app.state.local_offers = tuple(local_offers)
+    app.state.kit = kit
     answers.install(app)
     app.add_middleware(bodies.Limited)
     for noun in (
@@ -85,8 +90,10 @@ def create(
         views,
         refreshes,
         publications,
+        locations,
         clusters,
         machines,
+        kits,
     ):
         app.include_router(noun.router, prefix="/v1")
     app.include_router(stac.router)

@@ -1,4 +1,4 @@
-"""Workspaces and what hangs on them: members, locations, money, events, buckets."""
+"""Workspaces and what hangs on them: members, money, events, buckets."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,13 +9,12 @@ from amasia.api.access import Db, Grant, Settings, may, operator, person
 from amasia.models.base import Cursor, Name, Page
 from amasia.models.budgets import Budget, BudgetRequest, Charge, Costs
 from amasia.models.events import Event
-from amasia.models.locations import Location
 from amasia.models.money import parse
 from amasia.models.permissions import Permission
 from amasia.models.repositories import Bucket, BucketRequest
 from amasia.models.users import Membership, Principal
-from amasia.models.workspaces import MemberRequest, Workspace, WorkspaceRequest
-from amasia.services import budgets, events, locations, repositories, workspaces
+from amasia.models.workspaces import MemberRequest, PolicyRequest, Workspace, WorkspaceRequest
+from amasia.services import budgets, events, repositories, workspaces
 
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])
 
@@ -60,9 +59,11 @@ def remove_member(
     workspaces.remove_member(db, grant.who, grant.role, workspace, user)
 
 
-@router.get("/{workspace}/locations", dependencies=[may(Permission.read, "location.list")])
-def find_locations(db: Db, workspace: str) -> Page[Location]:
-    return Page(items=tuple(locations.find(db, workspace)))
+@router.put("/{workspace}/policy")
+def set_policy(
+    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "workspace.policy")], body: PolicyRequest
+) -> Workspace:
+    return workspaces.set_policy(db, grant.who, workspace, body)
 
 
 @router.get("/{workspace}/budget", dependencies=[may(Permission.read, "budget.get")])

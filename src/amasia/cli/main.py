@@ -28,6 +28,7 @@ LAZY = {
     "bucket": ("amasia.cli.buckets", "Where repositories are kept: list, add."),
     "view": ("amasia.cli.views", "Views: derived data that keeps itself current."),
     "cluster": ("amasia.cli.clusters", "Clusters: list, start, scale, stop, read their logs."),
+    "location": ("amasia.cli.locations", "Where machines come from: list, add, check."),
     "cost": ("amasia.cli.costs", "What was spent, by user, cluster or repository."),
     "budget": ("amasia.cli.budgets", "Show or set what a workspace may spend."),
     "grant": ("amasia.cli.grants", "Who may do what with a repository."),

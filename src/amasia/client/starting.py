@@ -39,6 +39,8 @@ def start(
     cluster = clusters.create(spec, environment, name, workspace, connection=link)
     stages.finish("requested", f"{len(cluster.machines)} machines")
     currency = budgets.get(workspace, connection=link).currency
+    if cluster.placement:
+        stages.note(cluster.placement.why)
     stages.note(price(cluster, currency))
     return cluster
 

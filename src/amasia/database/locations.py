@@ -1,6 +1,8 @@
 """Named queries on locations and buckets."""
 
-from sqlalchemy import Connection, RowMapping, select
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, select
 
 from amasia.database.rows import add, change, every, mapping, one, plain
 from amasia.database.tables import buckets, locations
@@ -9,24 +11,37 @@ from amasia.models.locations import Location
 from amasia.models.repositories import Bucket, BucketStatus
 
 
-def put_location(tx: Connection, location: Location) -> None:
+def put_location(tx: Connection, location: Location, sealed: str | None = None) -> None:
+    """Make it, or change it; its secrets stay as they are for None."""
+    secrets = {} if sealed is None else {"secrets": sealed}
     where = (locations.c.workspace == location.workspace, locations.c.name == location.name)
-    if not change(tx, locations, *where, **plain(location)):
-        add(tx, locations, location)
+    if not change(tx, locations, *where, **plain(location), **secrets):
+        add(tx, locations, location, created_at=now(), **secrets)
+
+
+def change_location(tx: Connection, workspace: str, name: str, **columns: Any) -> int:
+    return change(tx, locations, locations.c.workspace == workspace, locations.c.name == name, **columns)
+
+
+def delete_location(tx: Connection, workspace: str, name: str) -> None:
+    tx.execute(delete(locations).where(locations.c.workspace == workspace, locations.c.name == name))
 
 
 def list_locations(tx: Connection, workspace: str) -> list[Location]:
-    query = select(locations).where(locations.c.workspace == workspace).order_by(locations.c.name)
-    return every(tx, query, Location)
+    """Oldest first: the first is the default. Those from before the column are the oldest."""
+    oldest = (locations.c.created_at.is_not(None), locations.c.created_at, locations.c.name)
+    return every(tx, select(locations).where(locations.c.workspace == workspace).order_by(*oldest), Location)
 
 
-def provider_of(tx: Connection, workspace: str, name: str) -> str:
-    query = select(locations.c.provider).where(locations.c.workspace == workspace, locations.c.name == name)
-    return str(tx.execute(query).scalar_one())
+def find_location(tx: Connection, workspace: str, name: str) -> Location | None:
+    where = (locations.c.workspace == workspace, locations.c.name == name)
+    return one(tx, select(locations).where(*where), Location)
 
 
-def every_location(tx: Connection) -> list[Location]:
-    return every(tx, select(locations), Location)
+def every_location(tx: Connection) -> list[tuple[Location, str]]:
+    """With the sealed secrets."""
+    rows = tx.execute(select(locations).order_by(locations.c.workspace, locations.c.name)).mappings()
+    return [(Location.model_validate(dict(row)), row["secrets"]) for row in rows]
 
 
 def add_bucket(tx: Connection, bucket: Bucket, sealed_keys: str) -> None:

@@ -25,6 +25,9 @@ EXIT = "exit.json"
 ALIVE = "alive"
 """Touched by the agent twice a second: the best known time of an end that nobody wrote down."""
 LOG = "log"
+LEASE = "lease"
+"""Until when it was paid for, in whole seconds since the computer booted: a clock that nobody sets, which the boot
+script's watchdog reads as well."""
 
 
 class Identity(Model):

@@ -1,6 +1,14 @@
 """Where machines come from: a provider, a region, its price list, its limits."""
 
-from amasia.models.base import Model, Name
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from amasia.models.base import Model, Name, Time
+
+Arch = Literal["x86_64", "aarch64"]
 
 
 class Offer(Model):
@@ -14,6 +22,34 @@ class Offer(Model):
     """Micro-units per hour; None where no price is known."""
     price_source: str = ""
     """Where the price comes from and when it was read."""
+    arch: Arch = "x86_64"
+    gpus: int = 0
+    gpu: str = ""
+    """Model of its GPUs, such as ``a10g``; empty without."""
+    spot_price: int | None = None
+    """Micro-units per hour of the same type when it may be taken back; None where that cannot be had."""
+    zones: tuple[str, ...] = ()
+    """Parts of the region that have it; empty where there is no such choice."""
+
+
+class LocationStatus(StrEnum):
+    requested = "requested"
+    """To be looked at: its provider was not asked yet, or is to be asked again."""
+    ready = "ready"
+    failed = "failed"
+    """It cannot be used; its findings say why."""
+
+
+class Finding(Model):
+    """One thing that was looked at when a location was checked."""
+
+    subject: str
+    """What it is about: a host, a partition, a permission."""
+    what: str
+    """What was found, as a sentence without its full stop."""
+    ok: bool
+    cure: str = ""
+    """What to do about it, where it is not well."""
 
 
 class Location(Model):
@@ -23,3 +59,42 @@ class Location(Model):
     region: str = "here"
     offers: tuple[Offer, ...] = ()
     max_machines: int = 64
+    options: dict[str, Any] = {}
+    """What its provider wants to know; its docs page says which keys there are. Never a secret."""
+    control_plane: str = ""
+    """URL of the control plane as its machines see it; empty for the common one."""
+    status: LocationStatus = LocationStatus.ready
+    findings: tuple[Finding, ...] = ()
+    """Of the last check."""
+    checked_at: Time | None = None
+
+
+class LocationRequest(Model):
+    name: Name
+    provider: Name
+    region: str = Field(default="here", max_length=63)
+    options: dict[str, Any] = {}
+    secrets: dict[str, str] = Field(default={}, repr=False)
+    """Kept encrypted, and told to nobody. Without any, the provider works with the control plane's own identity, so
+    only operators may ask for that."""
+    max_machines: int = Field(default=64, ge=1, le=100_000)
+    control_plane: str = Field(default="", max_length=500)
+
+
+class Place(Model):
+    """All that a provider is told of its location."""
+
+    workspace: str
+    name: str
+    region: str
+    plane: str
+    """Names the control plane: machines carry it in their tag, so that two of them never end each other's."""
+    options: dict[str, Any] = {}
+    secrets: dict[str, str] = Field(default={}, repr=False)
+    home: Path
+    """A directory of the provider's own for this location, on the control plane's computer; made when needed."""
+
+    @property
+    def tag(self) -> str:
+        """What every machine of this location is marked with, and no other."""
+        return f"amasia/{self.plane}/{self.workspace}/{self.name}"

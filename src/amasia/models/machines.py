@@ -7,6 +7,7 @@ from pydantic import Field
 
 from amasia.models.base import Model, Name, Time
 from amasia.models.environments import Environment
+from amasia.models.locations import Offer
 
 
 class MachineRole(StrEnum):
@@ -46,6 +47,9 @@ class Stages(Model):
 
     requested: Time
     accepted: Time | None = None
+    """The provider said that it will make it."""
+    booted: Time | None = None
+    """Its system was up, and its boot script began."""
     joined: Time | None = None
     environment_ready: Time | None = None
     process_up: Time | None = None
@@ -77,6 +81,16 @@ class Machine(Model):
     memory: int
     price: int
     """Micro-units per hour at which every second of it is charged."""
+    spot: bool = False
+    """It costs less, and may be taken back: asked for so, or made so."""
+    fallback: bool = False
+    """Where no such machine can be had, one that is not taken back is started instead: ``price`` holds it too."""
+    zone: str = ""
+    """Part of the region that it is in, where there is such a choice."""
+    alternatives: tuple[Offer, ...] = ()
+    """Other types that would do as well and cost no more: the provider takes one of them where its own has no room."""
+    no_room: tuple[str, ...] = ()
+    """Types that its provider had no room for."""
     handle: dict[str, Any] = {}
     """What the provider needs to find it again."""
     lease_until: Time | None = None
@@ -103,6 +117,8 @@ class Boot(Model):
     lease_until: Time
     cpus: float
     memory: int
+    workspace: str = ""
+    location: str = ""
 
 
 class Found(Model):
@@ -121,6 +137,8 @@ class Join(Model):
     join_token: str = Field(repr=False)
     agent_version: str
     started_at: Time
+    booted_at: Time | None = None
+    """When the boot script began; None where there was none."""
     hostname: str = ""
 
 

@@ -35,6 +35,8 @@ class Bucket(Model):
     status: BucketStatus = BucketStatus.ready
     reason: str = ""
     """Why it cannot be used."""
+    egress_price: int | None = None
+    """Micro-units per GiB that leaves its region; None where nobody knows."""
     private_endpoint: bool = False
     """Whether its endpoint may be at a private address: an operator registered it, or the settings let everybody."""
 
@@ -50,6 +52,8 @@ class BucketRequest(Model):
     """Kept encrypted; only short-lived credentials derived from it are ever lent."""
     role: str = ""
     """ARN of the role that credentials are lent from; stores other than AWS mostly ignore it."""
+    egress_price: int | None = Field(default=None, ge=0)
+    """Micro-units per GiB that leaves its region."""
 
 
 class RepositoryStatus(StrEnum):

@@ -1,21 +1,24 @@
-"""Machines: the only place that calls providers.
+"""Machines: started, looked at and ended by the providers of their locations.
 
 `reconcile` takes the next step of each machine that waits for one; `watch` looks whether those that should be there
-are; `sweep` ends those that nobody wants. Each may stop at any line and be run again.
+are; `sweep` ends those that nobody wants. Each may stop at any line and be run again. A location whose provider does
+not answer delays only its own machines.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
 from amasia import errors
 from amasia.database.engine import Database
 from amasia.models.base import now
+from amasia.models.locations import Location
 from amasia.models.machines import Found, Machine, MachineStatus, MachineTarget
-from amasia.providers.base import Provider
-from amasia.services import locations, machines
+from amasia.providers.base import Provider, SupportsConsole
+from amasia.reconcilers.fleets import Fleet
+from amasia.services import machines
 from amasia.settings import ServerSettings
 
 log = structlog.get_logger()
@@ -25,64 +28,90 @@ MAX_TRIES = 8
 LATE = timedelta(seconds=10)
 """How long a machine may be missing from its provider's answers after it was accepted."""
 
-Providers = Mapping[str, Provider]
+Opened = Provider | errors.AmasiaError
 
 
-def reconcile(db: Database, settings: ServerSettings, providers: Providers) -> None:
+def reconcile(db: Database, settings: ServerSettings, fleet: Fleet) -> None:
     """Take the next step of every machine that waits for its provider."""
-    for machine in machines.claim(db, CLAIM_SECONDS):
-        provider = _provider(db, providers, machine)
-        try:
-            _step(db, settings, provider, machine)
-        except errors.AmasiaError as error:
-            final = isinstance(error, errors.InvalidRequest)
-            machines.refused(db, machine, error, final=final, limit=MAX_TRIES)
-        except Exception as error:
-            log.exception("provider failed", machine=machine.id, provider=provider.name)
-            problem = errors.Unavailable(f"Provider {provider.name!r} failed: {type(error).__name__}.")
-            machines.refused(db, machine, problem, final=False, limit=MAX_TRIES)
+    waiting = machines.claim(db, CLAIM_SECONDS)
+    if not waiting:
+        return
+    providers = fleet.by_location()
+
+    def take(machine: Machine) -> None:
+        _take(db, settings, _provider(providers, machine), machine)
+
+    left = fleet.hands.run(waiting, lambda machine: (machine.id, _place(machine)), take)
+    machines.release(db, [machine.id for machine in left])
 
 
-def watch(db: Database, settings: ServerSettings, providers: Providers) -> None:
+def watch(db: Database, settings: ServerSettings, fleet: Fleet) -> None:
     """Compare every machine that should be there with what its provider sees."""
-    alive = [machine for machine in machines.alive(db) if machine.status is not MachineStatus.starting]
-    groups: dict[str, list[Machine]] = defaultdict(list)
-    for machine in alive:
-        groups[_provider(db, providers, machine).name].append(machine)
-    for name, group in groups.items():
-        try:
-            found = providers[name].find(group)
-        except errors.AmasiaError as error:
-            log.warning("provider does not answer", provider=name, error=str(error))
-            continue
-        for machine in group:
-            _compare(db, settings, machine, found.get(machine.id))
+    groups: dict[tuple[str, str], list[Machine]] = defaultdict(list)
+    for machine in machines.alive(db):
+        if machine.status is not MachineStatus.starting:
+            groups[machine.workspace, machine.location].append(machine)
+    if not groups:
+        return
+    providers = fleet.by_location()
+    items = [(providers.get(place), group) for place, group in groups.items()]
+    fleet.watching.run(items, lambda item: _place(item[1][0]), partial(_watch, db, settings))
 
 
-def sweep(db: Database, providers: Providers) -> None:
+def sweep(db: Database, fleet: Fleet) -> None:
     """End what carries our tag and is in no live record."""
-    for name, provider in providers.items():
-        try:
-            found = provider.find(None)
-        except errors.AmasiaError as error:
-            log.warning("provider does not answer", provider=name, error=str(error))
-            continue
-        alive = [machine_id for machine_id, seen in found.items() if seen.alive]
-        for machine_id in machines.unknown(db, alive):
-            machines.found_unknown(db, name, machine_id)
-            provider.stop(machine_id)
+    once = {id(provider): (location, provider) for location, provider in fleet.every() if not _is_closed(provider)}
+    fleet.sweeping.run(once.values(), lambda item: f"{item[0].workspace}/{item[0].name}", partial(_sweep, db))
 
 
-def refresh_offers(db: Database, providers: Providers) -> None:
-    """Bring price lists up to date."""
-    for name, provider in providers.items():
-        locations.refresh(db, name, provider.offers())
+def _take(db: Database, settings: ServerSettings, provider: Opened, machine: Machine) -> None:
+    try:
+        if isinstance(provider, errors.AmasiaError):
+            raise provider
+        _step(db, settings, provider, machine)
+    except errors.AmasiaError as error:
+        final = isinstance(error, errors.InvalidRequest)
+        machines.refused(db, settings, machine, error, final=final, limit=MAX_TRIES)
+    except Exception as error:
+        name = getattr(provider, "name", "")
+        log.exception("provider failed", machine=machine.id, provider=name)
+        problem = errors.Unavailable(f"Provider {name!r} failed: {type(error).__name__}.")
+        machines.refused(db, settings, machine, problem, final=False, limit=MAX_TRIES)
 
 
-def _compare(db: Database, settings: ServerSettings, machine: Machine, seen: Found | None) -> None:
+def _watch(db: Database, settings: ServerSettings, item: tuple[Opened | None, list[Machine]]) -> bool:
+    """Whether the provider answered."""
+    provider, group = item
+    if provider is None or isinstance(provider, errors.AmasiaError):
+        return False
+    try:
+        found = provider.find(group)
+    except errors.AmasiaError as error:
+        log.warning("provider does not answer", place=_place(group[0]), error=str(error))
+        return False
+    for machine in group:
+        _compare(db, settings, provider, machine, found.get(machine.id))
+    return True
+
+
+def _sweep(db: Database, item: tuple[Location, Provider]) -> bool:
+    location, provider = item
+    try:
+        found = provider.find(None)
+    except errors.AmasiaError as error:
+        log.warning("provider does not answer", place=f"{location.workspace}/{location.name}", error=str(error))
+        return False
+    alive = [machine_id for machine_id, seen in found.items() if seen.alive]
+    for machine_id in machines.unknown(db, alive):
+        machines.found_unknown(db, location, machine_id)
+        provider.stop(machine_id)
+    return True
+
+
+def _compare(db: Database, settings: ServerSettings, provider: Provider, machine: Machine, seen: Found | None) -> None:
     if seen is not None and seen.alive:
         machines.started(db, machine, seen)
-        _expect_join(db, settings, machine)
+        _expect_join(db, settings, provider, machine)
         _fence(db, machine)
         return
     # A cloud may not list what it has just made.
@@ -124,12 +153,22 @@ def _fence(db: Database, machine: Machine) -> None:
         machines.expire(db, machine)
 
 
-def _expect_join(db: Database, settings: ServerSettings, machine: Machine) -> None:
+def _expect_join(db: Database, settings: ServerSettings, provider: Provider, machine: Machine) -> None:
     since = machine.stages.accepted
     late = since is not None and now() - since > timedelta(seconds=settings.join_seconds)
     if machine.status is MachineStatus.booting and machine.stages.joined is None and late:
-        machines.expect_join(db, machine, settings.join_seconds)
+        console = provider.console(machine) if isinstance(provider, SupportsConsole) else ""
+        machines.expect_join(db, machine, settings.join_seconds, console)
 
 
-def _provider(db: Database, providers: Providers, machine: Machine) -> Provider:
-    return providers[locations.provider_of(db, machine.workspace, machine.location)]
+def _provider(providers: dict[tuple[str, str], Opened], machine: Machine) -> Opened:
+    gone = errors.InvalidRequest(f"There is no location {machine.location!r} any more.")
+    return providers.get((machine.workspace, machine.location), gone)
+
+
+def _is_closed(provider: Opened) -> bool:
+    return isinstance(provider, errors.AmasiaError)
+
+
+def _place(machine: Machine) -> str:
+    return f"{machine.workspace}/{machine.location}"

@@ -1,13 +1,18 @@
 """Where machines come from, and which type fits."""
 
+import json
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from amasia import errors
+from amasia.database import events, machines
 from amasia.database import locations as rows
 from amasia.database.engine import Database
-from amasia.models.locations import Location, Offer
+from amasia.models.base import now
+from amasia.models.locations import Finding, Location, LocationRequest, LocationStatus, Offer
+from amasia.models.users import Principal
+from amasia.services.access import require_operator
 
 
 def find(db: Database, workspace: str) -> list[Location]:
@@ -15,46 +20,83 @@ def find(db: Database, workspace: str) -> list[Location]:
         return rows.list_locations(tx, workspace)
 
 
-def provider_of(db: Database, workspace: str, name: str) -> str:
+def get(db: Database, workspace: str, name: str) -> Location:
     with db.read() as tx:
-        return rows.provider_of(tx, workspace, name)
+        return _known(tx, workspace, name)
 
 
-def refresh(db: Database, provider: str, offers: Sequence[Offer]) -> None:
-    """Bring the price lists of every location of a provider up to date."""
+def create(db: Database, who: Principal, workspace: str, request: LocationRequest) -> Location:
+    """Register it, to be looked at by `amasia.reconcilers.locations` before any machine is started there."""
+    if not request.secrets:
+        # Without keys of its own it would act as the control plane itself does.
+        require_operator(db, who, "location.create without secrets of its own")
+    described = request.model_dump(exclude={"secrets"})
+    location = Location(workspace=workspace, status=LocationStatus.requested, **described)
     with db.write() as tx:
-        for location in rows.every_location(tx):
-            if location.provider == provider and location.offers != tuple(offers):
-                rows.put_location(tx, location.model_copy(update={"offers": tuple(offers)}))
+        if rows.find_location(tx, workspace, location.name):
+            raise errors.Conflict(
+                f"There is a location {location.name!r} already.", cure="Choose another name, or remove that one."
+            )
+        rows.put_location(tx, location, db.seal(json.dumps(request.secrets)))
+        events.append(tx, actor=who.actor, verb="location.create", target=location.name, workspace=workspace,
+                      source=who.source, provider=location.provider, region=location.region)  # fmt: skip
+    return location
 
 
-def choose(tx: Connection, workspace: str, name: str | None) -> Location:
-    """The named location, or the workspace's first."""
-    found = rows.list_locations(tx, workspace)
-    if not found:
-        raise errors.NotFound(f"The workspace {workspace!r} has no location.", cure="An admin can add one.")
-    if name is None:
-        return found[0]
-    for location in found:
-        if location.name == name:
-            return location
-    names = ", ".join(location.name for location in found)
-    raise errors.NotFound(f"The workspace {workspace!r} has no location {name!r}.", cure=f"It has: {names}.")
+def check(db: Database, who: Principal, workspace: str, name: str) -> Location:
+    """Wish for another look at it."""
+    with db.write() as tx:
+        _known(tx, workspace, name)
+        rows.change_location(tx, workspace, name, status=LocationStatus.requested)  # what runs there goes on
+        events.append(tx, actor=who.actor, verb="location.check", target=name, workspace=workspace,
+                      source=who.source)  # fmt: skip
+    return get(db, workspace, name)
 
 
-def fit(location: Location, cpus: float, memory: int, what: str) -> Offer:
-    """The cheapest type that is large enough. A type without a known price cannot be held to a budget."""
-    priced = [offer for offer in location.offers if offer.price is not None]
-    large = [offer for offer in priced if offer.cpus >= cpus and offer.memory >= memory]
-    if large:
-        return min(large, key=lambda offer: (offer.price, offer.memory, offer.cpus))
-    if not priced:
-        raise errors.TooLarge(
-            f"Location {location.name!r} offers no machine with a known price.", cure="Set its price list."
+def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
+    """Forget it; refused while it has machines."""
+    with db.write() as tx:
+        _known(tx, workspace, name)
+        running = machines.count(tx, workspace, name)
+        if running:
+            raise errors.Conflict(
+                f"The location {name!r} has {running} machines.", cure="Stop their clusters first: amasia cluster list"
+            )
+        rows.delete_location(tx, workspace, name)
+        events.append(tx, actor=who.actor, verb="location.delete", target=name, workspace=workspace,
+                      source=who.source)  # fmt: skip
+
+
+def every(db: Database) -> list[tuple[Location, dict[str, str]]]:
+    """Every location with its secrets, for who opens their providers."""
+    with db.read() as tx:
+        found = rows.every_location(tx)
+    return [(location, json.loads(db.unseal(sealed)) if sealed else {}) for location, sealed in found]
+
+
+def checked(db: Database, location: Location, findings: Sequence[Finding], offers: Sequence[Offer]) -> None:
+    """Take down what was found there."""
+    usable = bool(offers) and all(finding.ok for finding in findings if finding.subject == location.name)
+    status = LocationStatus.ready if usable else LocationStatus.failed
+    with db.write() as tx:
+        rows.change_location(tx, location.workspace, location.name, status=status, findings=tuple(findings),
+                             offers=tuple(offers), checked_at=now())  # fmt: skip
+        events.append(tx, actor="amasia", verb="location.checked", target=location.name,
+                      workspace=location.workspace, status=status)  # fmt: skip
+
+
+def offered(db: Database, location: Location, offers: Sequence[Offer]) -> None:
+    """Bring its price list up to date."""
+    if location.offers == tuple(offers):
+        return
+    with db.write() as tx:
+        rows.change_location(tx, location.workspace, location.name, offers=tuple(offers))
+
+
+def _known(tx: Connection, workspace: str, name: str) -> Location:
+    found = rows.find_location(tx, workspace, name)
+    if found is None:
+        raise errors.NotFound(
+            f"The workspace {workspace!r} has no location {name!r}.", cure="`amasia location list` shows what there is."
         )
-    most = max(priced, key=lambda offer: (offer.memory, offer.cpus))
-    raise errors.TooLarge(
-        f"{what} was asked with {cpus:g} cpus and {memory / 2**30:.1f} GiB, and no machine at {location.name!r} has "
-        f"that: the largest, {most.type!r}, has {most.cpus:g} cpus and {most.memory / 2**30:.1f} GiB.",
-        cure="Ask for less per worker, and for more workers.",
-    )
+    return found

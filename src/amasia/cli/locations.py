@@ -1,0 +1,113 @@
+"""``amasia location``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amasia.cli.options import Json, Workspace, Yes, confirm, examples, noun
+from amasia.cli.output import say, show_json, show_table
+from amasia.client import locations, workspaces
+from amasia.models.locations import Location, LocationStatus
+from amasia.models.money import show
+
+app = noun("Locations: where machines come from, and what they cost there.")
+
+Name = Annotated[str, typer.Argument(help="Of the location.")]
+
+
+@app.command("list", epilog=examples("amasia location list", "amasia location list --json"))
+def list_(workspace: Workspace = None, as_json: Json = False) -> None:
+    """The locations of a workspace, its default first."""
+    found = locations.find(workspace)
+    if as_json:
+        show_json(found)
+        return
+    rows = [(one.name, one.provider, one.region, one.status, f"{len(one.offers)} types") for one in found]
+    show_table(["location", "provider", "region", "status", "machines"], rows, empty="There is no location.")
+
+
+@app.command("show", epilog=examples("amasia location show lab", "amasia location show lab --json"))
+def show_(name: Name, workspace: Workspace = None, as_json: Json = False) -> None:
+    """What it offers, at which price, and what its last check found."""
+    found = locations.get(name, workspace)
+    if as_json:
+        show_json(found)
+        return
+    say(f"{found.name}: {found.provider} in {found.region}, {found.status}, at most {found.max_machines} machines")
+    _show_findings(found)
+    rows = [
+        (one.type, f"{one.cpus:g}", f"{one.memory / 2**30:.1f}", one.gpu and f"{one.gpus} {one.gpu}", one.arch,
+         "unknown" if one.price is None else show(one.price), "" if one.spot_price is None else show(one.spot_price),
+         one.price_source)
+        for one in found.offers
+    ]  # fmt: skip
+    show_table(["type", "cpus", "GiB", "gpu", "arch", "per hour", "spot", "price from"], rows, empty="No machines.")
+
+
+@app.command(
+    epilog=examples(
+        "amasia location add lab --provider ssh --config hosts.toml",
+        "amasia location add europe --provider aws --region eu-central-1 --config aws.toml",
+    )
+)
+def add(
+    name: Annotated[str, typer.Argument(help="What it is called here.")],
+    provider: Annotated[str, typer.Option(help="ssh, slurm, aws, gcp, azure, …; without it, the name's.")] = "",
+    region: Annotated[str, typer.Option(help="The provider's word for where it is.")] = "here",
+    config: Annotated[
+        Path | None, typer.Option("--config", "--hosts", help="TOML file with its options and [secrets].")
+    ] = None,
+    max_machines: Annotated[int, typer.Option(help="That may be there at once.", min=1)] = 64,
+    control_plane: Annotated[str, typer.Option(help="Its URL as machines there see it.")] = "",
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Register a location, and look whether it can be used. For admins."""
+    options, secrets = locations.read_config(config) if config else ({}, {})
+    locations.create(
+        name,
+        provider or name,
+        workspace,
+        region=region,
+        options=options,
+        secrets=secrets,
+        max_machines=max_machines,
+        control_plane=control_plane,
+    )
+    _tell(locations.checked(name, workspace), as_json)
+
+
+@app.command(epilog=examples("amasia location check lab", "amasia location check lab --json"))
+def check(name: Name, workspace: Workspace = None, as_json: Json = False) -> None:
+    """Look at it again: what is missing where, and how to mend it. For admins."""
+    _tell(locations.check(name, workspace), as_json)
+
+
+@app.command(epilog=examples("amasia location remove lab", "amasia location remove lab --yes"))
+def remove(name: Name, workspace: Workspace = None, yes: Yes = False) -> None:
+    """Forget it. Refused while it has machines. For admins."""
+    where = workspaces.current(workspace)
+    confirm(f"Remove the location {name} from {where}?", yes)
+    locations.delete(name, where)
+    say(f"{name} is gone from {where}.")
+
+
+def _tell(found: Location, as_json: bool) -> None:
+    """Exit status 1 where it cannot be used."""
+    if as_json:
+        show_json(found)
+    else:
+        _show_findings(found)
+        if found.status is LocationStatus.ready:
+            say(f"{found.name} is ready with {len(found.offers)} machine types. Use it: location={found.name!r}")
+        else:
+            say(f"{found.name} cannot be used yet. When it is mended: amasia location check {found.name}")
+    if found.status is not LocationStatus.ready:
+        raise typer.Exit(1)
+
+
+def _show_findings(found: Location) -> None:
+    rows = [("✓" if one.ok else "✗", one.subject, one.what, one.cure) for one in found.findings]
+    if rows:
+        show_table(["", "", "found", "what to do"], rows)
