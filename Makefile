@@ -64,6 +64,7 @@ show-lake: .venv/.synced  ## Every promise of the lake at full dose, as a table;
 
 bench: .venv/.synced  ## What things cost, beside their peers in the same run
 	$(RUN) python -m benchmarks
+	$(RUN) python -m benchmarks.views
 
 clean:  ## Forget what was built here
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
