@@ -154,6 +154,7 @@ def stop(
     clusters.stop(found.id, found.workspace)
     if wait:
         with Stages(f"Stopping {found.name}", ["machines"], quiet=as_json) as stages:
+            stages.left_behind = f"It goes on stopping. Is it gone? amasia cluster show {found.id}"
             found = until_gone(found, stages)
     show_json(found) if as_json else say(
         f"{found.name} is {found.status}: {show_money(found.amount, currency)} in all."
