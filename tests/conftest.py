@@ -25,7 +25,13 @@ from amasia.models.workspaces import WorkspaceRequest
 from amasia.services import access, clusters, environments, users, workspaces
 from amasia.settings import ServerSettings
 
+pytest_plugins = ["tests.browsers"]
 DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take longest first, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout")), default=0))
 
 
 @pytest.fixture(scope="session")

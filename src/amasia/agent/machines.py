@@ -199,6 +199,10 @@ class Agent:
         address = (self.wishes and self.wishes.scheduler_address) or self.assignment.scheduler_address
         return {"scheduler_address": address} if address else {}
 
+    def _waits_for_scheduler(self) -> bool:
+        """It could work, and has nobody to work for yet."""
+        return self.built is not None and not self._instructions()
+
     def _bury(self, dask: Dask) -> None:
         """What a process left behind: a death in words and a new start, or the end of its work."""
         reason = dask.death(self.limit, self.log)
@@ -252,7 +256,8 @@ class Agent:
         connection = Connection(self.boot.control_plane, assignment.token, timeout=TIMEOUT)
         Thread(target=self._prepare, args=(assignment, connection), daemon=True).start()
         seconds = assignment.heartbeat_seconds
-        beat(connection, self.boot.machine_id, seconds, self.due, self._heartbeat, self._obey, self.over.is_set)
+        over, is_waiting = self.over.is_set, self._waits_for_scheduler
+        beat(connection, self.boot.machine_id, seconds, self.due, self._heartbeat, self._obey, over, is_waiting)
 
     def _prepare(self, assignment: Assignment, connection: Connection) -> None:
         def fetch(artifact: Artifact) -> bytes:

@@ -104,6 +104,7 @@ def _run(repository: str, files: list[str], plan: dict[str, Any], readers: Reade
         else:
             stages.finish(_short(one.path), "skipped")
 
+    stages.left_behind = "Files that are told as done are committed; of the others nothing is half written."
     with stages:
         return amasia.open_repo(repository, mode="write").ingest(files, **plan, readers=readers, tell=tell)
 

@@ -71,12 +71,12 @@ def _take(db: Database, settings: ServerSettings, provider: Opened, machine: Mac
         _step(db, settings, provider, machine)
     except errors.AmasiaError as error:
         final = isinstance(error, errors.InvalidRequest)
-        machines.refused(db, machine, error, final=final, limit=MAX_TRIES)
+        machines.refused(db, settings, machine, error, final=final, limit=MAX_TRIES)
     except Exception as error:
         name = getattr(provider, "name", "")
         log.exception("provider failed", machine=machine.id, provider=name)
         problem = errors.Unavailable(f"Provider {name!r} failed: {type(error).__name__}.")
-        machines.refused(db, machine, problem, final=False, limit=MAX_TRIES)
+        machines.refused(db, settings, machine, problem, final=False, limit=MAX_TRIES)
 
 
 def _watch(db: Database, settings: ServerSettings, item: tuple[Opened | None, list[Machine]]) -> bool:
