@@ -40,6 +40,8 @@ class Hosts:
     number: int
     disk: int = 4 * GIB
     """Bytes that each may write."""
+    shared: Path | None = None
+    """Folder of this computer that all of them see at the same path."""
     word: str = field(default_factory=lambda: f"a{random.randrange(16**6):06x}")
     network: str = ""
 
@@ -108,8 +110,9 @@ class Hosts:
         self.restore(name)
         folder = self.base / name
         space = f"{self.word}-{name}"
-        command = ["ip", "netns", "exec", space, "unshare", "--pid", "--fork", "--uts", "--ipc", "--mount", "--cgroup",
-                   "--kill-child=KILL", "/bin/bash", INIT, folder, name, self.address(name), "22"]  # fmt: skip
+        apart = ["unshare", "--pid", "--fork", "--uts", "--ipc", "--mount", "--cgroup", "--kill-child=KILL"]
+        init = ["/bin/bash", INIT, folder, name, self.address(name), self.shared or ""]
+        command = ["ip", "netns", "exec", space, *apart, *init]
         group = MEMORY / _own_group() / space
         join = f'mkdir -p {group} 2>/dev/null && echo $$ >{group}/cgroup.procs; exec "$@"'
         with (self.base / f"{name}.log").open("ab") as log:

@@ -1,7 +1,7 @@
 # The first process of a test host: its own root file system (an overlay on this computer's), /proc, /sys, sshd.
-# hosts.sh DISK NAME ADDRESS PORT
+# hosts.sh DISK NAME ADDRESS [SHARED]
 set -eu
-disk=$1 name=$2 address=$3 port=$4 root=$1/root
+disk=$1 name=$2 address=$3 shared=$4 root=$1/root
 mount --make-rprivate /
 mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" "$root"
 cd "$root"
@@ -12,14 +12,14 @@ mount -t tmpfs tmpfs tmp
 chmod 1777 tmp
 mount -t tmpfs tmpfs sys/fs/cgroup 2>/dev/null && mkdir -p sys/fs/cgroup/memory &&
   mount -t cgroup -o memory cgroup sys/fs/cgroup/memory 2>/dev/null || true
-[ ! -d "$disk/shared" ] || { mkdir -p srv/shared && mount --bind "$disk/shared" srv/shared; }
+[ -z "$shared" ] || { mkdir -p ".$shared" && mount --bind "$shared" ".$shared"; }
 mkdir -p run/sshd root/.ssh
 chmod 711 root # so that other users may run this computer's Python
 cp etc/amasia-host/id.pub root/.ssh/authorized_keys
 chmod -R go= root/.ssh
 hostname "$name"
 cat >etc/amasia-host/sshd_config <<CONF
-ListenAddress $address:$port
+ListenAddress $address:22
 HostKey /etc/amasia-host/hostkey
 PermitRootLogin prohibit-password
 PasswordAuthentication no

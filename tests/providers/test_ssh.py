@@ -269,9 +269,9 @@ def test_the_kernel_holds_a_machine_to_its_memory_and_a_stray_process_ends_with_
 
 
 def test_a_login_that_is_not_root_runs_machines_as_itself(make, fleet):
+    keys = "install -d -m 700 -o ops /home/ops/.ssh && install -m 600 -o ops ~/.ssh/authorized_keys /home/ops/.ssh/"
     for name in fleet.names:
-        fleet.run(name, "useradd --create-home --password '*' --shell /bin/sh ops; install -d -m 700 -o ops /home/ops/.ssh; "
-                        "install -m 600 -o ops /root/.ssh/authorized_keys /home/ops/.ssh/")  # fmt: skip
+        fleet.run(name, f"useradd --create-home --password '*' --shell /bin/sh ops; {keys}")
     provider = make(user="ops", root="~/.amasia")
     machine = start(provider)
     host = machine.handle["host"]

@@ -16,15 +16,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from amasia.errors import AmasiaError, InvalidRequest, TooLarge, Unavailable
+from amasia.errors import AmasiaError, InvalidRequest, NoCapacity, TooLarge, Unavailable
 from amasia.models.base import NAME, now
 from amasia.models.homes import Exit
 from amasia.models.locations import Finding, Offer, Place
 from amasia.models.machines import Boot, Found, Machine, MachineStatus
 from amasia.providers import boots, checkups, inventories
 from amasia.providers.inventories import Host
-from amasia.providers.placements import Placements
 from amasia.providers.shells import Answer, Shells, Trouble, check_host_keys
+from amasia.providers.whereabouts import Whereabouts
 
 GRACE = 8
 """Seconds between the polite signal and the last one."""
@@ -52,7 +52,7 @@ class SshProvider:
         place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         key, passphrase = place.secrets.get("key", ""), place.secrets.get("passphrase", "")
         self._shells = Shells(self.inventory.hosts, key, passphrase, place.home / "hosts")
-        self._placements = Placements(place.home / "placements")
+        self._whereabouts = Whereabouts(place.home / "machines")
         self._unwell: dict[str, str] = checkups.recall(place.home)
         self._taken: dict[str, int] = {}
         self._lock = Lock()
@@ -64,7 +64,7 @@ class SshProvider:
         return self.inventory.offers()
 
     def start(self, machine: Machine, boot: Boot) -> dict[str, Any]:
-        with self._placements.turn(machine.id):
+        with self._whereabouts.turn(machine.id):
             noted = self._noted(machine)
             if noted:
                 handle = self._begin(self._known(noted), machine, boot, again=True)
@@ -93,8 +93,8 @@ class SshProvider:
         """A host that does not answer is asked again with the next call; its machine ends with its lease anyway."""
         if not NAME.fullmatch(machine_id):
             return
-        self._placements.stop(machine_id)
-        noted = self._placements.get(machine_id)
+        self._whereabouts.stop(machine_id)
+        noted = self._whereabouts.get(machine_id)
         if noted == "":
             return  # it is certain that no host has it
         hosts = [noted] if noted in self._hosts else self._hosts
@@ -126,7 +126,7 @@ class SshProvider:
 
     def _noted(self, machine: Machine) -> str:
         """The host that an earlier try was made on; empty where there was none."""
-        noted = self._placements.get(machine.id)
+        noted = self._whereabouts.get(machine.id)
         if noted is None and machine.status is not MachineStatus.requested:
             noted = self._search(machine.id)  # another control plane may have begun it
         return noted or ""
@@ -185,10 +185,11 @@ class SshProvider:
             It may be there, or not: it is to be asked again.
         """
         handle = {"host": host.name, "machine_type": host.slot.type}
-        self._placements.put(machine.id, host.name)
-        if self._placements.is_stopped(machine.id):
+        self._whereabouts.put(machine.id, host.name)
+        if self._whereabouts.is_stopped(machine.id):
             return handle
         limits = (host.slots, ROOM, host.slot.gpus, machine.memory + BESIDE)
+        self._count(host, 1)
         answer = self._shells.run(host.name, self._script(host.name, boot), "start", machine.id, *map(str, limits))
         if isinstance(answer, Trouble):
             if answer.sent or again:
@@ -197,17 +198,17 @@ class SshProvider:
         else:
             word, _, detail = answer.strip().partition("\t")
             if word in ("started", "found", "stopped"):
-                self._count(host, 1 if word == "started" else 0)
                 return handle
             problem = self._refusal(host, word, detail)
-        self._placements.put(machine.id, "")
+        self._count(host, -1)
+        self._whereabouts.put(machine.id, "")
         return problem
 
     def _refusal(self, host: Host, word: str, detail: str) -> AmasiaError:
         root = self.inventory.root_of(host)
         match word:
             case "full":
-                self._count(host, host.slots)
+                self._count(host, host.slots + 1)
                 return Unavailable(f"All {host.slots} slots of {host.name!r} are taken.",
                                    cure="Stop a cluster, or wait.")  # fmt: skip
             case "disk":
@@ -221,7 +222,7 @@ class SshProvider:
     def _count(self, host: Host, more: int) -> None:
         """Take down how full a host is believed to be, until it tells the next time."""
         with self._lock:
-            self._taken[host.name] = min(host.slots, self._taken.get(host.name, 0) + more)
+            self._taken[host.name] = self._taken.get(host.name, 0) + more
 
     def _known(self, name: str) -> Host:
         if name not in self._hosts:
@@ -234,14 +235,14 @@ class SshProvider:
     def _where(self, machine: Machine) -> str | None:
         """The host of a machine; empty where none has it, None where nobody here knows."""
         host = machine.handle.get("host")
-        return str(host) if host else self._placements.get(machine.id)
+        return str(host) if host else self._whereabouts.get(machine.id)
 
     def _find_all(self) -> dict[str, Found]:
         seen, silent = self._ask(self._hosts, "all")
         if len(silent) == len(self._hosts):
             raise next(iter(silent.values()))
         if not silent:
-            self._placements.forget({machine_id for machine_id, found in seen.items() if found.alive})
+            self._whereabouts.forget({machine_id for machine_id, found in seen.items() if found.alive})
         return seen
 
     def _ask(self, hosts: Iterable[str], *words: str) -> tuple[dict[str, Found], dict[str, AmasiaError]]:
@@ -340,7 +341,7 @@ def _together(machine: Machine, refusals: list[AmasiaError]) -> AmasiaError:
     later = [error for error in refusals if not isinstance(error, InvalidRequest)]
     first = (later or refusals)[0]
     told = " ".join(error.message for error in refusals)
-    kind = Unavailable if later else InvalidRequest
+    kind = NoCapacity if later else InvalidRequest
     return kind(f"No host can take a machine {machine.machine_type!r} now. {told}", cure=first.cure)
 
 

@@ -1,4 +1,4 @@
-"""Placements: on which host a machine was begun, written down before that host is asked.
+"""Whereabouts: on which host a machine was begun, written down before that host is asked.
 
 Kept in the location's directory on the control plane's computer, so that a control plane that was killed at any line
 asks the same host again. What a host itself remembers is the truth; this says whom to ask.
@@ -15,7 +15,7 @@ FORGET = 48 * 3600.0
 """Seconds after which a note is dropped whose machine no host has any more."""
 
 
-class Placements:
+class Whereabouts:
     """Notes by machine: a host's name; empty where it is certain that no host has it."""
 
     def __init__(self, folder: Path) -> None:
