@@ -5,12 +5,15 @@ it is cut off is seen past its network, in its own kernel.
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import cloudpickle
 
 from amasia.models.clusters import Cluster as Record
 from amasia.models.machines import Machine
@@ -39,6 +42,7 @@ def lines(dose: float, base: Path, cache: Path) -> Iterator[Line]:
     settings = {"AMASIA_LEASE_SECONDS": str(max(45, round(LEASE * dose))), "AMASIA_HEARTBEAT_SECONDS": "1",
                 "AMASIA_JOIN_SECONDS": "240"}  # fmt: skip
     with labs.lab(base, cache, WORKERS + 1, settings, slots=1, cpus=1, memory="1 GiB") as lab, _signed_in(lab):
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # hosts do not have this module
         import amasia  # noqa: PLC0415 - Dask takes seconds, and the other lines need none of it
 
         with amasia.Cluster(WORKERS, location="lab", worker_memory="500 MiB", idle_timeout=None, quiet=True,
@@ -53,7 +57,7 @@ def lines(dose: float, base: Path, cache: Path) -> Iterator[Line]:
 def _comes_back(lab: Lab, client: Any, record: Record, victim: Victim, cut: int) -> Iterator[Line]:
     """Cut for less than its lease."""
     address = _address(client, victim)
-    client.submit(_tick, 10 * cut, workers=[address], allow_other_workers=False, pure=False, key="ticks")
+    task = client.submit(_tick, 10 * cut, workers=[address], allow_other_workers=False, pure=False)
     labs.wait(lambda: _ticks(lab, victim), 30)
     lab.fleet.cut(victim.host)
     before, begun = _ticks(lab, victim), time.monotonic()
@@ -64,7 +68,7 @@ def _comes_back(lab: Lab, client: Any, record: Record, victim: Victim, cut: int)
     restored = time.monotonic()
     yield Line(3, f"a task on a host that is cut off for {cut} s goes on, seconds of it", f"{ticked} of {lasted:.0f}",
                "9 of 10", ticked >= 0.9 * lasted, f"the control plane still had it as {status}")  # fmt: skip
-    client.cancel("ticks")
+    task.cancel(force=True)
     labs.wait(lambda: _has(client, victim), 90)
     back = time.monotonic() - restored
     answer = client.submit(pow, 7, 2, workers=[_address(client, victim)], pure=False).result(timeout=60)
