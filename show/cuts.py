@@ -5,15 +5,12 @@ it is cut off is seen past its network, in its own kernel.
 """
 
 import os
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import cloudpickle
 
 from amasia.models.clusters import Cluster as Record
 from amasia.models.machines import Machine
@@ -42,7 +39,6 @@ def lines(dose: float, base: Path, cache: Path) -> Iterator[Line]:
     settings = {"AMASIA_LEASE_SECONDS": str(max(45, round(LEASE * dose))), "AMASIA_HEARTBEAT_SECONDS": "1",
                 "AMASIA_JOIN_SECONDS": "240"}  # fmt: skip
     with labs.lab(base, cache, WORKERS + 1, settings, slots=1, cpus=1, memory="1 GiB") as lab, _signed_in(lab):
-        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # hosts do not have this module
         import amasia  # noqa: PLC0415 - Dask takes seconds, and the other lines need none of it
 
         with amasia.Cluster(WORKERS, location="lab", worker_memory="500 MiB", idle_timeout=None, quiet=True,
@@ -57,7 +53,7 @@ def lines(dose: float, base: Path, cache: Path) -> Iterator[Line]:
 def _comes_back(lab: Lab, client: Any, record: Record, victim: Victim, cut: int) -> Iterator[Line]:
     """Cut for less than its lease."""
     address = _address(client, victim)
-    task = client.submit(_tick, 10 * cut, workers=[address], allow_other_workers=False, pure=False)
+    task = client.submit(_tick(), 10 * cut, workers=[address], allow_other_workers=False, pure=False)
     labs.wait(lambda: _ticks(lab, victim), 30)
     lab.fleet.cut(victim.host)
     before, begun = _ticks(lab, victim), time.monotonic()
@@ -79,7 +75,7 @@ def _comes_back(lab: Lab, client: Any, record: Record, victim: Victim, cut: int)
 
 def _ends_itself(lab: Lab, client: Any, record: Record, victim: Victim) -> Iterator[Line]:
     """Cut past its lease, with work for all."""
-    futures = client.map(_slowly, range(TASKS), pure=False)
+    futures = client.map(_slowly(), range(TASKS), pure=False)
     time.sleep(2)
     lab.fleet.cut(victim.host)
     labs.wait(lambda: not lab.fleet.pids(victim.host, victim.machine), 300)
@@ -102,17 +98,25 @@ def _ends_itself(lab: Lab, client: Any, record: Record, victim: Victim) -> Itera
     lab.fleet.restore(victim.host)
 
 
-def _tick(seconds: int) -> None:
-    with open("/tmp/ticks", "w") as file:  # noqa: S108 - on the worker's own host
-        for _ in range(seconds):
-            file.write("tick\n")
-            file.flush()
-            time.sleep(1)
+def _tick() -> Callable[[int], None]:
+    """Made here, since hosts do not have this module."""
+
+    def tick(seconds: int) -> None:
+        with open("/tmp/ticks", "w") as file:  # noqa: S108 - on the worker's own host
+            for _ in range(seconds):
+                file.write("tick\n")
+                file.flush()
+                time.sleep(1)
+
+    return tick
 
 
-def _slowly(number: int) -> int:
-    time.sleep(0.3)
-    return number * number
+def _slowly() -> Callable[[int], int]:
+    def slowly(number: int) -> int:
+        time.sleep(0.3)
+        return number * number
+
+    return slowly
 
 
 def _ticks(lab: Lab, victim: Victim) -> int:
@@ -120,13 +124,9 @@ def _ticks(lab: Lab, victim: Victim) -> int:
 
 
 def _victim(client: Any) -> Victim:
-    where = client.run(_hostname)
+    where = client.run(lambda: os.uname().nodename)
     address, host = sorted(where.items(), key=lambda item: item[1])[-1]
     return Victim(host, client.scheduler_info(n_workers=-1)["workers"][address]["id"])
-
-
-def _hostname() -> str:
-    return os.uname().nodename
 
 
 def _address(client: Any, victim: Victim) -> str:

@@ -14,6 +14,7 @@ mount -t tmpfs tmpfs sys/fs/cgroup 2>/dev/null && mkdir -p sys/fs/cgroup/memory 
   mount -t cgroup -o memory cgroup sys/fs/cgroup/memory 2>/dev/null || true
 [ -z "$shared" ] || { mkdir -p ".$shared" && mount --bind "$shared" ".$shared"; }
 mkdir -p run/sshd root/.ssh
+rm -f root/.bashrc root/.profile root/.bash_profile # of whoever works on this computer
 chmod 711 root # so that other users may run this computer's Python
 cp etc/amasia-host/id.pub root/.ssh/authorized_keys
 chmod -R go= root/.ssh

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -9,16 +10,30 @@ from collections.abc import Iterator
 @contextlib.contextmanager
 def proxy(host: str) -> Iterator[str]:
     """Its URL; it listens on that address of this computer."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="proxy", daemon=True)
-    thread.start()
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(_connect, host, 0), loop).result()
+    with socket.create_server((host, 0)) as listener:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(_serve(listener))
+        thread = threading.Thread(target=loop.run_until_complete, args=(task,), name="proxy", daemon=True)
+        thread.start()
+        try:
+            yield f"http://{host}:{listener.getsockname()[1]}"
+        finally:
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join(5)
+            loop.close()
+
+
+async def _serve(listener: socket.socket) -> None:
+    server = await asyncio.start_server(_connect, sock=listener)
     try:
-        yield f"http://{host}:{server.sockets[0].getsockname()[1]}"
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
     finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        server.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
 
 async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

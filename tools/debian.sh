@@ -6,6 +6,8 @@ set -euo pipefail
 PACKAGES=(
   chromium          # the console in a real browser
   fonts-dejavu-core # its letters: a minimal system has none
+  openssh-server    # hosts of the ssh provider, each with its own
+  iproute2          # and the network that they are on
 )
 
 missing=()

@@ -22,10 +22,8 @@ squares = client.gather(client.map(lambda x: x * x, range(10), pure=False))
 record = cluster.record
 amasia.repositories.create("demo/squares")
 repository = amasia.open_repo("demo/squares", "write")
-session = repository.writable_session("main")
-xr.Dataset({{"square": ("x", np.array(squares))}}).to_zarr(session.store, consolidated=False)
-session.commit("computed on hosts")
-read = xr.open_zarr(repository.readonly_session("main").store, consolidated=False)["square"].values.tolist()
+repository.write(xr.Dataset({{"square": ("x", np.array(squares))}}), message="computed on hosts")
+read = repository.to_xarray()["square"].values.tolist()
 cluster.close()
 print(json.dumps({{"hosts": sorted(where.values()), "who": sorted(who), "read": read, "id": record.id}}))
 """

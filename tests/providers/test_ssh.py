@@ -287,8 +287,9 @@ def test_the_log_of_a_machine_is_read_as_its_user(make, fleet):
     machine = start(provider)
     wait(lambda: "again in" in provider.console(machine))
     host = machine.handle["host"]
-    log = fleet.run(host, f"find / -xdev -path '*/machines/{machine.id}/log'").strip()
+    log = f"{provider.inventory.root}/homes/amasia-demo/machines/{machine.id}/log"
     fleet.run(host, f"ln -sf /etc/shadow {log}")
+    assert "root:" in fleet.run(host, f"cat {log}")
     assert "root:" not in provider.console(machine)
 
 
@@ -474,3 +475,12 @@ def test_a_check_says_for_each_host_what_is_missing_and_how_to_mend_it(make, fle
     machine = small(machine_type="c32-m1")
     with pytest.raises(Unavailable, match="'h2' is not well"):
         provider.start(machine, make_boot(machine))
+
+
+def test_a_host_that_left_the_inventory_keeps_its_machines_until_their_leases_are_over(make, fleet):
+    machine = start(make()).model_copy(update={"lease_until": now() + timedelta(seconds=60)})
+    other = next(name for name in fleet.names if name != machine.handle["host"])
+    later = make(hosts=[{"name": other, "address": fleet.address(other)}])
+    assert later.find([machine])[machine.id].alive
+    over = machine.model_copy(update={"lease_until": now() - timedelta(seconds=1)})
+    assert "left the inventory" in later.find([over])[machine.id].reason

@@ -54,7 +54,10 @@ start() { # SLOTS KIB GPUS BYTES: at most so many machines, with so much of the 
   [ -e "$record/stopped" ] && answer stopped
   [ -e "$record/launched" ] && answer found
   if [ -e "$record/slot" ]; then kill_all; else take "$@"; fi # an earlier try did not come to its end
-  make_user || answer user "$problem"
+  make_user || {
+    rm -rf "$record"
+    answer user "$problem"
+  }
   launch "$3" "$4" || {
     kill_all
     rm -rf "$record"

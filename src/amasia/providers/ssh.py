@@ -85,6 +85,8 @@ class SshProvider:
             host = where[machine.id]
             if machine.id in seen:
                 found[machine.id] = seen[machine.id]
+            elif host and host not in self._hosts:
+                found[machine.id] = _unheard(machine, Unavailable(f"The host {host!r} left the inventory."))
             elif host in silent or (host is None and silent):
                 found[machine.id] = _unheard(machine, silent.get(host or "", next(iter(silent.values()))))
         return found
@@ -200,6 +202,8 @@ class SshProvider:
             if word in ("started", "found", "stopped"):
                 return handle
             problem = self._refusal(host, word, detail)
+            if again and word in ("busy", "denied"):
+                raise problem  # it did not come to look for the earlier try
         self._count(host, -1)
         self._whereabouts.put(machine.id, "")
         return problem
