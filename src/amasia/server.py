@@ -102,7 +102,7 @@ def run(settings: ServerSettings) -> None:
             parse(settings.local_price_per_gib),
             uv_cache=commands.shared_cache(settings.home),
         )
-        fleet = Fleet(db, settings.home / "locations", {provider.name: provider})
+        fleet = Fleet(db, settings.home / "locations", {provider.name: provider}, url=settings.url)
         bootstrap(db, settings, provider)
         locations.refresh_offers(db, fleet, provider.name)
         repository_verbs.refresh_embedded(

@@ -38,7 +38,7 @@ again() { # COMMAND..., until it works or the lease is over: the watchdog counts
 }
 
 watch() { # ends agent and machine when the time that was paid for is over, also when the agent hangs
-  while sleep 2; do
+  while touch @ALIVE@ 2>/dev/null; sleep 2; do
     read -r until <"$home/@LEASE@" || until=$first
     if [ "$(uptime)" -ge "$((until + @AFTER@))" ]; then
       say "its lease is over"

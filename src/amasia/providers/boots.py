@@ -34,17 +34,18 @@ def script(boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[
     paid = max(0, int((boot.lease_until - now()).total_seconds()))
     values = {
         "ID": shlex.quote(boot.machine_id),
-        "ROOT": _path(root),
+        "ROOT": quoted(root),
         "PLANE": shlex.quote(boot.control_plane),
         "PAID": str(paid + AFTER),
         "AFTER": str(AFTER),
         "LEASE": homes.LEASE,
         "EXIT": homes.EXIT,
         "STOPPED": homes.STOPPED,
+        "ALIVE": homes.ALIVE,
         "LOG": homes.LOG,
         "BOOT": homes.BOOT,
         "POWEROFF": "yes" if poweroff else "",
-        "EXPORTS": "\n".join(f"export {name}={shlex.quote(value)}" for name, value in (variables or {}).items()),
+        "EXPORTS": exports(variables or {}),
         "JSON": boot.model_dump_json(),
     }
     text = files("amasia.providers").joinpath("boot.sh").read_text()
@@ -53,7 +54,12 @@ def script(boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[
     return text
 
 
-def _path(root: str) -> str:
+def exports(variables: Mapping[str, str]) -> str:
+    """Lines of a shell that set them."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
+def quoted(root: str) -> str:
     """Quoted, but for a home directory at its head, which only the machine knows."""
     for head in ("$HOME", "~"):
         if root == head or root.startswith(head + "/"):
