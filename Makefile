@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 DOSE ?= 1
 
-.PHONY: help demo down test lint format openapi reference migration show-house show-lake test-publish clean
+.PHONY: help demo down test lint format openapi reference migration show-house show-lake show-machines providers test-publish clean
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -58,6 +58,12 @@ show-house: .venv/.synced  ## Every promise of the house at full dose, as a tabl
 
 show-lake: .venv/.synced  ## Every promise of the lake at full dose, as a table; DOSE=0.05 for a small one
 	$(RUN) python -m show.lake --dose $(DOSE) $(foreach line,$(ONLY),--only $(line))
+
+show-machines: .venv/.synced  ## Every promise of machines anywhere at full dose, as a table; DOSE=0.05 for a small one
+	$(RUN) python -m show.machines --dose $(DOSE) $(foreach line,$(ONLY),--only $(line))
+
+providers: .venv/.synced  ## The contract of providers against all that are built in, each on its stand-in
+	$(RUN) pytest -n 2 --dist loadfile tests/providers $(ARGS)
 
 bench: .venv/.synced  ## What things cost, beside their peers in the same run
 	$(RUN) python -m benchmarks

@@ -254,8 +254,8 @@ class AwsProvider:
     def _write_down(self, machine: Machine, boot: Boot, choice: Choice) -> Launch:
         """A token of its own for each try: AWS takes one again only for the very same request."""
         tries = self.launches.get(machine.id).tries + 1
-        script = boots.script(boot, self.options.root, poweroff=True, variables=self.options.variables,
-                              notice=NOTICE if choice.spot else "")  # fmt: skip
+        variables = self.options.variables
+        script = boots.script(boot, self.options.root, poweroff=True, variables=variables, notice=NOTICE)
         told = sha256(f"{self.place.tag} {machine.id}".encode()).hexdigest()[:32]
         request = self.request(choice, machine.id, f"{self.prefix}{told}-{tries}", script)
         if choice.spot:

@@ -14,6 +14,7 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from fnmatch import fnmatchcase
 from io import BytesIO
 from typing import Any
@@ -27,6 +28,8 @@ from moto.backends import get_backend
 from moto.ec2 import utils as moto_filters
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
+
+from amasia.models.base import now
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 moto_filters.filter_dict_attribute_mapping["client-token"] = "client_token"
@@ -80,6 +83,8 @@ class Ec2:
         self.launched: Counter[str] = Counter()
         """Instances that were ever made, by the tag of their machine."""
         self._tokens: dict[str, tuple[str, str]] = {}
+        self._made: dict[str, tuple[str, datetime, Any]] = {}
+        self._ends: dict[str, datetime] = {}
         self._lock = threading.RLock()
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
@@ -91,6 +96,8 @@ class Ec2:
     def reset(self, cidr: str = "10.77.0.0/16") -> None:
         """Empty it."""
         self.faults, self._tokens = Faults(), {}
+        self._made.clear()
+        self._ends.clear()
         self.calls.clear()
         self.launched.clear()
         self.prices.clear()
@@ -137,6 +144,13 @@ class Ec2:
             if one._state.name in ("pending", "running") and machine_id in (None, _tags(one).get("amasia:machine"))
         ]
 
+    def lives(self) -> list[tuple[str, datetime, datetime | None]]:
+        """Machine, beginning and end of everything that was ever made; None for what still runs."""
+        return [
+            (machine_id, began, None if one._state.name == "running" else self._ends[name])
+            for name, (machine_id, began, one) in self._made.items()
+        ]
+
     @staticmethod
     def user_data(instance: Any) -> bytes:
         """What it is to run at its start, as it was sent."""
@@ -146,6 +160,7 @@ class Ec2:
         """It ends by itself, or AWS ends it."""
         with self._lock:
             instance.terminate()
+            self._ends[instance.id] = now()
             instance.state_reason.code = code
             instance.state_reason.message = code
 
@@ -210,6 +225,7 @@ class Ec2:
         new = [one for one in self.instances() if one.id not in known]
         for one in new:
             self._tokens[token] = (digest, one.id)
+            self._made[one.id] = (_tags(one).get("amasia:machine", ""), now(), one)
             one.lifecycle = "spot" if asked.get("InstanceMarketOptions.MarketType") == "spot" else None
             self.launched[_tags(one).get("amasia:machine", "")] += 1
             if self._count("untagged"):
@@ -223,6 +239,7 @@ class Ec2:
         named = [one for one in self.instances() if one.id == asked["InstanceId.1"]]
         if named and named[0]._state.name == "terminated":
             return _xml(start, "<TerminateInstancesResponse><instancesSet/></TerminateInstancesResponse>")
+        self._ends[asked["InstanceId.1"]] = now()
         return self._locked(environ, start)
 
     def _again(self, environ: dict[str, Any], start: Start, made: str) -> Answer:

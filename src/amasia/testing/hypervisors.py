@@ -269,7 +269,7 @@ def _new_bridge() -> tuple[int, str]:
     for number in range(64, 128):
         name = f"amasia-ec2-{number}"
         with contextlib.suppress(subprocess.CalledProcessError):
-            _ip(f"link add {name} type bridge")
+            _ip(f"link add {name} address 02:a5:00:00:{number:02x}:fe type bridge")  # else it changes with its ports
             _ip(f"addr add 10.{number}.255.254/16 dev {name}")
             _ip(f"link set {name} up")
             return number, name

@@ -27,7 +27,7 @@ class Scaling:
     def wish(self, scale: dict[str, Any]) -> None:
         """{"n_workers": 4}, or {"minimum": 0, "maximum": 8}; the latter wins where both are given. Those that
         "leaving" names go in any case."""
-        self._leaving = set(scale.get("leaving", ()))
+        self._leaving = set(scale.get("leaving", self._leaving))
         if scale.get("maximum") is None and scale.get("n_workers") is None:
             return
         self._scale = scale
