@@ -210,7 +210,7 @@ def settle(plane: Plane) -> None:
     plane.settings.home.mkdir(parents=True, exist_ok=True)
     plane.begin()
     plane.db.migrate()
-    users.create(plane.db, None, UserRequest(name="ada", password="a password of ada's", operator=True))
+    users.create(plane.db, None, UserRequest(name="ada", password=access.new_secret(), operator=True))
     plane.secret = access.new_secret()
     token = Token(id="tk-ada", user="ada", label="show", scope=Scope.everything, prefix=plane.secret[:10],
                   created_at=now(), expires_at=now() + timedelta(days=1))  # fmt: skip
