@@ -354,7 +354,8 @@ class AwsProvider:
             groups[_tags(one)[MACHINE]].append(one)
         seen = {}
         for machine_id, group in groups.items():
-            group.sort(key=lambda one: (_state(one) not in ALIVE, one["LaunchTime"], one["InstanceId"]))
+            own = self.launches.get(machine_id).handle.get("instance") if len(group) > 1 else None
+            group.sort(key=lambda one: (_state(one) not in ALIVE, one["InstanceId"] != own, one["LaunchTime"]))
             seen[machine_id] = group[0]
             for number, one in enumerate(group):
                 if _state(one) in HALTED or (number and _state(one) in ALIVE):

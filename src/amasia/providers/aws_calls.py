@@ -60,8 +60,10 @@ THROTTLED = {
     "SlowDown",
 }
 TYPE = {"InvalidInstanceType", "InvalidInstanceType.NotFound"}
-TAKEN = {"IdempotentParameterMismatch", "IdempotentInstanceTerminated"}
-"""The token was used before: by this machine's earlier try, which nobody here wrote down, or which is over."""
+TAKEN = {"IdempotentParameterMismatch"}
+"""The token was used before with another request: by a try that nobody here wrote down."""
+OVER = {"IdempotentInstanceTerminated"}
+"""It was made, and has ended: no other try is to be made, and its tag tells the rest."""
 POLICY = "Compare its rights with: amasia location policy aws"
 
 
@@ -69,7 +71,7 @@ class Outcome(Enum):
     """What an error of a start says about the machine."""
 
     room = "not here, perhaps elsewhere"
-    lost = "nobody knows whether it was made"
+    lost = "it may have been made"
     taken = "the token was used before"
     refused = "it was not made"
 
@@ -131,6 +133,8 @@ def outcome(error: Exception) -> Outcome:
         return Outcome.room
     if found in TAKEN:
         return Outcome.taken
+    if found in OVER:
+        return Outcome.lost
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return Outcome.lost if status >= 500 and found not in THROTTLED else Outcome.refused

@@ -244,10 +244,10 @@ class Ec2:
 
     def _again(self, environ: dict[str, Any], start: Start, made: str) -> Answer:
         """The token's own instance, as it is."""
-        if not any(one.id == made for one in self.running()):
+        one = self._made[made][2]
+        if one._state.name != "running":
             return _error(start, "IdempotentInstanceTerminated", "The client token you have provided is associated "
                           "with a terminated instance.")  # fmt: skip
-        one = next(one for one in self.running() if one.id == made)
         inner = (
             f"<item><instanceId>{one.id}</instanceId><instanceType>{one.instance_type}</instanceType>"
             f"<placement><availabilityZone>{one.placement.zone}</availabilityZone></placement>"
