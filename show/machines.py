@@ -1,4 +1,4 @@
-"""``make show-machines``: every promise of the machines that a machine can prove, as a table.
+"""``make show-machines``: every promise of machines anywhere that a machine can prove, as a table.
 
 Exit status 1 if one falls short.
 """
@@ -6,7 +6,7 @@ Exit status 1 if one falls short.
 import sys
 from pathlib import Path
 
-from show import cuts, runs
+from show import cuts, launches, runs
 from show.runs import Wanted, folder
 
 
@@ -14,6 +14,7 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
     """What there is to show: the lines of each, and how they are had."""
     built = base / "built"
     return {
+        "launches on aws": ((2,), lambda: launches.lines(dose, seed, folder(base / "launches"), "aws")),
         "cuts": ((3,), lambda: cuts.lines(dose, folder(base / "cuts"), built)),
     }
 

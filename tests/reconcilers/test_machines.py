@@ -9,12 +9,13 @@ from amasia.database import locations as location_rows
 from amasia.database import machines as rows
 from amasia.models.base import now
 from amasia.models.clusters import ClusterStatus
-from amasia.models.locations import Location
+from amasia.models.locations import Finding, Location, LocationStatus
 from amasia.models.machines import MachineStatus, Stages
 from amasia.reconcilers import clusters, machines
 from amasia.reconcilers.fleets import Fleet
 from amasia.services import budgets
 from amasia.services import clusters as cluster_verbs
+from amasia.services import locations as location_verbs
 from amasia.testing import fakes
 
 
@@ -151,3 +152,20 @@ def test_a_machine_that_outlives_its_lease_is_ended_from_here(world):
     assert frozen.id not in plane.provider.alive()
     assert "its lease ended at" in next(machine for machine in found.machines if machine.id == frozen.id).reason
     assert found.machines[0].id in plane.provider.alive()
+
+
+class LosesMarks(fakes.MemoryProvider):
+    """Has something that was asked for here, and that no tag tells."""
+
+    def strays(self):
+        return [Finding(subject="i-1", what="it was asked for here, and has lost its tags", ok=False, cure="End it.")]
+
+
+def test_what_lost_its_marks_is_a_finding_once_and_nothing_is_done_to_it(world):
+    plane = Plane(world, LosesMarks())
+    for _ in range(3):
+        machines.sweep(world.db, plane.fleet)
+    location = location_verbs.get(world.db, "lab", "local")
+    assert [finding.subject for finding in location.findings] == ["i-1"]
+    assert ("stop", "i-1") not in plane.provider.calls
+    assert location.status is LocationStatus.ready

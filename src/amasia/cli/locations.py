@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from amasia import errors
 from amasia.cli.options import Json, Workspace, Yes, confirm, examples, noun
 from amasia.cli.output import say, show_json, show_table
 from amasia.client import locations, workspaces
+from amasia.models import policies
 from amasia.models.locations import Location, LocationStatus
 from amasia.models.money import show
 
@@ -91,6 +93,20 @@ def remove(name: Name, workspace: Workspace = None, yes: Yes = False) -> None:
     confirm(f"Remove the location {name} from {where}?", yes)
     locations.delete(name, where)
     say(f"{name} is gone from {where}.")
+
+
+@app.command(
+    epilog=examples("amasia location policy aws", "amasia location policy aws --region eu-central-1 > policy.json")
+)
+def policy(
+    provider: Annotated[str, typer.Argument(help="aws")],
+    region: Annotated[str, typer.Option(help="That it is for; any without.")] = "*",
+    profile_role: Annotated[str, typer.Option(help="ARN of the role that machines there have.")] = "",
+) -> None:
+    """The least that a cloud must allow the key of a location, to be pasted into the cloud's console."""
+    if provider != "aws":
+        raise errors.InvalidRequest(f"There is no policy for {provider!r}.", cure="There is one for aws.")
+    typer.echo(policies.aws_text(region, profile_role))
 
 
 def _tell(found: Location, as_json: bool) -> None:

@@ -17,7 +17,9 @@ AFTER = 10
 """Seconds after the end of the lease at which the watchdog ends what is still there: the agent ends before it."""
 
 
-def script(boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[str, str] | None = None) -> str:
+def script(
+    boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[str, str] | None = None, notice: str = ""
+) -> str:
     """The boot script of one machine, to be run by ``/bin/sh`` as the user that owns the machine.
 
     Parameters
@@ -30,6 +32,9 @@ def script(boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[
     variables
         Of the environment of everything that is started: mirrors (``UV_DEFAULT_INDEX``, ``UV_PYTHON_INSTALL_MIRROR``),
         proxies.
+    notice
+        Shell that prints when the provider takes the machine back, and nothing as long as it has not said so; tried
+        every few seconds. The agent then hands its work to others.
     """
     paid = max(0, int((boot.lease_until - now()).total_seconds()))
     values = {
@@ -44,6 +49,9 @@ def script(boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[
         "ALIVE": homes.ALIVE,
         "LOG": homes.LOG,
         "BOOT": homes.BOOT,
+        "NOTICED": homes.NOTICE,
+        "NOTICE": notice,
+        "HEED": "heed &\nherald=$!" if notice else "",
         "POWEROFF": "yes" if poweroff else "",
         "EXPORTS": exports(variables or {}),
         "JSON": boot.model_dump_json(),

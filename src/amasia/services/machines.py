@@ -344,11 +344,21 @@ def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
     if beat.process.status == "running" and status in (MachineStatus.booting, MachineStatus.preparing):
         machines.advance(tx, machine.id, status, MachineStatus.running)
         changes["status"] = MachineStatus.running
+    if stages.leaves and not machine.stages.leaves:
+        _tell_leave(tx, machine, stages.leaves)
     for death in beat.deaths:
         _tell_death(tx, machine, death.reason)
     if beat.log:
         clusters.add_log(tx, machine.cluster_id, machine.id, at, beat.log)
     return machine.model_copy(update=changes)
+
+
+def _tell_leave(tx: Connection, machine: Machine, at: datetime) -> None:
+    worker = machine.role is MachineRole.worker
+    then = "its work moves to others, and another machine is started" if worker else "commit what must not be lost"
+    text = f"{machine.role.value} {machine.index} is taken back by its provider at {at:%H:%M:%S} UTC: {then}."
+    clusters.add_notice(tx, machine.cluster_id, text)
+    events.append(tx, actor="amasia", verb="machine.leave", target=machine.id, workspace=machine.workspace)
 
 
 def _tell_death(tx: Connection, machine: Machine, reason: str) -> None:
@@ -387,7 +397,7 @@ def _wishes(tx: Connection, machine: Machine) -> Wishes:
     return Wishes(
         target=target,
         lease_until=current.lease_until,
-        scale=schedulers.wish(cluster),
+        scale=schedulers.wish(tx, cluster),
         notices=tuple(clusters.take_notices(tx, cluster.id)),
     )
 
