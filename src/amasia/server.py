@@ -154,6 +154,7 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("cleanings", 1.0, lambda: cleanings.reconcile(db)),
         Loop("deleted repositories", 60.0, lambda: cleanings.remove(db, timedelta(days=settings.grace_days))),
         Loop("storage", 30.0, lambda: storage.reconcile(db, parse(settings.storage_price))),
+        Loop("snapshot sizes", 1.0, lambda: storage.snapshots(db)),
         Loop("watched histories", 60.0, lambda: repositories.watch(db)),
     ]
 
