@@ -15,6 +15,7 @@ from amasia.errors import InvalidRequest, TooLarge, Unavailable
 from amasia.models.base import now
 from amasia.models.locations import Place
 from amasia.models.machines import MachineStatus
+from amasia.providers import shells
 from amasia.providers.ssh import SshProvider
 from amasia.testing.providers import ProviderTests, make_boot, make_machine
 from show import hosts as computers
@@ -297,8 +298,10 @@ def test_the_log_of_a_machine_is_read_as_its_user(make, fleet):
 
 
 @pytest.fixture
-def whole(fleet):
-    """The hosts are mended after the test."""
+def whole(fleet, monkeypatch):
+    """The hosts are mended after the test; and one that is silent is given up sooner, so that it is shorter."""
+    monkeypatch.setattr(shells, "CONNECT", 3.0)
+    monkeypatch.setattr(shells, "KEEPALIVE", 1.5)
     yield
     for name in fleet.names:
         fleet.restore(name)

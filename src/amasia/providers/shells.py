@@ -23,6 +23,8 @@ from amasia.providers.inventories import Host
 
 CONNECT = 5.0
 """Seconds until a host has to let us in."""
+KEEPALIVE = 5.0
+"""Seconds between two questions to a host that says nothing; after two without an answer it is given up."""
 RUN = 15.0
 """Seconds until it has to answer."""
 FIRST, LONGEST = 1.0, 15.0
@@ -147,7 +149,7 @@ class Shells:
                     agent_path=None if self._keys else (),
                     preferred_auth="publickey",
                     config=None,
-                    keepalive_interval=5,
+                    keepalive_interval=KEEPALIVE,
                     keepalive_count_max=2,
                 ),
                 CONNECT,
