@@ -92,9 +92,11 @@ def _ends_itself(lab: Lab, client: Any, record: Record, victim: Victim) -> Itera
     labs.wait(lambda: _machine(lab, record, victim).status == "stopped", 60)
     machine = _machine(lab, record, victim)
     assert machine.stopped_at is not None
-    late = (machine.stopped_at - lease).total_seconds()
-    yield Line(3, "and its machine is told dead with reason and time, after its lease by", f"{late:.1f} s", "0 s",
-               late <= 0 and victim.host in machine.reason, machine.reason)  # fmt: skip
+    early = (lease - machine.stopped_at).total_seconds()
+    what = (
+        "then its machine is told dead, with the reason, and charged until its last word: before its lease was over by"
+    )
+    yield Line(3, what, f"{early:.1f} s", "0 s", early >= 0 and victim.host in machine.reason, machine.reason)
     lab.fleet.restore(victim.host)
 
 

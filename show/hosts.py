@@ -237,6 +237,9 @@ def _own_group() -> str:
 
 def _remove_groups(root: Path, name: str) -> None:
     top = root / _own_group() / name
-    for folder, _, _ in os.walk(top, topdown=False):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+    end = time.monotonic() + 5
+    while top.exists() and time.monotonic() < end:  # what was killed takes a moment to go
+        for folder, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        time.sleep(0.02)

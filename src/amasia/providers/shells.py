@@ -94,7 +94,10 @@ class Shells:
             Ask also those that did not answer a moment ago.
         """
         tasks = {name: self._answer(self._links[name], script, words, force=force) for name, script in scripts.items()}
-        late = {name: Trouble(_silent(self._links[name].host, "not yet"), sent=True) for name in tasks}
+        links = {name: self._links[name] for name in tasks}
+        late = {
+            name: Trouble(link.trouble or _silent(link.host, "no word yet"), sent=True) for name, link in links.items()
+        }
         return late | _wait(_gather(tasks, patience)).result()
 
     def close(self) -> None:
