@@ -107,6 +107,7 @@ def test_a_machine_that_never_joins_is_ended_and_says_so(world):
     with world.db.write() as tx:
         long_ago = now() - timedelta(hours=1)
         rows.update(tx, cluster.machines[0].id, stages=Stages(requested=long_ago, accepted=long_ago))
+        rows.update(tx, cluster.machines[0].id, started_at=long_ago)
     ended = plane.settle(cluster)
     assert ended.machines[0].status is MachineStatus.stopped
     assert "did not join within 60 s" in ended.machines[0].reason
@@ -169,3 +170,22 @@ def test_what_lost_its_marks_is_a_finding_once_and_nothing_is_done_to_it(world):
     assert [finding.subject for finding in location.findings] == ["i-1"]
     assert ("stop", "i-1") not in plane.provider.calls
     assert location.status is LocationStatus.ready
+
+
+def test_what_waits_in_a_queue_is_not_overdue_and_its_lease_has_not_begun(world):
+    plane = Plane(world, fakes.Queues())
+    cluster = world.cluster(n_workers=0)
+    plane.settle(cluster, 2)
+    machine_id = cluster.machines[0].id
+    with world.db.write() as tx:
+        long_ago = now() - timedelta(hours=1)
+        rows.update(tx, machine_id, stages=Stages(requested=long_ago, accepted=long_ago), lease_until=long_ago)
+    waiting = plane.settle(cluster, 2)
+    assert waiting.machines[0].status is MachineStatus.booting
+    assert waiting.machines[0].lease_until > now()
+    assert waiting.machines[0].started_at is None
+    assert waiting.amount == 0
+    assert "scheduler 0 waits. No node is free." in waiting.notices
+    plane.provider.open()
+    begun = plane.settle(cluster, 2)
+    assert begun.machines[0].started_at is not None
