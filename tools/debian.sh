@@ -6,6 +6,10 @@ set -euo pipefail
 PACKAGES=(
   chromium          # the console in a real browser
   fonts-dejavu-core # its letters: a minimal system has none
+  slurm-wlm         # the provider slurm, on a real one
+  munge             # how its daemons know each other
+  openssh-server    # hosts of the ssh provider, each with its own
+  iproute2          # and the network that they are on
 )
 
 missing=()

@@ -102,7 +102,7 @@ def run(settings: ServerSettings) -> None:
             parse(settings.local_price_per_gib),
             uv_cache=commands.shared_cache(settings.home),
         )
-        fleet = Fleet(db, settings.home / "locations", {provider.name: provider})
+        fleet = Fleet(db, settings.home / "locations", {provider.name: provider}, url=settings.url)
         bootstrap(db, settings, provider)
         locations.refresh_offers(db, fleet, provider.name)
         repository_verbs.refresh_embedded(
@@ -154,6 +154,7 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("cleanings", 1.0, lambda: cleanings.reconcile(db)),
         Loop("deleted repositories", 60.0, lambda: cleanings.remove(db, timedelta(days=settings.grace_days))),
         Loop("storage", 30.0, lambda: storage.reconcile(db, parse(settings.storage_price))),
+        Loop("snapshot sizes", 1.0, lambda: storage.snapshots(db)),
         Loop("watched histories", 60.0, lambda: repositories.watch(db)),
     ]
 

@@ -10,6 +10,7 @@ import psutil
 from agent_tasks import hoarder, sleeper
 
 from amasia import errors
+from amasia.models import homes
 from amasia.models.machines import MachineTarget
 
 MIB = 1 << 20
@@ -167,6 +168,14 @@ def test_an_environment_that_cannot_be_built_is_the_reason(plane):
     assert plane.last(machine).process.reason == (
         "its environment could not be built: numpy 99 is not to be had. Choose another."
     )
+
+
+def test_a_notice_of_the_system_is_told_with_its_time(plane):
+    worker = plane.start("worker")
+    plane.wait(lambda: plane.last(worker) is not None)
+    (plane.home(worker) / homes.NOTICE).write_text("2026-11-01T12:00:00Z\n")
+    plane.wait(lambda: "leaves" in plane.last(worker).stages)
+    assert plane.last(worker).stages["leaves"].isoformat() == "2026-11-01T12:00:00+00:00"
 
 
 def running(pid):

@@ -94,3 +94,17 @@ def test_notices_are_shown_to_every_client_once(plane):
 
 def report(plane, scheduler):
     return plane.last(scheduler).scheduler
+
+
+def test_a_worker_that_is_taken_back_gives_away_what_it_holds_as_soon_as_somebody_can_take_it(plane):
+    plane.scale = {"n_workers": 1}
+    scheduler, (leaving,) = plane.cluster(workers=1)
+    with plane.client() as client:
+        client.wait_for_workers(1, timeout=10)
+        held = client.scatter(list(range(20)), hash=False)  # which nobody can compute again
+        plane.scale = {"n_workers": 1, "leaving": [leaving]}
+        time.sleep(3)
+        assert report(plane, scheduler).retire == ()
+        plane.start("worker")
+        plane.wait(lambda: report(plane, scheduler).retire == (leaving,), 20)
+        assert client.gather(held) == list(range(20))

@@ -5,7 +5,6 @@ Each test process has one control plane; what is built is shared by all of them.
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,10 +82,7 @@ class Stage:
 
     def python(self, code: str) -> subprocess.CompletedProcess[str]:
         """A plain script of the first user, to its end."""
-        command = [sys.executable, "-c", code]
-        return subprocess.run(
-            command, env=self.plane.client(), cwd=self.plane.base, capture_output=True, text=True, check=False
-        )
+        return self.plane.python(code)
 
     def nothing_runs(self) -> None:
         """No machine, by the kernel's word; and no money is promised."""

@@ -2,7 +2,8 @@
 
 import os
 import re
-from datetime import timedelta
+import subprocess
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,9 @@ PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 class CloudTests(ProviderTests):
     """A subclass gives the fixtures ``cloud`` and ``place``, and what follows here."""
 
-    kind = larger = right_to_end = ""
+    kind = larger = right_to_end = taken = quiet = ""
     zones: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
 
     @pytest.fixture(autouse=True)
     def _quick(self, monkeypatch, cloud):
@@ -99,6 +101,18 @@ class CloudTests(ProviderTests):
         assert not found.alive
         assert "took it back" in found.reason
         assert found.stopped_at is not None
+
+    def test_a_machine_hears_that_it_will_be_taken_back(self, tmp_path):
+        """By what its cloud's metadata answer."""
+        curl = tmp_path / "curl"
+        for answer, heard in ((self.quiet, False), (self.taken, True)):
+            curl.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
+            curl.chmod(0o755)
+            path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+            done = subprocess.run(["sh", "-c", self.open.notice], env=path, capture_output=True, text=True)
+            assert bool(done.stdout) is heard
+        left = datetime.fromisoformat(done.stdout.strip()) - now()
+        assert timedelta(seconds=20) < left <= timedelta(seconds=31)
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
@@ -280,7 +294,7 @@ class CloudTests(ProviderTests):
         wrong = [one for one in provider.check() if not one.ok]
         assert [one.subject for one in wrong] == [provider.place.name]
         assert self.right_to_end in wrong[0].what
-        assert "connect-" in wrong[0].cure
+        assert f"location policy {provider.name}" in wrong[0].cure
 
     def test_check_finds_nothing_wrong_and_makes_nothing(self, provider):
         found = provider.check()
@@ -357,7 +371,8 @@ class CloudTests(ProviderTests):
         machine = self.start(provider, machine_type=provider.offers()[0].type)
         provider.console(machine)
         self.stop(provider, machine)
-        assert {right for right in self.cloud.calls if f"`{right}`" not in page} == set()
+        assert set(self.cloud.calls) <= set(self.rights)
+        assert {right for right in self.rights if f"`{right}`" not in page} == set()
         assert {key for key in type(provider.options).model_fields if f"`{key}`" not in page} == set()
 
     def asked(self):

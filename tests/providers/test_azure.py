@@ -3,6 +3,7 @@
 import pytest
 
 from amasia import errors
+from amasia.models import policies
 from amasia.models.locations import Offer, Place
 from amasia.providers.azure import AzureProvider
 from amasia.providers.azure_offers import TYPES, offer_of, seed_price
@@ -58,6 +59,8 @@ class TestAzureProvider(CloudTests):
     kind, larger, zones = TYPE, LARGER, ZONES
     right_to_end = "Microsoft.Compute/virtualMachines/delete"
     open = AzureProvider
+    rights = policies.AZURE + policies.AZURE_READS
+    quiet, taken = '{"Events": [{"EventType": "Reboot"}]}', '{"Events": [{"EventType":"Preempt"}]}'
 
     def name_of(self, kind):
         return {TYPE: "Standard_D2s_v5", LARGER: "Standard_D4s_v5"}[kind]

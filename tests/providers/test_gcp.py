@@ -5,6 +5,7 @@ import json
 import pytest
 
 from amasia import errors
+from amasia.models import policies
 from amasia.models.locations import Offer, Place
 from amasia.providers.gcp import GcpProvider
 from amasia.providers.gcp_offers import TYPES, seed_price
@@ -56,6 +57,8 @@ class TestGcpProvider(CloudTests):
     kind, larger, zones = TYPE, LARGER, ZONES
     right_to_end = "compute.instances.delete"
     open = GcpProvider
+    rights = policies.GCP
+    quiet, taken = "FALSE", "TRUE"
 
     def test_everything_is_said_in_the_one_request(self, provider, place):
         wish = self.machine()

@@ -9,12 +9,13 @@ from amasia.database import locations as location_rows
 from amasia.database import machines as rows
 from amasia.models.base import now
 from amasia.models.clusters import ClusterStatus
-from amasia.models.locations import Location
+from amasia.models.locations import Finding, Location, LocationStatus
 from amasia.models.machines import MachineStatus, Stages
 from amasia.reconcilers import clusters, machines
 from amasia.reconcilers.fleets import Fleet
 from amasia.services import budgets
 from amasia.services import clusters as cluster_verbs
+from amasia.services import locations as location_verbs
 from amasia.testing import fakes
 
 
@@ -106,6 +107,7 @@ def test_a_machine_that_never_joins_is_ended_and_says_so(world):
     with world.db.write() as tx:
         long_ago = now() - timedelta(hours=1)
         rows.update(tx, cluster.machines[0].id, stages=Stages(requested=long_ago, accepted=long_ago))
+        rows.update(tx, cluster.machines[0].id, started_at=long_ago)
     ended = plane.settle(cluster)
     assert ended.machines[0].status is MachineStatus.stopped
     assert "did not join within 60 s" in ended.machines[0].reason
@@ -151,3 +153,39 @@ def test_a_machine_that_outlives_its_lease_is_ended_from_here(world):
     assert frozen.id not in plane.provider.alive()
     assert "its lease ended at" in next(machine for machine in found.machines if machine.id == frozen.id).reason
     assert found.machines[0].id in plane.provider.alive()
+
+
+class LosesMarks(fakes.MemoryProvider):
+    """Has something that was asked for here, and that no tag tells."""
+
+    def strays(self):
+        return [Finding(subject="i-1", what="it was asked for here, and has lost its tags", ok=False, cure="End it.")]
+
+
+def test_what_lost_its_marks_is_a_finding_once_and_nothing_is_done_to_it(world):
+    plane = Plane(world, LosesMarks())
+    for _ in range(3):
+        machines.sweep(world.db, plane.fleet)
+    location = location_verbs.get(world.db, "lab", "local")
+    assert [finding.subject for finding in location.findings] == ["i-1"]
+    assert ("stop", "i-1") not in plane.provider.calls
+    assert location.status is LocationStatus.ready
+
+
+def test_what_waits_in_a_queue_is_not_overdue_and_its_lease_has_not_begun(world):
+    plane = Plane(world, fakes.Queues())
+    cluster = world.cluster(n_workers=0)
+    plane.settle(cluster, 2)
+    machine_id = cluster.machines[0].id
+    with world.db.write() as tx:
+        long_ago = now() - timedelta(hours=1)
+        rows.update(tx, machine_id, stages=Stages(requested=long_ago, accepted=long_ago), lease_until=long_ago)
+    waiting = plane.settle(cluster, 2)
+    assert waiting.machines[0].status is MachineStatus.booting
+    assert waiting.machines[0].lease_until > now()
+    assert waiting.machines[0].started_at is None
+    assert waiting.amount == 0
+    assert "scheduler 0 waits. No node is free." in waiting.notices
+    plane.provider.open()
+    begun = plane.settle(cluster, 2)
+    assert begun.machines[0].started_at is not None

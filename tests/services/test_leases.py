@@ -130,3 +130,22 @@ def test_join_works_until_the_first_heartbeat_and_only_with_its_own_token(world)
     with pytest.raises(errors.PermissionDenied):
         machines.join(world.db, world.settings, good)
     assert machines.alive(world.db)[0].status is MachineStatus.running
+
+
+def test_a_worker_that_is_taken_back_is_told_replaced_and_let_go_of_by_the_scheduler(world):
+    cluster = world.cluster(n_workers=1)
+    for machine in cluster.machines:
+        joined(world, machine)
+    scheduler, worker = sorted(cluster.machines, key=lambda machine: machine.role)
+    at = now() + timedelta(minutes=2)
+    running = ProcessReport(status="running", address="tls://127.0.0.1:1")
+    for _ in range(2):
+        machines.heartbeat(world.db, world.settings, worker.id,
+                           Heartbeat(at=now(), process=running, stages={"leaves": at}))  # fmt: skip
+    clusters.follow(world.db, world.settings, cluster.id)
+    clusters.follow(world.db, world.settings, cluster.id)
+    seen = clusters.get(world.db, "lab", cluster.id)
+    assert [one.index for one in seen.machines if one.role == "worker"] == [0, 1]
+    assert len([notice for notice in seen.notices if f"{at:%H:%M:%S}" in notice]) == 1
+    wishes = machines.heartbeat(world.db, world.settings, scheduler.id, Heartbeat(at=now(), process=running))
+    assert wishes.scale["leaving"] == [worker.id]

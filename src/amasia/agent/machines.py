@@ -7,7 +7,7 @@ import shutil
 import signal
 import traceback
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -19,7 +19,7 @@ import psutil
 from amasia import errors
 from amasia.agent import memory, setups
 from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address
-from amasia.agent.lease import Lease
+from amasia.agent.lease import Lease, told
 from amasia.agent.logs import Log
 from amasia.agent.processes import Dask, Limit, begin
 from amasia.client.transport import Connection
@@ -70,7 +70,7 @@ class Agent:
         self.home, self.cache, self.boot, self.build = home, cache, boot, build
         self.booted = booted
         self.born = psutil.Process().create_time()
-        self.lease = Lease(boot.lease_until)
+        self.lease = Lease(told(home / homes.LEASE) or boot.lease_until)
         self.log = Log(home / homes.LOG)
         self.limit = Limit(boot.memory, None)
         self.due, self.over = Event(), Event()
@@ -138,6 +138,7 @@ class Agent:
         if self.linger_until and monotonic() > self.linger_until:
             return self.end(self.report.reason)
         self._touch()
+        self._heed()
         if self.dask:
             self._tend(self.dask)
         elif self.assignment and self.built and not self.linger_until and monotonic() >= self.next_start:
@@ -156,6 +157,15 @@ class Agent:
 
     def _touch(self) -> None:
         (self.home / homes.ALIVE).touch()
+
+    def _heed(self) -> None:
+        """Say once that the provider takes this machine back, so that its work goes elsewhere in time."""
+        notice = self.home / homes.NOTICE
+        if "leaves" in self.stages or not notice.exists():
+            return
+        self.stages["leaves"] = _moment(notice.read_text())
+        print(f"it will be taken back at {self.stages['leaves']:%H:%M:%S} UTC", flush=True)
+        self.due.set()
 
     # --- the Dask process ---------------------------------------------------------------------------------------
 
@@ -334,3 +344,12 @@ class Agent:
     def _write_end(self) -> None:
         with contextlib.suppress(FileExistsError):
             homes.write(self.home / homes.EXIT, Exit(at=now(), reason=self.ending), replace=False)
+
+
+def _moment(notice: str) -> datetime:
+    """The time that a notice names; at once, where it names none."""
+    try:
+        moment = datetime.fromisoformat(notice.strip())
+    except ValueError:
+        return now()
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from amasia import errors
 from amasia.cli.options import Json, Workspace, Yes, confirm, examples, noun
 from amasia.cli.output import say, show_json, show_table
 from amasia.client import locations, workspaces
+from amasia.models import policies
 from amasia.models.locations import Location, LocationStatus
 from amasia.models.money import show
 
@@ -91,6 +93,27 @@ def remove(name: Name, workspace: Workspace = None, yes: Yes = False) -> None:
     confirm(f"Remove the location {name} from {where}?", yes)
     locations.delete(name, where)
     say(f"{name} is gone from {where}.")
+
+
+@app.command(
+    epilog=examples("amasia location policy aws", "amasia location policy aws --region eu-central-1 > policy.json")
+)
+def policy(
+    provider: Annotated[str, typer.Argument(help="aws, gcp or azure")],
+    region: Annotated[str, typer.Option(help="aws: that it is for; any without.")] = "*",
+    profile_role: Annotated[str, typer.Option(help="aws: ARN of the role that machines there have.")] = "",
+) -> None:
+    """The least that a cloud must allow the key of a location, to be pasted into the cloud's console."""
+    match provider:
+        case "aws":
+            typer.echo(policies.aws_text(region, profile_role))
+        case "gcp":
+            typer.echo(policies.gcp_text())
+        case "azure":
+            typer.echo(policies.azure_text())
+        case _:
+            cure = "There is one for aws, gcp and azure."
+            raise errors.InvalidRequest(f"There is no policy for {provider!r}.", cure=cure)
 
 
 def _tell(found: Location, as_json: bool) -> None:

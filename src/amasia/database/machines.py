@@ -48,6 +48,13 @@ def of_clusters(tx: Connection, cluster_ids: Iterable[str]) -> list[Machine]:
     return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
 
 
+def leaving(tx: Connection, cluster_id: str) -> list[str]:
+    """Ids of those of a cluster that their provider has announced to take back."""
+    announced = machines.c.stages["leaves"].as_string().is_not(None)
+    query = select(machines.c.id).where(machines.c.cluster_id == cluster_id, machines.c.status != "stopped", announced)
+    return list(tx.execute(query.order_by(machines.c.id)).scalars())
+
+
 def alive(tx: Connection) -> list[Machine]:
     """Every machine that a provider may have."""
     return every(tx, _MACHINE.where(machines.c.status.in_(ALIVE)), Machine)

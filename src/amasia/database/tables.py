@@ -50,6 +50,9 @@ from amasia.database.data_tables import (
     refs as refs,
 )
 from amasia.database.data_tables import (
+    snapshot_sizes as snapshot_sizes,
+)
+from amasia.database.data_tables import (
     storage as storage,
 )
 from amasia.database.data_tables import (

@@ -24,6 +24,8 @@ EXIT = "exit.json"
 """The machine's `Exit`. Its presence says that this machine is over and never begins again."""
 ALIVE = "alive"
 """Touched by the agent twice a second: the best known time of an end that nobody wrote down."""
+NOTICE = "notice"
+"""Written by the machine's system when its provider will take it back: the time of that, as ISO 8601."""
 LOG = "log"
 LEASE = "lease"
 """Until when it was paid for, in whole seconds since the computer booted: a clock that nobody sets, which the boot

@@ -91,6 +91,8 @@ class Place(Model):
     """Names the control plane: machines carry it in their tag, so that two of them never end each other's."""
     options: dict[str, Any] = {}
     secrets: dict[str, str] = Field(default={}, repr=False)
+    control_plane: str = ""
+    """Its URL as machines there see it."""
     home: Path
     """A directory of the provider's own for this location, on the control plane's computer; made when needed."""
 

@@ -53,6 +53,8 @@ class Stages(Model):
     joined: Time | None = None
     environment_ready: Time | None = None
     process_up: Time | None = None
+    leaves: Time | None = None
+    """When its provider takes it back, where it has announced that: its work goes to others before."""
 
 
 class Metrics(Model):
@@ -126,6 +128,8 @@ class Found(Model):
 
     machine_id: str
     alive: bool
+    waiting: bool = False
+    """It is in a queue: neither its lease nor its cost has begun."""
     started_at: Time | None = None
     stopped_at: Time | None = None
     """Best known moment of its end; None while alive or where the provider cannot tell."""
@@ -199,7 +203,7 @@ class Heartbeat(Model):
     at: Time
     metrics: Metrics = Metrics()
     stages: dict[str, Time] = {}
-    """Stages reached since the join: environment_ready, process_up."""
+    """Stages reached since the join: environment_ready, process_up; and leaves, when that was announced."""
     process: ProcessReport = ProcessReport()
     scheduler: SchedulerReport | None = None
     deaths: tuple[Death, ...] = ()
@@ -215,7 +219,8 @@ class Wishes(Model):
     lease_until: Time
     scheduler_address: str = ""
     scale: dict[str, Any] = {}
-    """For the scheduler: {"n_workers": 4} or {"minimum": 0, "maximum": 8}, and "idle_timeout" in seconds."""
+    """For the scheduler: {"n_workers": 4} or {"minimum": 0, "maximum": 8}, "idle_timeout" in seconds, and "leaving":
+    names of workers whose machines are taken back."""
     notices: tuple[str, ...] = ()
     """For the scheduler: sentences to show to the clients (deaths of workers, budget warnings)."""
 

@@ -190,3 +190,5 @@ class Commit(Model):
     at: Time
     provenance: Provenance | None = None
     metadata: dict[str, Any] = {}
+    nbytes: int | None = None
+    """What it added to the bucket, as stored; None while that is not known."""

@@ -34,6 +34,10 @@ IMAGES = {
 }
 OVER = ("PowerState/stopped", "PowerState/deallocated", "PowerState/deallocating")
 """``stopped`` is what a guest leaves that shut itself down: not deallocated, and so not free."""
+NOTICE = """\
+curl -fsS -m 2 -H 'Metadata: true' 'http://169.254.169.254/metadata/scheduledevents?api-version=2020-07-01' |
+grep -q '"EventType" *: *"Preempt"' && date -u -d '+30 seconds' +%Y-%m-%dT%H:%M:%SZ"""
+"""Azure gives thirty seconds."""
 CUSTOM_DATA = 65_535
 """Bytes that Azure takes."""
 
@@ -62,6 +66,7 @@ class AzureProvider(Cloud):
 
     name = "azure"
     types = TYPES
+    notice = NOTICE
 
     def __init__(self, place: Place) -> None:
         self.options = options.read(AzureOptions, place, self.name)

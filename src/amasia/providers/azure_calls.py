@@ -26,7 +26,7 @@ ROOM = {
 }
 QUOTA = {"QuotaExceeded", "SpotQuotaExceeded"}
 DENIED = {"AuthorizationFailed", "LinkedAuthorizationFailed", "LinkedAccessCheckFailed"}
-ROLE = "Give it the role of docs/how-to/connect-azure.md."
+ROLE = "Compare its role with: amasia location policy azure"
 
 
 class Failed(Exception):

@@ -86,6 +86,15 @@ class SupportsConsole(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsStrays(Protocol):
+    """Can see what was asked for here and lost its marks, so that no sweep by tag finds it."""
+
+    def strays(self) -> Sequence[Finding]:
+        """One finding for each, with how to end it: it may be somebody else's after all."""
+        ...
+
+
 Open = Callable[[Place], Provider]
 """What a provider is registered as: a location in, the provider for it out.
 

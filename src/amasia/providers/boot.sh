@@ -12,8 +12,9 @@ say() { echo "boot: $*"; }
 
 over() { # the machine ends here, whatever happened
   say "over: $*"
-  [ -n "$watchdog" ] && kill "$watchdog" 2>/dev/null
+  kill $watchdog $herald $mirror 2>/dev/null
   if [ -n "$poweroff" ]; then
+    { tail -n 20 "$home/@LOG@" >/dev/console; } 2>/dev/null
     sync
     poweroff 2>/dev/null || shutdown -P now 2>/dev/null || halt -p -f 2>/dev/null || kill -TERM 1
   fi
@@ -38,7 +39,7 @@ again() { # COMMAND..., until it works or the lease is over: the watchdog counts
 }
 
 watch() { # ends agent and machine when the time that was paid for is over, also when the agent hangs
-  while sleep 2; do
+  while touch @ALIVE@ 2>/dev/null; sleep 2; do
     read -r until <"$home/@LEASE@" || until=$first
     if [ "$(uptime)" -ge "$((until + @AFTER@))" ]; then
       say "its lease is over"
@@ -49,6 +50,13 @@ watch() { # ends agent and machine when the time that was paid for is over, also
       kill -KILL $$ 2>/dev/null
       exit 0
     fi
+  done
+}
+
+heed() { # writes down when this machine is taken back, as soon as its provider says so
+  while sleep 5; do
+    notice >.notice 2>/dev/null
+    [ -s .notice ] && mv .notice "$home/@NOTICED@" && say "it is taken back: $(cat "$home/@NOTICED@")" && return
   done
 }
 
@@ -83,9 +91,19 @@ first=$(($(uptime) + @PAID@ - @AFTER@))
 watchdog=
 watch &
 watchdog=$!
+if [ -n "$poweroff" ]; then # until the agent can speak, what is said here is what the provider keeps of the console
+  { tail -f -n +1 "$home/@LOG@" >/dev/console; } 2>/dev/null &
+  mirror=$!
+fi
+notice() {
+  :
+  @NOTICE@
+}
+@HEED@
 trap 'over "it was told to end"' TERM INT HUP
 again install
 say "the agent of $name begins"
+kill $mirror 2>/dev/null
 setsid sh -c 'echo $$ >agent.pid; exec "$@"' agent \
   "$agent/venv/bin/python" -m amasia.agent "$home" --cache "$root/cache" --booted "$booted" &
 child=$!

@@ -17,7 +17,9 @@ AFTER = 10
 """Seconds after the end of the lease at which the watchdog ends what is still there: the agent ends before it."""
 
 
-def script(boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[str, str] | None = None) -> str:
+def script(
+    boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[str, str] | None = None, notice: str = ""
+) -> str:
     """The boot script of one machine, to be run by ``/bin/sh`` as the user that owns the machine.
 
     Parameters
@@ -30,21 +32,28 @@ def script(boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[
     variables
         Of the environment of everything that is started: mirrors (``UV_DEFAULT_INDEX``, ``UV_PYTHON_INSTALL_MIRROR``),
         proxies.
+    notice
+        Shell that prints when the provider takes the machine back, and nothing as long as it has not said so; tried
+        every few seconds. The agent then hands its work to others.
     """
     paid = max(0, int((boot.lease_until - now()).total_seconds()))
     values = {
         "ID": shlex.quote(boot.machine_id),
-        "ROOT": _path(root),
+        "ROOT": quoted(root),
         "PLANE": shlex.quote(boot.control_plane),
         "PAID": str(paid + AFTER),
         "AFTER": str(AFTER),
         "LEASE": homes.LEASE,
         "EXIT": homes.EXIT,
         "STOPPED": homes.STOPPED,
+        "ALIVE": homes.ALIVE,
         "LOG": homes.LOG,
         "BOOT": homes.BOOT,
+        "NOTICED": homes.NOTICE,
+        "NOTICE": notice,
+        "HEED": "heed &\nherald=$!" if notice else "",
         "POWEROFF": "yes" if poweroff else "",
-        "EXPORTS": "\n".join(f"export {name}={shlex.quote(value)}" for name, value in (variables or {}).items()),
+        "EXPORTS": exports(variables or {}),
         "JSON": boot.model_dump_json(),
     }
     text = files("amasia.providers").joinpath("boot.sh").read_text()
@@ -53,7 +62,12 @@ def script(boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[
     return text
 
 
-def _path(root: str) -> str:
+def exports(variables: Mapping[str, str]) -> str:
+    """Lines of a shell that set them."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
+def quoted(root: str) -> str:
     """Quoted, but for a home directory at its head, which only the machine knows."""
     for head in ("$HOME", "~"):
         if root == head or root.startswith(head + "/"):

@@ -142,6 +142,8 @@ class Cloud(ABC):
     name: ClassVar[str]
     types: ClassVar[tuple[str, ...]]
     """Offered where the options say nothing."""
+    notice: ClassVar[str]
+    """Shell that prints when the cloud takes the machine back, once it has said so."""
 
     def __init__(self, place: Place, options: CloudOptions) -> None:
         if place.region == "here":
@@ -275,7 +277,8 @@ class Cloud(ABC):
 
     def _write_down(self, machine: Machine, boot: Boot, choice: Choice) -> dict[str, Any]:
         tries = self.launches.get(machine.id).tries + 1
-        script = boots.script(boot, self.common.root, poweroff=True, variables=self.common.variables)
+        said = self.common
+        script = boots.script(boot, said.root, poweroff=True, variables=said.variables, notice=self.notice)
         request = self.request(machine, choice, self._name(machine.id, tries), script)
         self.launches.put(machine.id, Launch(tries=tries, asked_at=now(), request=request))
         return request

@@ -41,6 +41,12 @@ REASONS = {
 """By the type of the operation that ended it."""
 
 
+NOTICE = """\
+curl -fsS -m 2 -H 'Metadata-Flavor: Google' http://169.254.169.254/computeMetadata/v1/instance/preempted |
+grep -q TRUE && date -u -d '+30 seconds' +%Y-%m-%dT%H:%M:%SZ"""
+"""Google gives thirty seconds."""
+
+
 class GcpOptions(CloudOptions):
     """The keys of its file, without `[secrets]`."""
 
@@ -67,6 +73,7 @@ class GcpProvider(Cloud):
 
     name = "gcp"
     types = TYPES
+    notice = NOTICE
 
     def __init__(self, place: Place) -> None:
         self.options = options.read(GcpOptions, place, self.name)

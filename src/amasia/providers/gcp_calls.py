@@ -29,7 +29,7 @@ RETRY = Retry(predicate=if_exception_type(ServerError), initial=0.2, maximum=2.0
 ROOM = ("ZONE_RESOURCE_POOL_EXHAUSTED", "STOCKOUT", "RESOURCE_POOL_EXHAUSTED", "resourcePoolExhausted")
 QUOTA = ("QUOTA_EXCEEDED", "quotaExceeded", "LIMIT_EXCEEDED", "limitExceeded")
 THROTTLED = ("rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "dailyLimitExceeded")
-ROLE = "Give it the role of docs/how-to/connect-gcp.md."
+ROLE = "Compare its role with: amasia location policy gcp"
 
 
 class Failed(Exception):

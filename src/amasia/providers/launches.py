@@ -39,7 +39,7 @@ class Launches:
     @contextlib.contextmanager
     def locked(self, machine_id: str) -> Iterator[None]:
         """One start of a machine at a time, from whichever thread or process."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make()
         with FileLock(self._path(machine_id, "lock"), mode=0o600):
             yield
 
@@ -47,12 +47,13 @@ class Launches:
         return homes.read(self._path(machine_id, "json"), Launch) or Launch()
 
     def put(self, machine_id: str, launch: Launch) -> None:
+        self._make()
         homes.write(self._path(machine_id, "json"), launch)
 
     def stop(self, machine_id: str) -> None:
         """Let no start outlive this moment."""
         if NAME.fullmatch(machine_id):
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._make()
             self._path(machine_id, "stopped").touch(mode=0o600)
 
     def is_stopped(self, machine_id: str) -> bool:
@@ -65,6 +66,9 @@ class Launches:
             with contextlib.suppress(FileNotFoundError):
                 if path.stem not in keep and path.stat().st_mtime < before:
                     path.unlink()
+
+    def _make(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def _path(self, machine_id: str, kind: str) -> Path:
         return self.folder / f"{machine_id}.{kind}"

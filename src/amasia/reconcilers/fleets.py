@@ -25,6 +25,8 @@ class Fleet:
         Providers that serve every location of their name and were put together already: the local one.
     home
         Below it each location has a directory for what its provider keeps.
+    url
+        Of the control plane, as machines see it where their location says nothing else.
     """
 
     def __init__(
@@ -33,8 +35,9 @@ class Fleet:
         home: Path,
         ready: dict[str, Provider],
         open_place: Callable[[str, Place], Provider] = registry.open_place,
+        url: str = "",
     ) -> None:
-        self.db, self.home, self.ready = db, home, ready
+        self.db, self.home, self.ready, self.url = db, home, ready, url
         self.hands, self.checking, self.watching, self.sweeping = Hands(), Lanes(), Lanes(), Lanes()
         self._open_place = open_place
         self._plane = db.derive("plane", "tag")[:12]
@@ -63,6 +66,7 @@ class Fleet:
             plane=self._plane,
             options=location.options,
             secrets=secrets,
+            control_plane=location.control_plane or self.url,
             home=self.home / location.workspace / location.name,
         )
         with self._lock:

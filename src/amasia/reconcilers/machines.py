@@ -16,9 +16,9 @@ from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.locations import Location
 from amasia.models.machines import Found, Machine, MachineStatus, MachineTarget
-from amasia.providers.base import Provider, SupportsConsole
+from amasia.providers.base import Provider, SupportsConsole, SupportsStrays
 from amasia.reconcilers.fleets import Fleet
-from amasia.services import machines
+from amasia.services import locations, machines
 from amasia.settings import ServerSettings
 
 log = structlog.get_logger()
@@ -98,6 +98,7 @@ def _sweep(db: Database, item: tuple[Location, Provider]) -> bool:
     location, provider = item
     try:
         found = provider.find(None)
+        strays = provider.strays() if isinstance(provider, SupportsStrays) else ()
     except errors.AmasiaError as error:
         log.warning("provider does not answer", place=f"{location.workspace}/{location.name}", error=str(error))
         return False
@@ -105,10 +106,14 @@ def _sweep(db: Database, item: tuple[Location, Provider]) -> bool:
     for machine_id in machines.unknown(db, alive):
         machines.found_unknown(db, location, machine_id)
         provider.stop(machine_id)
+    locations.strayed(db, location, strays)
     return True
 
 
 def _compare(db: Database, settings: ServerSettings, provider: Provider, machine: Machine, seen: Found | None) -> None:
+    if seen is not None and seen.alive and seen.waiting:
+        machines.wait(db, settings, machine, seen)
+        return
     if seen is not None and seen.alive:
         machines.started(db, machine, seen)
         _expect_join(db, settings, provider, machine)
@@ -154,7 +159,8 @@ def _fence(db: Database, machine: Machine) -> None:
 
 
 def _expect_join(db: Database, settings: ServerSettings, provider: Provider, machine: Machine) -> None:
-    since = machine.stages.accepted
+    accepted = machine.stages.accepted
+    since = max(accepted, machine.started_at) if accepted and machine.started_at else accepted
     late = since is not None and now() - since > timedelta(seconds=settings.join_seconds)
     if machine.status is MachineStatus.booting and machine.stages.joined is None and late:
         console = provider.console(machine) if isinstance(provider, SupportsConsole) else ""

@@ -292,6 +292,7 @@ def _keep_up(tx: Connection, settings: ServerSettings, cluster: Cluster, own: li
         if machine.role is MachineRole.worker
         and machine.target is MachineTarget.running
         and machine.status is not MachineStatus.stopped
+        and not machine.stages.leaves  # one that is taken back is replaced before it goes
     ]
     if machines.deaths(tx, cluster.id) > MAX_DEATHS * max(1, cluster.wanted_workers):
         last = [machine.reason for machine in own if machine.status is MachineStatus.stopped][-1]

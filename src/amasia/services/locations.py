@@ -85,6 +85,19 @@ def checked(db: Database, location: Location, findings: Sequence[Finding], offer
                       workspace=location.workspace, status=status)  # fmt: skip
 
 
+def strayed(db: Database, location: Location, strays: Sequence[Finding]) -> None:
+    """Take down what a sweep saw that carries no mark of ours: only a person can say whose it is."""
+    known = {finding.subject for finding in location.findings}
+    new = [stray for stray in strays if stray.subject not in known]
+    if not new:
+        return
+    with db.write() as tx:
+        rows.change_location(tx, location.workspace, location.name, findings=(*location.findings, *new))
+        for stray in new:
+            events.append(tx, actor="amasia", verb="location.stray", target=stray.subject,
+                          workspace=location.workspace, location=location.name, what=stray.what)  # fmt: skip
+
+
 def offered(db: Database, location: Location, offers: Sequence[Offer]) -> None:
     """Bring its price list up to date."""
     if location.offers == tuple(offers):

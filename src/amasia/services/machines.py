@@ -218,6 +218,21 @@ def started(db: Database, machine: Machine, found: Found) -> None:
         machines.set_started(tx, machine.id, found.started_at)
 
 
+def wait(db: Database, settings: ServerSettings, machine: Machine, found: Found) -> None:
+    """It is in its provider's queue: what its first lease needs stays reserved, and the lease begins when it does."""
+    half = timedelta(seconds=settings.lease_seconds / 2)
+    if machine.lease_until is not None and machine.lease_until > now() + half:
+        return
+    with db.write() as tx:
+        held = machines.locked(tx, machine.id)
+        if held is None or held[0].status is not MachineStatus.booting or held[0].started_at is not None:
+            return
+        machines.update(tx, machine.id, lease_until=now() + timedelta(seconds=settings.lease_seconds))
+        text = f"{machine.role.value} {machine.index} waits. {found.reason}."
+        if found.reason and text not in clusters.last_notices(tx, machine.cluster_id):
+            clusters.add_notice(tx, machine.cluster_id, text)
+
+
 def _typed(choice: Choice) -> dict[str, Any]:
     return {
         "machine_type": choice.offer.type,
@@ -329,11 +344,21 @@ def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
     if beat.process.status == "running" and status in (MachineStatus.booting, MachineStatus.preparing):
         machines.advance(tx, machine.id, status, MachineStatus.running)
         changes["status"] = MachineStatus.running
+    if stages.leaves and not machine.stages.leaves:
+        _tell_leave(tx, machine, stages.leaves)
     for death in beat.deaths:
         _tell_death(tx, machine, death.reason)
     if beat.log:
         clusters.add_log(tx, machine.cluster_id, machine.id, at, beat.log)
     return machine.model_copy(update=changes)
+
+
+def _tell_leave(tx: Connection, machine: Machine, at: datetime) -> None:
+    worker = machine.role is MachineRole.worker
+    then = "its work moves to others, and another machine is started" if worker else "commit what must not be lost"
+    text = f"{machine.role.value} {machine.index} is taken back by its provider at {at:%H:%M:%S} UTC: {then}."
+    clusters.add_notice(tx, machine.cluster_id, text)
+    events.append(tx, actor="amasia", verb="machine.leave", target=machine.id, workspace=machine.workspace)
 
 
 def _tell_death(tx: Connection, machine: Machine, reason: str) -> None:
@@ -372,7 +397,7 @@ def _wishes(tx: Connection, machine: Machine) -> Wishes:
     return Wishes(
         target=target,
         lease_until=current.lease_until,
-        scale=schedulers.wish(cluster),
+        scale=schedulers.wish(tx, cluster),
         notices=tuple(clusters.take_notices(tx, cluster.id)),
     )
 

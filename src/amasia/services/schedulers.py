@@ -28,8 +28,11 @@ def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
     if changed:
         clusters.update(tx, cluster.id, **changed)
     if report.retire:
-        own = {worker.id for worker in machines.of_cluster(tx, cluster.id)}
-        machines.wish_stop(tx, own & set(report.retire), "it was drained: the cluster was made smaller")
+        drained = [worker for worker in machines.of_cluster(tx, cluster.id) if worker.id in report.retire]
+        leaving = [worker.id for worker in drained if worker.stages.leaves]
+        machines.wish_stop(tx, leaving, "it was drained: its provider takes it back")
+        machines.wish_stop(tx, {worker.id for worker in drained} - set(leaving),
+                           "it was drained: the cluster was made smaller")  # fmt: skip
     if report.driver and clusters.wish_stop(tx, cluster.id, report.driver):
         events.append(tx, actor="amasia", verb="cluster.stop", target=cluster.id, workspace=cluster.workspace,
                       reason=report.driver)  # fmt: skip
@@ -41,9 +44,9 @@ def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
                           reason=reason)  # fmt: skip
 
 
-def wish(cluster: Cluster) -> dict[str, Any]:
-    """What the scheduler is told about its size."""
-    size: dict[str, Any] = {"idle_timeout": cluster.spec.idle_timeout}
+def wish(tx: Connection, cluster: Cluster) -> dict[str, Any]:
+    """What the scheduler is told about its size, and who leaves."""
+    size: dict[str, Any] = {"idle_timeout": cluster.spec.idle_timeout, "leaving": machines.leaving(tx, cluster.id)}
     if cluster.spec.minimum is None:
         return size | {"n_workers": cluster.wanted_workers}
     return size | {"minimum": cluster.spec.minimum, "maximum": cluster.spec.maximum}

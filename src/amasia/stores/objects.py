@@ -45,6 +45,15 @@ def find(lease: Lease, below: str = "") -> Iterator[Object]:
             yield Object(_short(lease, item["Key"]), item["Size"], item["LastModified"].astimezone(UTC))
 
 
+def total(lease: Lease, keys: Iterable[str]) -> int:
+    """Bytes of some objects; nothing for those that are not there."""
+    if lease.kind is BucketKind.directory:
+        paths = [Path(lease.bucket) / lease.prefix / key for key in keys]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+    store = _client(lease)
+    return sum(_size(store, lease, key) for key in keys)
+
+
 def old_copies(lease: Lease) -> Iterator[Object]:
     """What a bucket with versions still keeps of objects that were overwritten or deleted.
 
@@ -87,6 +96,15 @@ def remove_all(lease: Lease) -> tuple[int, int, int]:
     if lease.kind is BucketKind.directory:
         shutil.rmtree(Path(lease.bucket) / lease.prefix, ignore_errors=True)
     return done[0] + copies[0], done[1] + copies[1], done[2] + copies[2]
+
+
+def _size(store: Any, lease: Lease, key: str) -> int:
+    try:
+        return int(store.head_object(Bucket=lease.bucket, Key=f"{lease.prefix}/{key}")["ContentLength"])
+    except (ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return 0
+        raise _down(lease, error) from error
 
 
 def _files(root: Path, below: str) -> Iterator[Object]:

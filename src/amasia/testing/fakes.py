@@ -203,3 +203,20 @@ class Forgets(MemoryProvider):
 
     def find(self, machines: Sequence[Machine] | None = None) -> dict[str, Found]:
         return {one: found for one, found in super().find(machines).items() if found.alive}
+
+
+class Queues(MemoryProvider):
+    """Accepts machines and lets them wait until it is opened."""
+
+    closed = True
+
+    def open(self) -> None:
+        self.closed = False
+        for entry in self.entries.values():
+            entry.started_at = now()
+
+    def _found(self, machine_id: str, entry: Entry) -> Found:
+        found = super()._found(machine_id, entry)
+        if not self.closed or not found.alive:
+            return found
+        return Found(machine_id=machine_id, alive=True, waiting=True, reason="No node is free")

@@ -21,10 +21,13 @@ class Scaling:
         self._scale: dict[str, Any] = {}
         self._enough_since: float | None = None
         self._retiring: asyncio.Task[Any] | None = None
+        self._leaving: set[str] = set()
         self.wish(spec)
 
     def wish(self, scale: dict[str, Any]) -> None:
-        """{"n_workers": 4}, or {"minimum": 0, "maximum": 8}; the latter wins where both are given."""
+        """{"n_workers": 4}, or {"minimum": 0, "maximum": 8}; the latter wins where both are given. Those that
+        "leaving" names go in any case."""
+        self._leaving = set(scale.get("leaving", self._leaving))
         if scale.get("maximum") is None and scale.get("n_workers") is None:
             return
         self._scale = scale
@@ -34,15 +37,22 @@ class Scaling:
     def step(self) -> None:
         """Look once: decide how many are wanted and let the surplus go, results first moved elsewhere."""
         if not self._scale:
-            return
+            return None
         present = [worker for worker in self.scheduler.workers.values() if worker.status in PRESENT]
+        leaving = [worker.address for worker in present if str(worker.name) in self._leaving]
+        if leaving and (self._retiring is None or self._retiring.done()):
+            # Where nobody can take what it holds, it stays, and the next step tries again.
+            return self._retire(leaving)
+        present = [worker for worker in present if worker.address not in leaving]
         goal = self._adapt(len(present)) if self._adaptive() else int(self._scale["n_workers"])
         surplus = len(present) - goal
         if surplus <= 0 or (self._retiring and not self._retiring.done()):
-            return
-        leaving = self.scheduler.workers_to_close(n=surplus)
+            return None
+        return self._retire(self.scheduler.workers_to_close(n=surplus))
+
+    def _retire(self, workers: list[str]) -> None:
         self._retiring = asyncio.create_task(
-            self.scheduler.retire_workers(workers=leaving, close_workers=True, remove=True)
+            self.scheduler.retire_workers(workers=workers, close_workers=True, remove=True)
         )
 
     def _adaptive(self) -> bool:

@@ -1,0 +1,23 @@
+"""``make show-machines``: every promise of machines anywhere that a machine can prove, as a table.
+
+Exit status 1 if one falls short.
+"""
+
+import sys
+from pathlib import Path
+
+from show import cuts, launches, runs
+from show.runs import Wanted, folder
+
+
+def proofs(dose: float, seed: int, base: Path) -> Wanted:
+    """What there is to show: the lines of each, and how they are had."""
+    built = base / "built"
+    return {
+        "launches on aws": ((2,), lambda: launches.lines(dose, seed, folder(base / "launches"), "aws")),
+        "cuts": ((3,), lambda: cuts.lines(dose, folder(base / "cuts"), built)),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(runs.main("machines", "Machines anywhere", proofs))
