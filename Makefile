@@ -8,6 +8,8 @@ export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 DOSE ?= 1
+# One more than cores: tests wait for servers, leases and heartbeats as often as they compute.
+PROCESSES ?= $(shell python3 -c 'import os; print(os.cpu_count() + 1)')
 
 .PHONY: help demo down test lint format openapi reference migration show-house show-lake show-machines providers test-publish clean
 
@@ -29,7 +31,8 @@ down: .venv/.synced  ## Stop all that the demo started
 	@$(RUN) python -m demo.down
 
 test: .venv/.synced  ## The whole test suite
-	$(RUN) pytest -n 2 --dist worksteal $(ARGS)
+	@tools/debian.sh
+	$(RUN) pytest -n $(PROCESSES) --dist worksteal $(ARGS)
 
 test-publish: .venv/.synced  ## Tests of the publishing process; its libraries are 700 MB, so that they are not in the others' environment
 	$(RUN) --group publish pytest -n 2 --dist loadfile tests/integrations/test_publishing.py $(ARGS)
@@ -67,6 +70,7 @@ providers: .venv/.synced  ## The contract of providers against all that are buil
 
 bench: .venv/.synced  ## What things cost, beside their peers in the same run
 	$(RUN) python -m benchmarks
+	$(RUN) python -m benchmarks.views
 
 clean:  ## Forget what was built here
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

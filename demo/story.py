@@ -37,7 +37,7 @@ class Step:
     outcome: str
 
 
-def story(place: Place, facts: Facts, idle: str = "5 seconds") -> Iterator[Step]:
+def story(place: Place, facts: Facts, idle: str = "3 seconds") -> Iterator[Step]:
     """Do the next step, then say what was done; in the order of the tutorial."""
     yield _settle(place, facts)
     yield _up(place, facts)
@@ -76,7 +76,7 @@ def choose(place: Place, facts: Facts) -> None:
 def _cut(path: Path, group: str, dim: str, at: int, format_: str, place: Place, facts: Facts) -> None:
     early, late = place.incoming / f"{group}.nc", place.incoming / f"{group}-later.nc"
     if not late.exists():
-        with xr.open_dataset(path) as ds:
+        with xr.open_dataset(path, decode_cf=False) as ds:  # the numbers as they are, packed or not
             ds.isel({dim: slice(None, at)}).to_netcdf(early, format=format_)
             ds.isel({dim: slice(at, None)}).to_netcdf(late, format=format_)
     facts.files[group] = [early]

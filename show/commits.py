@@ -64,11 +64,6 @@ import boto3
 keys = {"region_name": "us-east-1", "aws_access_key_id": "k", "aws_secret_access_key": "s"}
 boto3.client("s3", endpoint_url=sys.argv[1], **keys).create_bucket(Bucket="second")
 """
-S3 = """
-import sys
-from moto.server import main
-main(["-H", "127.0.0.1", "-p", sys.argv[1]])
-"""
 
 
 def lines(dose: float, base: Path) -> Iterator[Line]:
@@ -104,10 +99,10 @@ def postgres(base: Path) -> Iterator[str]:
 
 @contextmanager
 def second_store(base: Path) -> Iterator[str]:
-    """Endpoint of another S3 server, with threads."""
+    """Endpoint of another S3 server."""
     port = planes.free_pair()
     with (base / "log").open("ab") as log:
-        server = subprocess.Popen([sys.executable, "-c", S3, str(port)], cwd=base, stdout=log, stderr=log)
+        server = subprocess.Popen([sys.executable, "-m", "show.second_store", str(port)], stdout=log, stderr=log)
     endpoint = f"http://127.0.0.1:{port}"
     try:
         _wait(lambda: not planes.is_free(port), 60)
@@ -120,7 +115,9 @@ def _add_bucket(plane: Plane, endpoint: str) -> None:
     subprocess.run([sys.executable, "-c", BUCKET, endpoint], check=True, capture_output=True)
     words = ["bucket", "add", "second", "s3://second/data", "--endpoint", endpoint, "--access-key", "k"]
     command = [sys.executable, "-m", "amasia.cli.main", *words]
-    subprocess.run(command, env=plane.client(), input="s\n", text=True, check=True, capture_output=True)
+    done = subprocess.run(command, env=plane.client(), input="s\n", text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-1500:])
 
 
 def _both(plane: Plane, where: str, bucket: str, commits: int) -> Iterator[Line]:

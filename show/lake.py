@@ -7,7 +7,19 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from show import commits, files, histories, many_files, refresh, refreshing, runs, search, throughput, trespass
+from show import (
+    commits,
+    elsewhere,
+    files,
+    histories,
+    many_files,
+    refresh,
+    refreshing,
+    runs,
+    search,
+    throughput,
+    trespass,
+)
 from show.runs import Wanted, folder
 
 
@@ -16,6 +28,7 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
     return {
         "files": ((1,), lambda: files.prove(folder(base / "files"))),
         "trespass": ((3,), lambda: trespass.lines(base / "trespass")),
+        "trespass elsewhere": ((3,), lambda: elsewhere.lines(base / "elsewhere")),
         "many files": ((6,), lambda: many_files.prove(dose, seed, folder(base / "many"))),
         "search": ((8,), lambda: search.lines(dose, seed, folder(base / "search"))),
         "commits": ((2,), lambda: commits.lines(dose, folder(base / "commits"))),

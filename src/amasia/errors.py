@@ -18,6 +18,7 @@
     ├── TooOften                  asked too often, or wrong too often; wait
     ├── Unavailable               a server did not answer; nothing was changed
     │   ├── ControlPlaneDown      nothing answered at its address
+    │   ├── NoCapacity            a location has no machine of this type just now; another may do
     │   ├── StoreDown             the object store did not answer
     │   └── StoreFull             no space left where the data goes
     ├── MachineLost               a machine or worker ended; says why
@@ -128,6 +129,10 @@ class Unavailable(AmasiaError):
 
 class ControlPlaneDown(Unavailable):
     kind = "control-plane-down"
+
+
+class NoCapacity(Unavailable):
+    kind = "no-capacity"
 
 
 class StoreDown(Unavailable):

@@ -95,7 +95,7 @@ def run(settings: ServerSettings) -> None:
         db.migrate()
         store = EmbeddedStore(settings.home / "store", settings.store_port)
         stack.callback(_rest, db, store)
-        store.start()
+        store.begin()
         provider = LocalProvider(
             settings.home,
             parse(settings.local_price_per_cpu),
@@ -123,6 +123,7 @@ def run(settings: ServerSettings) -> None:
         kit.start()
         app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers(), kit=kit.made)
         web.install(app, db, settings)
+        store.wait()
         if publications.possible(settings):
             publisher = publications.Publisher(db, settings)
             loops.append(Loop("publications", 1.0, publisher.look))
@@ -153,6 +154,7 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("cleanings", 1.0, lambda: cleanings.reconcile(db)),
         Loop("deleted repositories", 60.0, lambda: cleanings.remove(db, timedelta(days=settings.grace_days))),
         Loop("storage", 30.0, lambda: storage.reconcile(db, parse(settings.storage_price))),
+        Loop("snapshot sizes", 1.0, lambda: storage.snapshots(db)),
         Loop("watched histories", 60.0, lambda: repositories.watch(db)),
     ]
 

@@ -86,6 +86,7 @@ class ControlPlane:
         self.provider = LocalProvider(home, 40_000, 5_000, python=str(home / "agent"))
         self.agents_run_first("")
         self.lease_seconds = 30.0
+        self.heartbeat_seconds = 0.3
         self.tls = authority()
         self.machines: dict[str, Machine] = {}
         self.heard: dict[str, list[Heartbeat]] = {}
@@ -138,7 +139,7 @@ class ControlPlane:
         return Assignment(
             machine=self.machines[join.machine_id], token=f"token-{join.machine_id}", environment_hash="0" * 64,
             environment=Environment(python=sys.version.split()[0], pylock=""), spec=self.spec, tls_ca=ca,
-            tls_certificate=certificate, tls_key=key, owner_token="owner", heartbeat_seconds=0.3,
+            tls_certificate=certificate, tls_key=key, owner_token="owner", heartbeat_seconds=self.heartbeat_seconds,
         )  # fmt: skip
 
     def heartbeat(self, machine_id: str, heartbeat: Heartbeat) -> Wishes:

@@ -29,6 +29,11 @@ def test_scheduler_and_worker_come_up_and_compute(plane):
     assert "Starting worker compute stream" in plane.log(scheduler)
 
 
+def test_a_worker_finds_its_scheduler_long_before_its_next_heartbeat(plane):
+    plane.heartbeat_seconds, plane.lease_seconds = 60.0, 120.0
+    plane.cluster()  # which waits for less than that
+
+
 def test_no_secret_is_in_a_command_line_or_a_file_that_others_read(plane):
     _, (worker,) = plane.cluster()
     key = plane.tls[2].splitlines()[1]

@@ -1,8 +1,9 @@
 """The API in process, on a real database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from fastapi.testclient import TestClient
 
 from amasia.api import app
@@ -26,11 +27,14 @@ def api(world):
 
 
 @pytest.fixture
-def as_(api) -> Callable[[str], TestClient]:
-    """A client that sends this token."""
+def as_(api) -> Iterator[Callable[[str], TestClient]]:
+    """A client that sends this token. All share one event loop: one for each request takes most of a test's time."""
+    with start_blocking_portal() as portal:
 
-    def client(secret: str) -> TestClient:
-        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        return TestClient(api, headers=headers, raise_server_exceptions=False)
+        def client(secret: str) -> TestClient:
+            headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+            made = TestClient(api, headers=headers, raise_server_exceptions=False)
+            made.portal = portal
+            return made
 
-    return client
+        yield client

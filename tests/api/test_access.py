@@ -22,6 +22,7 @@ BODIES = {
     "POST /v1/users": {"name": "new", "password": "long enough"},
     "POST /v1/workspaces": {"name": "new"},
     "PUT /v1/workspaces/{workspace}/members/{user}": {"role": "viewer"},
+    "PUT /v1/workspaces/{workspace}/policy": {"regions": ["eu-central-1"]},
     "PUT /v1/workspaces/{workspace}/budget": {"limit": 1_000_000},
     "POST /v1/workspaces/{workspace}/buckets": {"name": "mine", "kind": "s3", "uri": "s3://mine"},
     "PUT /v1/workspaces/{workspace}/environments/{digest}": {"python": "3.13.0", "pylock": ""},

@@ -15,7 +15,7 @@ import xarray as xr
 from amasia import errors
 from amasia.client import ingests
 from amasia.stores.processes import Readers
-from amasia.stores.reading import Wanted
+from amasia.stores.reading import Wanted, look
 
 START = np.datetime64("2020-01-01", "ns")
 
@@ -109,10 +109,10 @@ def test_a_pattern_without_a_match_is_named(tmp_path: Path) -> None:
 def test_a_dead_process_costs_its_file_and_no_other(tmp_path: Path) -> None:
     (file,) = make(tmp_path, 1)
     with Readers(1) as pool:
-        assert pool.submit(Wanted(str(file))).result().contents is not None
+        assert pool.submit(look, Wanted(str(file))).result().contents is not None
         os.kill(pool._started[0].pid, signal.SIGKILL)
         pool._started[0].wait()
-        assert pool.submit(Wanted(str(file))).result().contents is not None
+        assert pool.submit(look, Wanted(str(file))).result().contents is not None
 
 
 KILLED = """

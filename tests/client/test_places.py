@@ -26,5 +26,16 @@ def test_a_buckets_kind_is_told_by_its_address_and_its_secret_is_never_answered(
     lake = buckets.create("lake", "s3://lake/x", "demo", access_key="AK", secret_key="not for you", connection=link)
     shelf = buckets.create("shelf", "/data/amasia", "demo", connection=link)
     assert (lake.kind, shelf.kind) == ("s3", "directory")
-    assert [one.name for one in buckets.find("demo", connection=link)] == ["embedded", "lake", "shelf"]
+    other = [buckets.create(f"lake-{uri[:2]}", uri, "demo", secret_key="x", connection=link).kind
+             for uri in ("gs://lake/x", "az://ourlake")]  # fmt: skip
+    assert other == ["gcs", "azure"]
+    with pytest.raises(errors.InvalidRequest, match="no kind of bucket"):
+        buckets.create("ftp", "ftp://lake", "demo", connection=link)
+    assert [one.name for one in buckets.find("demo", connection=link)] == [
+        "embedded",
+        "lake",
+        "shelf",
+        "lake-gs",
+        "lake-az",
+    ]
     assert "not for you" not in lake.model_dump_json()

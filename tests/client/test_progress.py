@@ -31,6 +31,16 @@ def test_what_goes_on_at_the_end_is_done_and_at_an_error_has_failed() -> None:
     assert bad["work"].state == "failed"
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt, ZeroDivisionError])
+def test_only_whoever_stops_waiting_is_told_what_goes_on(end: type, capsys: pytest.CaptureFixture[str]) -> None:
+    stages = Stages("Stopping demo")
+    stages.left_behind = "It goes on stopping."
+    with pytest.raises(end), stages:
+        raise end
+    told = capsys.readouterr().err.splitlines()[-1] == "It goes on stopping."
+    assert told == (end is KeyboardInterrupt)
+
+
 def test_quiet_shows_nothing_and_keeps_the_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     with Stages("x", ["never"], quiet=True) as stages:
         stages.finish("one", seconds=1.5)

@@ -121,6 +121,21 @@ def test_appends_of_many_writers_take_turns_and_all_land(repo: arrays.Repository
     assert sorted(set(ds.t.values[6:, 0])) == [0, 1, 2, 3]
 
 
+def test_each_snapshot_tells_what_it_added_and_the_bill_sums_them(up: House, repo: arrays.Repository) -> None:
+    end = time.monotonic() + 30
+    while any(commit.nbytes is None for commit in refs.history(repo.name)) and time.monotonic() < end:
+        time.sleep(0.2)
+    log = refs.history(repo.name)
+    found = cleanings.bill(repo.name, limit=1)
+    assert [one.snapshot for one in found.snapshots] == [log[0].snapshot]
+    assert found.snapshots[0].nbytes == log[0].nbytes > 0
+    assert found.older.nbytes == sum(commit.nbytes or 0 for commit in log[1:])
+    assert found.nbytes == found.snapshots[0].nbytes + found.older.nbytes + found.rest.nbytes
+    assert json.loads(up.run("repo", "storage", repo.name, "--limit", "1", "--json").stdout)["nbytes"] >= found.nbytes
+    assert "older snapshots" in up.run("repo", "storage", repo.name, "--limit", "1").stdout
+    assert "added" in up.run("repo", "log", repo.name).stdout
+
+
 def test_a_cleaning_forgets_what_no_branch_or_tag_holds(up: House, repo: arrays.Repository) -> None:
     first, second = repo.log()[1].snapshot, repo.log()[0].snapshot
     repo.create_tag("keep", first)

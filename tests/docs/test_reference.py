@@ -30,6 +30,7 @@ def test_every_command_in_an_example_is_one():
 
 
 def test_every_variable_that_a_page_names_is_a_setting():
-    known = {f"AMASIA_{name.upper()}" for cls in reference.CLASSES for name in cls.model_fields} | {"AMASIA_TEST_DATA"}
+    of_tests = {"AMASIA_TEST_DATA", "AMASIA_SCREENSHOTS"}
+    known = {f"AMASIA_{name.upper()}" for cls in reference.CLASSES for name in cls.model_fields} | of_tests
     for page in markdown():
         assert set(re.findall(r"AMASIA_[A-Z_]*[A-Z]", page.read_text())) <= known, page

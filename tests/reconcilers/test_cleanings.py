@@ -48,7 +48,11 @@ def ask(world, **request):
 
 
 def history(world):
-    return [commit.snapshot for commit in refs.history(world.db, "lab", "data", "main", 50)]
+    return [commit.snapshot for commit in history_with_sizes(world)]
+
+
+def history_with_sizes(world):
+    return refs.history(world.db, "lab", "data", "main", 50)
 
 
 def test_a_cleaning_expires_first_and_collects_later_and_tells_what_it_freed(world, snapshots):
@@ -67,6 +71,25 @@ def test_a_cleaning_expires_first_and_collects_later_and_tells_what_it_freed(wor
     assert done.result.nbytes > 2 * 130_000
     told = [event.verb for event in events.find(world.db, "lab", None, 4)]
     assert told[:3] == ["cleaning.done", "cleaning.expired", "repository.expire"]
+
+
+def test_what_snapshots_added_and_the_rest_is_every_byte_of_the_bucket(world, snapshots, tmp_path):
+    storage.snapshots(world.db)
+    storage.reconcile(world.db, 20_000)
+    found = storage_verbs.bill(world.db, "lab", "data", 9)
+    (root,) = (tmp_path / "bucket" / "lab").glob("re-*/")
+    sizes = {path.relative_to(root): path.stat().st_size for path in root.rglob("*") if path.is_file()}
+    assert found.nbytes == sum(sizes.values())
+    refs = sum(size for path, size in sizes.items() if path.parts[0] in ("repo", "overwritten"))
+    assert found.rest.nbytes == refs, "the list of refs, and its old copies"
+    assert sum(one.chunks_nbytes for one in found.snapshots) == sum(
+        size for path, size in sizes.items() if path.parts[0] == "chunks"
+    )
+    added = {one.snapshot: one.nbytes for one in found.snapshots}
+    assert all(added[snapshot] > 130_000 for snapshot in snapshots)
+    assert [one.nbytes for one in history_with_sizes(world)] == list(added.values())
+    storage.snapshots(world.db)
+    assert storage_verbs.unsized(world.db, 9) == []
 
 
 def test_what_a_view_needs_is_not_forgotten(world, snapshots):

@@ -1,8 +1,13 @@
 """What a grant gives and takes, on each database."""
 
+from itertools import product
+
 import pytest
+from sqlalchemy import select
 
 from amasia import errors
+from amasia.database import grants as rows
+from amasia.database import tables
 from amasia.models.grants import AccountRequest, GroupRequest, Level
 from amasia.models.permissions import Role
 from amasia.models.repositories import RepositoryRequest
@@ -154,3 +159,28 @@ def test_grants_and_denials_are_events(world, data):
         "bo", "repository.read", "lab/data", "denied",
     )  # fmt: skip
     assert (done.actor, done.verb, done.detail) == ("ada", "grant.set", {"grantee": "everyone", "level": "none"})
+
+
+def test_what_somebody_sees_at_once_is_what_they_may_read_one_by_one(world):
+    """Of every mixture of grants, for every kind of caller."""
+    groups.create(world.db, world.ada, "lab", GroupRequest(name="ocean"))
+    groups.add(world.db, world.ada, "lab", "ocean", "bo")
+    groups.create(world.db, world.eve, "other", GroupRequest(name="ocean"))  # of the same name, and another one
+    levels = (None, "none", "read")
+    mixtures = product(levels, levels, levels, (None, "read"))
+    for number, wanted in enumerate(mixtures):
+        repositories.create(world.db, world.ada, "lab", RepositoryRequest(name=f"mixed-{number}"))
+        data = repositories.get(world.db, "lab", f"mixed-{number}")
+        for grantee, level in zip(("user:bo", "group:ocean", "everyone", "public"), wanted, strict=True):
+            if level is not None:
+                allow(world, data, grantee, level)
+    callers = [access.anonymous("192.0.2.1"), world.ada, world.eve, world.bo.model_copy(update={"workspace": "other"})]
+    callers += [world.bo.model_copy(update={"scope": scope}) for scope in Scope if scope is not Scope.public]
+    for role in Role:
+        become(world, "bo", role)
+        for who in callers:
+            with world.db.read() as tx:
+                every = tx.execute(select(tables.repositories.c.name, rows.rank_of(who, public=True).label("rank")))
+                one_by_one = {row.name for row in every if row.rank >= Level.read.rank}
+                at_once = set(tx.execute(select(tables.repositories.c.name).where(rows.visible(who))).scalars())
+            assert at_once == one_by_one, (role, who)

@@ -135,6 +135,29 @@ def test_a_directory_is_for_operators_and_has_an_absolute_path(world):
     assert repositories.create_bucket(world.db, world.ada, "lab", body).uri == "/data/amasia"
 
 
+@pytest.mark.parametrize(
+    ("kind", "uri"), [("gcs", "gs://lake/team"), ("azure", "az://ourlake"), ("azure", "az://ourlake/box/team")]
+)
+def test_what_the_control_plane_itself_may_in_other_clouds_is_for_operators_to_give(world, kind, uri):
+    body = repositories.BucketRequest(name="lake", kind=kind, uri=uri)
+    with pytest.raises(errors.PermissionDenied, match="operators"):
+        repositories.create_bucket(world.db, world.bo, "lab", body)
+    assert repositories.create_bucket(world.db, world.bo, "lab", body.model_copy(update={"secret_key": "k"})).uri == uri
+    assert repositories.create_bucket(world.db, world.ada, "lab", body.model_copy(update={"name": "own"})).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "uri"),
+    [("gcs", "gs://x"), ("gcs", "gs://evil/') || true"), ("gcs", "s3://lake"), ("gcs", "gs://lake/../other"),
+     ("azure", "az://evil.example.org"), ("azure", "az://Lake"), ("azure", "az://ourlake/a"),
+     ("azure", "az://ourlake/box/../other"), ("azure", "az://ourlake/box?x=1"), ("azure", "")],
+)  # fmt: skip
+def test_an_address_that_is_no_bucket_of_its_cloud_is_refused(world, kind, uri):
+    body = repositories.BucketRequest(name="lake", kind=kind, uri=uri, secret_key="k")
+    with pytest.raises(errors.InvalidRequest, match="Write it as"):
+        repositories.create_bucket(world.db, world.ada, "lab", body)
+
+
 def test_a_snapshot_that_is_in_no_history_is_never_listed(world, data):
     begun = repositories.begin_commit(world.db, world.bo, "lab", "data", CommitRequest(message="m"))
     repositories.finish_commit(world.db, world.bo, "lab", "data", begun.commit_id, CommitDone(snapshot="FAKE"))

@@ -14,6 +14,10 @@ from amasia.models.repositories import Bucket, BucketKind, Lease, Mode
 from amasia.stores import repositories
 from amasia.stores.credentials import Keys, administer, lend
 from amasia.stores.embedded import EmbeddedStore
+from amasia.testing.azurite import ACCOUNT, KEY, Azurite, missing
+from amasia.testing.google_storage import GoogleStorage
+
+CACHE = Path(__file__).parents[2] / ".tools" / "azurite"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,15 @@ class Lending:
 
     def as_mode(self, mode: str) -> "Lending":
         return Lending(self.bucket, self.keys, self.repository_id, mode)
+
+
+@dataclass(frozen=True)
+class Place:
+    bucket: Bucket
+    keys: Keys
+
+    def lending(self, mode: str = "write", repository_id: str = "") -> Lending:
+        return Lending(self.bucket, self.keys, repository_id or new_id("re"), mode)
 
 
 def free_port() -> int:
@@ -70,6 +83,49 @@ def on_disk(tmp_path: Path) -> Lending:
     """A new repository in a directory."""
     place = Bucket(workspace="demo", name="disk", kind=BucketKind.directory, uri=str(tmp_path / "bucket"))
     return _made(Lending(place, Keys(), new_id("re")))
+
+
+@pytest.fixture(scope="session")
+def google() -> Iterator[GoogleStorage]:
+    cloud = GoogleStorage()
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    if why := missing(CACHE):
+        pytest.skip(why)
+    server = Azurite(CACHE, tmp_path_factory.mktemp("azurite"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def at_google(google: GoogleStorage) -> Place:
+    bucket = Bucket(
+        workspace="demo", name="main", kind=BucketKind.gcs, uri="gs://lake/team", endpoint=google.endpoint,
+        private_endpoint=True,
+    )  # fmt: skip
+    return Place(bucket, Keys(secret_key=google.key()))
+
+
+@pytest.fixture
+def at_azure(azurite: Azurite) -> Place:
+    bucket = Bucket(
+        workspace="demo", name="main", kind=BucketKind.azure, uri=f"az://{ACCOUNT}", endpoint=azurite.endpoint,
+        private_endpoint=True,
+    )  # fmt: skip
+    return Place(bucket, Keys(secret_key=KEY))
+
+
+@pytest.fixture(params=["google", "azure"])
+def elsewhere(request: pytest.FixtureRequest) -> Place:
+    """A bucket that speaks no S3, with its broker's keys: once of Google's and once of Azure's."""
+    found: Place = request.getfixturevalue(f"at_{request.param}")
+    return found
 
 
 @pytest.fixture(params=["s3", "disk"])

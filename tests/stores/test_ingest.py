@@ -20,7 +20,7 @@ def take(source: leases.Source, path: Path, **options) -> ingest.Ingested:
     session = repositories.open(source).writable_session("main")
     with processes.Readers(1) as pool:
         apart = reading.is_apart(str(path))
-        found = pool.submit(reading.Wanted(str(path))).result() if apart else None
+        found = pool.submit(reading.look, reading.Wanted(str(path))).result() if apart else None
     done = ingest.put(session, [found], **options)[0] if found else ingest.ingest(session, path, **options)
     repositories.commit(source, session, f"ingest {path.name}", {})
     return done

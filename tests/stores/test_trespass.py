@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from show import trespass
+import pytest
+
+from amasia.testing.azurite import missing
+from show import elsewhere, trespass
 
 
 def test_leaked_credentials_open_their_own_repository_and_nothing_else(tmp_path: Path) -> None:
@@ -12,4 +15,12 @@ def test_leaked_credentials_open_their_own_repository_and_nothing_else(tmp_path:
         "a leaked write credential",
         "no credential at all",
     ]
+    assert all(line.holds for line in found), [(line.what, line.detail) for line in found if not line.holds]
+
+
+def test_leaked_credentials_of_other_clouds_open_their_own_repository_and_nothing_else(tmp_path: Path) -> None:
+    if why := missing(elsewhere.CACHE):
+        pytest.skip(why)
+    found = list(elsewhere.lines(tmp_path))
+    assert len(found) == 4
     assert all(line.holds for line in found), [(line.what, line.detail) for line in found if not line.holds]

@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 
 from amasia import errors
-from amasia.stores import sources, virtual
+from amasia.stores import virtual
+from amasia.stores.reading import Wanted
 
 
 class Place:
@@ -42,8 +43,8 @@ class Place:
 
     def take(self, path: Path, append_dim: str | None = "time") -> None:
         session = self.repo.writable_session("main")
-        found = virtual.look(str(path), sources.digest(path), append_dim)
-        virtual.put(session, found, "series", append_dim)
+        found = virtual.look(Wanted(str(path), append_dim=append_dim))
+        virtual.put(session, [found], "series", append_dim)
         session.commit(path.name)
 
     def stored(self) -> xr.Dataset:

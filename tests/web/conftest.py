@@ -1,12 +1,16 @@
 """The console beside the API, in process and on a real database."""
 
 import shutil
+import socket
+import threading
+import time
 from base64 import b32hexencode
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import uvicorn
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -23,6 +27,7 @@ from amasia.models.machines import Heartbeat, Join, Metrics, ProcessReport
 from amasia.models.repositories import CommitDone, CommitRequest, Input, RepositoryRequest
 from amasia.services import budgets, clusters, machines, repositories
 from amasia.web import app as web
+from tests.browsers import LOOKS
 
 BROWSER = {"Sec-Fetch-Site": "same-origin"}
 
@@ -63,6 +68,50 @@ def as_(site) -> Callable[[str], TestClient]:
 
 def browser(site) -> TestClient:
     return TestClient(site, headers=BROWSER, follow_redirects=False, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def served(site) -> Iterator[str]:
+    """The console on a port of this computer, for a browser of its own process."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(site, log_level="error", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture(params=LOOKS, ids="-".join)
+def page(request, open_window, served):
+    """A fresh browser window; afterwards: no error in its console, no request to anybody else."""
+    opened = open_window(served, look=request.param)
+    said, asked = [], []
+    opened.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    opened.on("pageerror", lambda error: said.append(f"error: {error}"))
+    opened.on("request", lambda sent: asked.append(sent.url))
+    yield opened
+    opened.close()
+    assert said == []
+    assert {url for url in asked if not url.startswith(served + "/")} == set()
+    assert len(asked) > 3
+
+
+@pytest.fixture
+def window(open_window, served):
+    return open_window(served)
+
+
+def sign_in(page, name="ada", workspace="lab"):
+    page.goto("/")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(f"{name}'s password")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/{workspace}")
 
 
 def start(world, who, *, name="running-one", workers=2, log=""):

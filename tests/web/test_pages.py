@@ -1,13 +1,15 @@
 """What the pages say, and that nothing in them is ever run."""
 
+from datetime import timedelta
 from html import escape
 
 from structlog.testing import capture_logs
 
 from amasia.database import clusters as cluster_rows
+from amasia.models.base import now
 from amasia.models.diffs import ArrayChange, Diff, Grid
 from amasia.models.repositories import Input
-from amasia.services import clusters, diffs, machines, repositories
+from amasia.services import clusters, diffs, machines, repositories, storage
 from amasia.web import answers, pages
 
 from .conftest import charge, commit, end, repository, start
@@ -136,6 +138,22 @@ def test_history_tells_where_each_commit_comes_from(world, as_):
         "amasia://lab/result",
     ):
         assert told in text, told
+
+
+def test_what_snapshots_added_is_in_the_history_and_what_storage_costs_on_the_bill(world, as_):
+    data = repository(world, "data")
+    landed = commit(world, world.ada, "data", "Ingest")
+    assert 'class="added"' not in as_("bo").get("/lab/repositories/data").text
+    storage.sized(world.db, data.id, landed.snapshot, 3 << 30, 2 << 30)
+    at = now()
+    for after in (timedelta(), timedelta(days=365)):
+        storage.measured(world.db, data, 20_000, 4 << 30, 9, 2 << 30, at + after)
+    text = " ".join(as_("bo").get("/lab/repositories/data").text.split())
+    assert '<span class="added" title="What it added to the bucket">3 GiB</span>' in text
+    assert "4 GiB, 0.96 EUR so far. 3 GiB is what the snapshots below added" in text
+    text = " ".join(as_("bo").get("/lab/costs").text.split())
+    assert '<a href="/lab/repositories/data">data</a>' in text
+    assert '<td class="n">4 GiB</td> <td class="n">0.96 EUR</td>' in text
 
 
 def test_costs_are_cut_by_user_cluster_and_repository(world, as_):

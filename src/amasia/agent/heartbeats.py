@@ -12,6 +12,8 @@ from amasia.client.transport import Connection
 from amasia.models.machines import Assignment, Boot, Heartbeat, Join, Wishes
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
+EAGER = 1.5
+"""Factor between two pauses of a machine that waits for news."""
 UNWANTED = (errors.NotSignedIn, errors.PermissionDenied, errors.NotFound)
 REFUSED = (*UNWANTED, errors.Conflict, errors.InvalidRequest)
 TIMEOUT = 10.0
@@ -49,9 +51,13 @@ def beat(
     report: Callable[[], Heartbeat],
     obey: Callable[[Heartbeat, Wishes], None],
     is_over: Callable[[], bool],
+    is_waiting: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Report every few seconds, at once when `due` is set, and once more when all is over. Raises `UNWANTED`."""
-    wait = FIRST_WAIT
+    """Report every few seconds, at once when `due` is set, and once more when all is over. Raises `UNWANTED`.
+
+    While ``is_waiting`` for an answer that says more, sooner: at first after `FIRST_WAIT`, then less and less.
+    """
+    wait = pause = FIRST_WAIT
     last = False
     while not last:
         due.clear()
@@ -67,7 +73,9 @@ def beat(
             continue
         wait = FIRST_WAIT
         obey(heartbeat, wishes)
-        due.wait(seconds)
+        waiting = is_waiting()
+        due.wait(min(pause, seconds) if waiting else seconds)
+        pause = pause * EAGER if waiting else FIRST_WAIT
 
 
 def own_address(control_plane: str) -> str:

@@ -1,7 +1,7 @@
 """Time that a machine was paid for. It is over before the lease is."""
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
@@ -52,3 +52,11 @@ class Lease:
 def uptime() -> float:
     """Seconds since the computer booted, also those that it slept."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def told(path: Path) -> datetime | None:
+    """The end of the lease as the boot script counts it: a machine may have waited for its beginning."""
+    try:
+        return now() + timedelta(seconds=int(path.read_text()) - uptime())
+    except (OSError, ValueError):
+        return None

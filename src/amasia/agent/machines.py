@@ -19,7 +19,7 @@ import psutil
 from amasia import errors
 from amasia.agent import memory, setups
 from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address
-from amasia.agent.lease import Lease
+from amasia.agent.lease import Lease, told
 from amasia.agent.logs import Log
 from amasia.agent.processes import Dask, Limit, begin
 from amasia.client.transport import Connection
@@ -70,7 +70,7 @@ class Agent:
         self.home, self.cache, self.boot, self.build = home, cache, boot, build
         self.booted = booted
         self.born = psutil.Process().create_time()
-        self.lease = Lease(boot.lease_until)
+        self.lease = Lease(told(home / homes.LEASE) or boot.lease_until)
         self.log = Log(home / homes.LOG)
         self.limit = Limit(boot.memory, None)
         self.due, self.over = Event(), Event()
@@ -209,6 +209,10 @@ class Agent:
         address = (self.wishes and self.wishes.scheduler_address) or self.assignment.scheduler_address
         return {"scheduler_address": address} if address else {}
 
+    def _waits_for_scheduler(self) -> bool:
+        """It could work, and has nobody to work for yet."""
+        return self.built is not None and not self._instructions()
+
     def _bury(self, dask: Dask) -> None:
         """What a process left behind: a death in words and a new start, or the end of its work."""
         reason = dask.death(self.limit, self.log)
@@ -262,7 +266,8 @@ class Agent:
         connection = Connection(self.boot.control_plane, assignment.token, timeout=TIMEOUT)
         Thread(target=self._prepare, args=(assignment, connection), daemon=True).start()
         seconds = assignment.heartbeat_seconds
-        beat(connection, self.boot.machine_id, seconds, self.due, self._heartbeat, self._obey, self.over.is_set)
+        over, is_waiting = self.over.is_set, self._waits_for_scheduler
+        beat(connection, self.boot.machine_id, seconds, self.due, self._heartbeat, self._obey, over, is_waiting)
 
     def _prepare(self, assignment: Assignment, connection: Connection) -> None:
         def fetch(artifact: Artifact) -> bytes:

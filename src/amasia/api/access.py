@@ -16,28 +16,33 @@ from amasia.services import access, grants, publications
 from amasia.settings import ServerSettings
 
 
-def database(request: Request) -> Database:
+# `async` where nothing waits: such a dependency costs no thread.
+async def database(request: Request) -> Database:
     db: Database = request.app.state.db
     return db
 
 
-def settings(request: Request) -> ServerSettings:
+async def settings(request: Request) -> ServerSettings:
     found: ServerSettings = request.app.state.settings
     return found
 
 
-def principal(request: Request) -> Principal:
+Db = Annotated[Database, Depends(database)]
+Settings = Annotated[ServerSettings, Depends(settings)]
+
+
+def principal(request: Request, db: Db) -> Principal:
     """Whoever holds the bearer token."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("", "bearer"):
         raise errors.NotSignedIn(f"The scheme {scheme!r} is not understood.", cure="Send a bearer token.")
-    return access.principal(database(request), secret.strip(), source(request))
+    return access.principal(db, secret.strip(), source(request))
 
 
-def visitor(request: Request) -> Principal:
+def visitor(request: Request, db: Db) -> Principal:
     """Whoever holds the bearer token; anonymous where none was sent. Only for routes of what may be public."""
     if "authorization" in request.headers:
-        return principal(request)
+        return principal(request, db)
     return access.anonymous(source(request))
 
 
@@ -45,8 +50,6 @@ def source(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-Db = Annotated[Database, Depends(database)]
-Settings = Annotated[ServerSettings, Depends(settings)]
 Who = Annotated[Principal, Depends(principal)]
 Visitor = Annotated[Principal, Depends(visitor)]
 
@@ -92,7 +95,7 @@ def granted(level: Level, verb: str, *, public: bool = False) -> Any:
 def seen() -> Any:
     """Anybody: the route's service answers with what they may see."""
 
-    def check(request: Request, who: Visitor) -> Principal:
+    async def check(request: Request, who: Visitor) -> Principal:
         visits.count(request, who)
         return who
 
@@ -102,7 +105,7 @@ def seen() -> Any:
 def person(*, writing: bool) -> Any:
     """Anybody who is signed in, about what is their own."""
 
-    def check(who: Who) -> Principal:
+    async def check(who: Who) -> Principal:
         access.require_person(who, writing=writing)
         return who
 
@@ -120,7 +123,7 @@ def operator(verb: str) -> Any:
 def itself() -> Any:
     """The machine of the path."""
 
-    def check(who: Who, machine_id: str) -> Principal:
+    async def check(who: Who, machine_id: str) -> Principal:
         access.require_machine(who, machine_id)
         return who
 
@@ -138,7 +141,7 @@ def publisher(verb: str) -> Any:
 
 
 def anyone() -> Any:
-    def check() -> None:
+    async def check() -> None:
         return None
 
     return _decided("anyone", check)

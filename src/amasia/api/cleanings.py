@@ -9,7 +9,7 @@ from amasia.api.waiting import until
 from amasia.models.base import Cursor, Page
 from amasia.models.grants import Level
 from amasia.models.permissions import Permission
-from amasia.models.storage import Cleaning, CleaningRequest, CleaningStatus, Storage, StorageCharge
+from amasia.models.storage import Cleaning, CleaningRequest, CleaningStatus, Storage, StorageBill, StorageCharge
 from amasia.services import cleanings, storage
 
 PAGE = 500
@@ -19,6 +19,11 @@ router = APIRouter(prefix="/workspaces/{workspace}", tags=["repositories"])
 @router.get("/repositories/{name}/storage", dependencies=[granted(Level.read, "storage.get")])
 def get_storage(db: Db, workspace: str, name: str) -> Storage:
     return storage.get(db, workspace, name)
+
+
+@router.get("/repositories/{name}/storage/snapshots", dependencies=[granted(Level.read, "storage.get")])
+def bill(db: Db, workspace: str, name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> StorageBill:
+    return storage.bill(db, workspace, name, limit)
 
 
 @router.get("/storage-charges", dependencies=[may(Permission.read, "charge.list")])

@@ -47,7 +47,7 @@ def search(
     )
     begin = searches.offset(after)
     items = datasets.search(db, who, wanted, limit, begin, thumbnails=thumbnails)
-    return Page(items=tuple(items), next=str(begin + limit) if len(items) == limit else "")
+    return Page[Dataset](items=tuple(items), next=str(begin + limit) if len(items) == limit else "")
 
 
 @router.get(f"{PLACE}/datasets")

@@ -13,7 +13,7 @@ from amasia.models.money import parse
 from amasia.models.permissions import Permission
 from amasia.models.repositories import Bucket, BucketRequest
 from amasia.models.users import Membership, Principal
-from amasia.models.workspaces import MemberRequest, Workspace, WorkspaceRequest
+from amasia.models.workspaces import MemberRequest, PolicyRequest, Workspace, WorkspaceRequest
 from amasia.services import budgets, events, repositories, workspaces
 
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])
@@ -57,6 +57,13 @@ def remove_member(
     db: Db, workspace: str, user: str, grant: Annotated[Grant, may(Permission.manage, "member.remove")]
 ) -> None:
     workspaces.remove_member(db, grant.who, grant.role, workspace, user)
+
+
+@router.put("/{workspace}/policy")
+def set_policy(
+    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "workspace.policy")], body: PolicyRequest
+) -> Workspace:
+    return workspaces.set_policy(db, grant.who, workspace, body)
 
 
 @router.get("/{workspace}/budget", dependencies=[may(Permission.read, "budget.get")])

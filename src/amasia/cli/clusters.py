@@ -72,6 +72,7 @@ def show(cluster: ClusterName, workspace: Workspace = None, as_json: Json = Fals
         "idle stop": f"after {spec.idle_timeout / 60:g} min" if spec.idle_timeout else "never",
         "scheduler": found.scheduler_address,
         "dashboard": found.dashboard_address,
+        "placed": found.placement.why if found.placement else "",
         "environment": found.environment_hash[:12],
         "cost": f"{show_money(found.amount, currency)} for {hours(found.milliseconds)} of machines, "
         f"{per_hour(found.rate, currency)} now",
@@ -84,7 +85,7 @@ def show(cluster: ClusterName, workspace: Workspace = None, as_json: Json = Fals
 @app.command(
     epilog=examples(
         "amasia cluster start", "amasia cluster start demo --workers 4 --memory '4 GiB' --idle '1 hour'",
-        "amasia cluster start demo --minimum 0 --maximum 8",
+        "amasia cluster start demo --minimum 0 --maximum 8", "amasia cluster start --spot fallback --near demo/sst",
     )
 )  # fmt: skip
 def start(
@@ -95,7 +96,12 @@ def start(
     minimum: Annotated[int | None, typer.Option(help="With --maximum: scale by load.")] = None,
     maximum: Annotated[int | None, typer.Option(help="With --minimum: scale by load.")] = None,
     idle: Annotated[str, typer.Option(help="Stop after this long without work; 0 for never.")] = "20 minutes",
-    location: Annotated[str | None, typer.Option(help="Where the machines come from.")] = None,
+    gpu: Annotated[int, typer.Option(help="GPUs of each.")] = 0,
+    arch: Annotated[str, typer.Option(help="x86_64 or aarch64.")] = "x86_64",
+    machine_type: Annotated[list[str] | None, typer.Option("--type", help="A type that workers may be of.")] = None,
+    spot: Annotated[str, typer.Option(help="no, yes, or fallback: workers that may be taken back, for less.")] = "no",
+    location: Annotated[str | None, typer.Option(help="Where the machines come from; the cheapest without it.")] = None,
+    near: Annotated[str, typer.Option(help="Repository of the data: what carrying them costs counts.")] = "",
     shared: Annotated[bool, typer.Option("--shared", help="Let other members connect.")] = False,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -103,7 +109,8 @@ def start(
     """Start a cluster with the environment of this command's Python. Join it: amasia.Cluster(name="…")."""
     spec = request(
         ClusterSpec, n_workers=workers, worker_cpu=cpu, worker_memory=memory(memory_), minimum=minimum,
-        maximum=maximum, idle_timeout=seconds(idle), location=location, shared=shared,
+        maximum=maximum, idle_timeout=seconds(idle), location=location, shared=shared, worker_gpu=gpu, arch=arch,
+        machine_type=tuple(machine_type or ()), spot=spot, near=near,
     )  # fmt: skip
     link = connect()
     with Stages(f"Cluster {name}" if name else "Cluster", quiet=as_json) as stages:
@@ -147,6 +154,7 @@ def stop(
     clusters.stop(found.id, found.workspace)
     if wait:
         with Stages(f"Stopping {found.name}", ["machines"], quiet=as_json) as stages:
+            stages.left_behind = f"It goes on stopping. Is it gone? amasia cluster show {found.id}"
             found = until_gone(found, stages)
     show_json(found) if as_json else say(
         f"{found.name} is {found.status}: {show_money(found.amount, currency)} in all."

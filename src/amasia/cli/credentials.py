@@ -24,7 +24,7 @@ def show(
     hours: Annotated[float | None, typer.Option(min=0.25, max=1, help="How long they are good for.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Short-lived credentials of one repository, for tools that know only S3. Secrets, on stdout."""
+    """Short-lived credentials of one repository, for tools that know only object stores. Secrets, on stdout."""
     found = credentials.lend(repository, mode.value, hours=hours)
     text = found.text(Format.json if as_json else format)
     until = f"until {clock(found.expires_at)}" if found.expires_at else "without an end"

@@ -1,4 +1,4 @@
-"""``amasia repo diff`` and ``amasia repo expire``."""
+"""``amasia repo diff``, ``amasia repo storage`` and ``amasia repo expire``."""
 
 import re
 from pathlib import Path
@@ -8,9 +8,10 @@ import typer
 
 import amasia
 from amasia.cli.options import Json, RepositoryName, Yes, confirm, examples
-from amasia.cli.output import printable, say, show_fields, show_json, size
+from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table, size
 from amasia.client import cleanings
-from amasia.models.storage import Cleaned, CleaningStatus
+from amasia.models.money import show
+from amasia.models.storage import Cleaned, CleaningStatus, StorageLine
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
             "amasia repo diff demo/reanalysis v1 main", "amasia repo diff demo/sst 2026-11-22 main --svg diff.svg"
         )
     )(diff)
+    app.command(epilog=examples("amasia repo storage demo/reanalysis", "amasia repo storage demo/sst --json"))(storage)
     app.command(
         epilog=examples(
             "amasia repo expire demo/reanalysis --older-than 30d --dry-run",
@@ -46,6 +48,28 @@ def diff(
         show_json(found)
         return
     print(printable(str(found)))
+
+
+def storage(
+    repository: RepositoryName,
+    limit: Annotated[
+        int, typer.Option(help="How many snapshots, at most; older ones are summed.", min=1, max=1000)
+    ] = 20,
+    as_json: Json = False,
+) -> None:
+    """What it takes up and has cost, by snapshot."""
+    found = cleanings.bill(repository, limit)
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (one.snapshot, printable(one.message), ago(one.at), size(one.nbytes), show(one.amount, found.currency))
+        for one in found.snapshots
+    ]
+    sums = [one for one in (found.older, found.rest) if one.nbytes or one.amount]
+    sums.append(StorageLine(key="total", nbytes=found.nbytes, amount=found.amount))
+    rows += [("", one.key, "", size(one.nbytes), show(one.amount, found.currency)) for one in sums]
+    show_table(["snapshot", "message", "when", ">added", ">spent"], rows)
 
 
 def expire(

@@ -12,7 +12,7 @@ import typer
 import amasia
 from amasia.cli.options import Json, RepositoryName, examples
 from amasia.cli.output import say, show_json, show_table
-from amasia.client import arrivals
+from amasia.client import arrivals, clusters
 from amasia.client.progress import Stages
 from amasia.stores.processes import Readers
 
@@ -20,6 +20,7 @@ EXAMPLES = examples(
     "amasia repo ingest demo/reanalysis winds.nc sst.nc t2m.grib",
     "amasia repo ingest demo/reanalysis 'winds-*.nc' --group winds --append-dim time",
     "amasia repo ingest demo/sst 's3://bucket/sst/2024*.nc' --group sst --append-dim time --virtual",
+    "amasia repo ingest demo/air '/shared/air-*.nc' --group air --append-dim time --cluster big",
     "amasia repo ingest demo/sst /incoming --group sst --append-dim time --watch",
 )
 SHOWN = 12
@@ -44,6 +45,7 @@ def ingest(
     keep_going: Annotated[bool, typer.Option(help="Take the others when a file is refused.")] = True,
     watch: Annotated[bool, typer.Option("--watch", help="Go on with files as they land, until Ctrl-C.")] = False,
     events: Annotated[bool, typer.Option("--events", help="With --watch: also what others send as arrivals.")] = False,
+    cluster: Annotated[str | None, typer.Option(help="Whose workers read; they must see the files.")] = None,
     processes: Annotated[int | None, typer.Option(help="That read; one per CPU if not given.", min=1)] = None,
     as_json: Json = False,
 ) -> None:
@@ -57,20 +59,29 @@ def ingest(
         "decode_times": decode_times, "keep_going": keep_going, "order": order.value,
     }  # fmt: skip
     with ExitStack() as stack:
-        readers = stack.enter_context(Readers(processes))
-        if any(_is_grib(file) for file in files):
-            readers.start()  # its imports go on while ours do
+        if cluster:
+            plan["cluster"] = stack.enter_context(_joined(cluster))
+        else:
+            plan["readers"] = readers = stack.enter_context(Readers(processes))
+            if any(_is_grib(file) for file in files):
+                readers.start()  # its imports go on while ours do
         if watch:
-            _watch(repository, files, plan | {"keep_going": True, "readers": readers}, events)
+            _watch(repository, files, plan | {"keep_going": True}, events)
             return
         stages = Stages(f"Ingest into {repository}", [] if many else map(_short, files), quiet=as_json)
-        report = _run(repository, files, plan, readers, stages, many)
+        report = _run(repository, files, plan, stages, many)
     if as_json:
         show_json(asdict(report))
     else:
         _show(report)
     if report.refused:
         raise typer.Exit(1)
+
+
+def _joined(name: str) -> Any:
+    """A cluster that runs; it goes on afterwards."""
+    clusters.get(name)  # else one would be started, with nobody to stop it
+    return amasia.Cluster(name=name, quiet=True)
 
 
 def _watch(repository: str, places: list[str], plan: dict[str, Any], events: bool) -> None:
@@ -89,7 +100,7 @@ def _watch(repository: str, places: list[str], plan: dict[str, Any], events: boo
         say("Stopped.")
 
 
-def _run(repository: str, files: list[str], plan: dict[str, Any], readers: Readers, stages: Stages, many: bool) -> Any:
+def _run(repository: str, files: list[str], plan: dict[str, Any], stages: Stages, many: bool) -> Any:
     settled = 0
 
     def tell(one: Any) -> None:
@@ -104,8 +115,9 @@ def _run(repository: str, files: list[str], plan: dict[str, Any], readers: Reade
         else:
             stages.finish(_short(one.path), "skipped")
 
+    stages.left_behind = "Files that are told as done are committed; of the others nothing is half written."
     with stages:
-        return amasia.open_repo(repository, mode="write").ingest(files, **plan, readers=readers, tell=tell)
+        return amasia.open_repo(repository, mode="write").ingest(files, **plan, tell=tell)
 
 
 def _show(report: Any) -> None:

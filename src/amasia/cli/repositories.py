@@ -7,7 +7,7 @@ import typer
 import amasia
 from amasia.cli import branches, credentials, diffs, ingests
 from amasia.cli.options import Json, RepositoryName, Workspace, Yes, confirm, examples, noun
-from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table
+from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table, size
 from amasia.client import refs, repositories, workspaces
 from amasia.models.money import show as show_money
 from amasia.models.repositories import Commit
@@ -55,7 +55,7 @@ def log(
     limit: Annotated[int, typer.Option(help="How many, at most.", min=1)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Its commits, and where each comes from: user, inputs, environment, code, cost."""
+    """Its commits, and where each comes from: user, inputs, environment, code, cost; and what it added."""
     found = refs.history(*refs.named(repository), limit)
     if as_json:
         show_json(found)
@@ -112,7 +112,7 @@ def delete(repository: RepositoryName, yes: Yes = False, as_json: Json = False) 
 def _show_commit(commit: Commit) -> None:
     origin = commit.provenance
     print(printable(f"{commit.snapshot}  {commit.message}"))
-    fields: dict[str, object] = {"  when": ago(commit.at)}
+    fields: dict[str, object] = {"  when": ago(commit.at), "  added": size(commit.nbytes) if commit.nbytes else ""}
     if origin is not None:
         fields |= {
             "  user": origin.user,

@@ -56,6 +56,7 @@ def down(home: Home = None, yes: Yes = False, as_json: Json = False) -> None:
     if found:
         confirm(f"{len(found)} clusters run: {', '.join(one.name for one in found)}. Stop them?", yes)
     with Stages("Stopping Amasia", quiet=as_json) as stages:
+        stages.left_behind = "What was asked to stop goes on stopping; the rest runs. All of it: amasia down"
         stopped = _stop_clusters(found, link, stages) if link else []
         if running:
             stages.begin("control plane")
@@ -144,6 +145,8 @@ def _start(settings: ServerSettings, foreground: bool, stages: Stages) -> subpro
             stages.finish("object store", health.store)
 
     stages.begin("process")
+    if not foreground:
+        stages.left_behind = "The control plane goes on starting. Is it up? amasia status. End it: amasia down"
     process = processes.begin(settings, foreground=foreground)
     try:
         processes.wait_until_up(process, settings, seen)

@@ -110,6 +110,7 @@ def refresh(
         else:
             stages.begin("refreshed", "on machines")
             done = views.refresh(view)
+            stages.left_behind = f"The refresh goes on, on machines. How far is it? amasia view show {view}"
             done = views.follow(done) if wait else done
         if done.status is RefreshStatus.failed:
             raise _failure(done)

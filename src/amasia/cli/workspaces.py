@@ -54,6 +54,18 @@ def use(name: Name) -> None:
     say(f"Names without a workspace now belong to {name}.")
 
 
+@app.command(epilog=examples("amasia workspace regions here eu-central-1", "amasia workspace regions"))
+def regions(
+    names: Annotated[list[str] | None, typer.Argument(help="Of regions; none for everywhere.")] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Say in which regions it may have machines, from now on. For admins."""
+    made = workspaces.set_regions(names or (), workspace)
+    where = ", ".join(made.regions) or "everywhere"
+    show_json(made) if as_json else say(f"{made.name} may have machines in: {where}.")
+
+
 @app.command(epilog=examples("amasia workspace members", "amasia workspace members -w oceans --json"))
 def members(workspace: Workspace = None, as_json: Json = False) -> None:
     """Who is in it, and as what."""

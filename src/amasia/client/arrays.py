@@ -284,6 +284,7 @@ class Repository:
         decode_times: bool = True,
         keep_going: bool = False,
         order: Literal["coordinate", "given"] = "coordinate",
+        cluster: Any = None,
         **watched: Any,
     ) -> ingests.Report:
         """Take files of any format that Amasia reads, each once by its content. Files after a crash: call it again.
@@ -307,6 +308,9 @@ class Repository:
             Report refused files instead of raising.
         order
             Of a series: by the first value of the coordinate, or as given.
+        cluster
+            An `amasia.Cluster`, or a Dask client: its workers read the files and write what they read, so they must
+            see them too. None for processes of this computer.
         **watched
             ``readers`` and ``tell`` of `client.ingests.ingest`.
 
@@ -314,7 +318,13 @@ class Repository:
         ------
         DataRejected
             Names the file; what was committed before stays. Not with ``keep_going``.
+        InvalidRequest
+            The workers of the cluster do not see the files.
         """
+        if cluster is not None:
+            from amasia.client.workers import Workers  # noqa: PLC0415  distributed: a second to import
+
+            watched["readers"] = Workers(cluster)
         plan = ingests.Plan(group, append_dim, chunks, how, Options(decode_times), keep_going, order)
         return ingests.ingest(self.target, paths, plan, **watched)
 
@@ -325,6 +335,7 @@ class Repository:
             self.repo,
             lambda change, message, kept: self._commit(change, message, "main", (), kept),
             self._name_prefixes,
+            lambda: turns.held(self._writing(), "main"),
         )
 
     def _name_prefixes(self, prefixes: Iterable[str]) -> None:

@@ -11,6 +11,10 @@ from amasia.models.repositories import Bucket, BucketKind, BucketRequest, Bucket
 TRIED = 30
 """Seconds to wait for a new bucket to be tried."""
 
+_KINDS = {
+    "s3": BucketKind.s3, "gs": BucketKind.gcs, "az": BucketKind.azure, "file": BucketKind.directory,
+}  # fmt: skip
+
 
 def find(workspace: str | None = None, *, connection: Connection | None = None) -> list[Bucket]:
     """The buckets of a workspace, its default first."""
@@ -34,11 +38,14 @@ def create(
     Parameters
     ----------
     uri
-        ``s3://bucket/prefix``, or the absolute path of a directory that client and machines share.
+        ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://account/container/prefix``, or the absolute path of a
+        directory that client and machines share. With ``az://account`` each repository has a container of its own.
     endpoint
-        URL of an S3-compatible store; empty for AWS.
+        URL of an S3-compatible store; empty for AWS, and for Google's and Azure's usual addresses.
     access_key, secret_key
-        The broker's own; kept encrypted. Only short-lived credentials made from it are lent.
+        The broker's own; kept encrypted. Only short-lived credentials made from it are lent. Google and Azure have no
+        ``access_key``: ``secret_key`` is a service account's key (JSON) or the storage account's key, or empty for the
+        control plane's own identity there, which takes an operator.
     role
         ARN of the role that credentials are lent from; stores other than AWS mostly ignore it.
 
@@ -50,15 +57,16 @@ def create(
         It cannot be what was described.
     """
     scheme, slashes, _ = uri.partition("://")
-    if slashes and scheme not in ("s3", "file"):
+    kind = _KINDS.get(scheme if slashes else "file")
+    if kind is None:
         raise errors.InvalidRequest(
             f"{uri!r} is of no kind of bucket that there is.",
-            cure="Write s3://bucket/prefix or an absolute path. Google Cloud and Azure storage are not there yet.",
+            cure="Write s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix or an absolute path.",
         )
     body = request(
         BucketRequest,
         name=name,
-        kind=BucketKind.s3 if uri.startswith("s3://") else BucketKind.directory,
+        kind=kind,
         uri=uri,
         endpoint=endpoint,
         region=region,

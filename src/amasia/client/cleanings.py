@@ -5,7 +5,7 @@ from amasia.client.inputs import request
 from amasia.client.repositories import path
 from amasia.client.transport import connect
 from amasia.models.base import split_repository
-from amasia.models.storage import Cleaning, CleaningRequest, CleaningStatus, Storage
+from amasia.models.storage import Cleaning, CleaningRequest, CleaningStatus, Storage, StorageBill
 
 WAIT = 60
 
@@ -46,3 +46,21 @@ def find(name: str) -> list[Cleaning]:
 def storage(name: str) -> Storage:
     """What a repository takes up, as it was measured last: about once an hour."""
     return connect().get(f"{path(*split_repository(name))}/storage", Storage)
+
+
+def bill(name: str, limit: int = 100) -> StorageBill:
+    """What a repository takes up and has cost, by snapshot.
+
+    Parameters
+    ----------
+    name
+        ``workspace/repository``.
+    limit
+        How many snapshots are listed, the newest first; older ones are summed. At most 1000.
+
+    Returns
+    -------
+    StorageBill
+        Bytes, and micro-units of ``currency``. Snapshots, older and rest sum to the whole.
+    """
+    return connect().get(f"{path(*split_repository(name))}/storage/snapshots", StorageBill, limit=limit)

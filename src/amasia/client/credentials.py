@@ -15,6 +15,8 @@ from amasia.models.repositories import BucketKind, Lease, LeaseRequest
 
 Mode = Literal["read", "write"]
 
+_SCHEMES = {BucketKind.directory: "", BucketKind.gcs: "gs://", BucketKind.azure: "az://"}
+
 
 class Format(StrEnum):
     env = "env"
@@ -43,59 +45,101 @@ class Credentials:
 
     @property
     def url(self) -> str:
-        """``s3://bucket/prefix``; for a directory, its path."""
-        root = self.lease.bucket if self.lease.kind is BucketKind.directory else f"s3://{self.lease.bucket}"
-        return f"{root}/{self.lease.prefix}"
+        """``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix``; for a directory, its path."""
+        return f"{_SCHEMES.get(self.lease.kind, 's3://')}{self.lease.bucket}/{self.lease.prefix}"
 
     def env(self) -> dict[str, str]:
-        """Variables that S3 tools read."""
-        lease = self._s3()
-        found = {
-            "AWS_ACCESS_KEY_ID": lease.access_key,
-            "AWS_SECRET_ACCESS_KEY": lease.secret_key,
-            "AWS_SESSION_TOKEN": lease.session_token,
-            "AWS_REGION": lease.region,
-            "AWS_ENDPOINT_URL": lease.endpoint,
-        }
-        return {name: value for name, value in found.items() if value}
+        """Variables that tools of that store read."""
+        lease = self._remote()
+        match lease.kind:
+            case BucketKind.gcs:
+                found = {
+                    "CLOUDSDK_AUTH_ACCESS_TOKEN": lease.session_token,
+                    "GOOGLE_BEARER_TOKEN": lease.session_token,
+                    "GOOGLE_BASE_URL": lease.endpoint,
+                }
+            case BucketKind.azure:
+                found = {
+                    "AZURE_STORAGE_ACCOUNT": lease.account,
+                    "AZURE_STORAGE_ACCOUNT_NAME": lease.account,
+                    "AZURE_STORAGE_SAS_TOKEN": lease.session_token,
+                    "AZURE_STORAGE_ENDPOINT": lease.endpoint,
+                }
+            case _:
+                found = {
+                    "AWS_ACCESS_KEY_ID": lease.access_key,
+                    "AWS_SECRET_ACCESS_KEY": lease.secret_key,
+                    "AWS_SESSION_TOKEN": lease.session_token,
+                    "AWS_REGION": lease.region,
+                    "AWS_ENDPOINT_URL": lease.endpoint,
+                }
+        return _given(found)
 
     def boto3(self) -> dict[str, str]:
         """Keywords of ``boto3.client("s3", **...)``."""
-        lease = self._s3()
-        found = {
+        lease = self._remote()
+        if lease.kind in (BucketKind.gcs, BucketKind.azure):
+            raise InvalidRequest(
+                f"{self.url} is in a bucket of kind {lease.kind.value!r}, and boto3 speaks S3.",
+                cure="Use the format env, fsspec, rclone or json.",
+            )
+        return _given({
             "endpoint_url": lease.endpoint,
             "region_name": lease.region,
             "aws_access_key_id": lease.access_key,
             "aws_secret_access_key": lease.secret_key,
             "aws_session_token": lease.session_token,
-        }
-        return {name: value for name, value in found.items() if value}
+        })  # fmt: skip
 
     def fsspec(self) -> dict[str, Any]:
-        """Keywords of ``fsspec.filesystem("s3", **...)``."""
-        lease = self._s3()
-        client = {"region_name": lease.region, "endpoint_url": lease.endpoint}
+        """Keywords of ``fsspec.filesystem``, for ``"s3"``, ``"gcs"`` or ``"az"``."""
+        lease = self._remote()
+        match lease.kind:
+            case BucketKind.gcs:
+                return _given({"token": lease.session_token, "endpoint_url": lease.endpoint})
+            case BucketKind.azure if lease.endpoint:
+                place = f"BlobEndpoint={lease.endpoint};SharedAccessSignature={lease.session_token}"
+                return {"account_name": lease.account, "connection_string": place}
+            case BucketKind.azure:
+                return {"account_name": lease.account, "sas_token": lease.session_token}
         return {
             "key": lease.access_key,
             "secret": lease.secret_key,
             "token": lease.session_token,
-            "client_kwargs": {name: value for name, value in client.items() if value},
+            "client_kwargs": _given({"region_name": lease.region, "endpoint_url": lease.endpoint}),
         }
 
     def rclone(self) -> str:
         """A section of rclone's configuration; the remote is called ``amasia``."""
-        lease = self._s3()
-        found = {
-            "type": "s3",
-            "provider": "Other" if lease.endpoint else "AWS",
-            "access_key_id": lease.access_key,
-            "secret_access_key": lease.secret_key,
-            "session_token": lease.session_token,
-            "region": lease.region,
-            "endpoint": lease.endpoint,
-            "no_check_bucket": "true",
-        }
-        return "\n".join(["[amasia]", *(f"{name} = {value}" for name, value in found.items() if value)])
+        lease = self._remote()
+        match lease.kind:
+            case BucketKind.gcs:
+                found = {
+                    "type": "google cloud storage",
+                    "access_token": lease.session_token,
+                    "endpoint": lease.endpoint,
+                    "bucket_policy_only": "true",
+                    "no_check_bucket": "true",
+                }
+            case BucketKind.azure:
+                place = lease.endpoint or f"https://{lease.account}.blob.core.windows.net"
+                found = {
+                    "type": "azureblob",
+                    "sas_url": f"{place}/{lease.bucket}?{lease.session_token}",
+                    "no_check_container": "true",
+                }
+            case _:
+                found = {
+                    "type": "s3",
+                    "provider": "Other" if lease.endpoint else "AWS",
+                    "access_key_id": lease.access_key,
+                    "secret_access_key": lease.secret_key,
+                    "session_token": lease.session_token,
+                    "region": lease.region,
+                    "endpoint": lease.endpoint,
+                    "no_check_bucket": "true",
+                }
+        return "\n".join(["[amasia]", *(f"{name} = {value}" for name, value in _given(found).items())])
 
     def json(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -105,10 +149,10 @@ class Credentials:
         """Ready for a file or a shell."""
         return _FORMATS[format](self)
 
-    def _s3(self) -> Lease:
-        if self.lease.kind not in (BucketKind.s3, BucketKind.embedded):
+    def _remote(self) -> Lease:
+        if self.lease.kind is BucketKind.directory:
             raise InvalidRequest(
-                f"{self.url} is in a bucket of kind {self.lease.kind.value!r}, where S3 tools have nothing to read.",
+                f"{self.url} is in a bucket of kind 'directory', where tools of object stores have nothing to read.",
                 cure="Use the format json, which says where it is.",
             )
         return self.lease
@@ -129,6 +173,10 @@ def lend(name: str, mode: Mode = "read", *, hours: float | None = None) -> Crede
     body = request(LeaseRequest, mode=mode, seconds=seconds)
     lease = connect().post(f"{repositories.path(workspace, repository)}/credentials", body, Lease)
     return Credentials(lease)
+
+
+def _given(found: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in found.items() if value}
 
 
 def _as_shell(found: Credentials) -> str:

@@ -3,8 +3,9 @@
 
 import sys
 import weakref
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from distributed.client import Client
 from distributed.core import Status, rpc
@@ -24,6 +25,7 @@ from amasia.errors import AmasiaError, Conflict, NotFound, Unavailable
 from amasia.models import clusters as models
 from amasia.models import money
 from amasia.models.base import Model
+from amasia.models.locations import Arch
 from amasia.models.machines import Machine, MachineRole, MachineTarget
 
 
@@ -69,8 +71,19 @@ class Cluster(DaskCluster):
         None for never.
     workspace
         None for that of the profile.
+    worker_gpu
+        GPUs of each worker.
+    arch
+        ``"x86_64"`` or ``"aarch64"``; your environment must be there for it.
+    machine_type
+        One or several types that workers may be of, as `locations.find` names them; empty for any that is large enough.
+    spot
+        True for workers that may be taken back, for less; ``"fallback"`` for such where there are any. The scheduler
+        never is one.
     location
-        Where the machines come from; None for the cheapest that fits.
+        Where the machines come from; None for the place where they cost least, the way of the data included.
+    near
+        ``"workspace/repository"`` of the data: placement counts what it costs to carry them to each location.
     shared
         Let other members of the workspace connect. Their tasks can then reach your client process.
     environment
@@ -110,7 +123,12 @@ class Cluster(DaskCluster):
         maximum: int | None = None,
         idle_timeout: str | float | None = "20 minutes",
         workspace: str | None = None,
+        worker_gpu: int = 0,
+        arch: Arch = "x86_64",
+        machine_type: str | Sequence[str] = (),
+        spot: bool | Literal["fallback"] = False,
         location: str | None = None,
+        near: str = "",
         shared: bool = False,
         environment: str | None = None,
         wait: Wait = True,
@@ -124,7 +142,12 @@ class Cluster(DaskCluster):
             minimum=minimum,
             maximum=maximum,
             idle_timeout=seconds(idle_timeout),
+            worker_gpu=worker_gpu,
+            arch=arch,
+            machine_type=(machine_type,) if isinstance(machine_type, str) else tuple(machine_type),
+            spot=spot if isinstance(spot, str) else ("yes" if spot else "no"),
             location=location,
+            near=near,
             shared=shared,
         )
         self._link = connect()

@@ -2,30 +2,31 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import icechunk
 
 from amasia import errors
 from amasia.stores import ingest as files
-from amasia.stores import reading, sources, virtual
+from amasia.stores import reading, sources, tasks, virtual
 from amasia.stores import repositories as stores
 from amasia.stores.ingest import Ingested
-from amasia.stores.processes import Readers
+from amasia.stores.processes import Answer, Pool, Readers
 from amasia.stores.readers.contents import DEFAULT, Options
 from amasia.stores.reading import Found, Wanted
 
-BATCH_BYTES = 128 << 20
-"""Of a series, decoded, that one commit holds."""
 BATCH_FILES = 500
+"""Of a series, in one commit."""
 FEW = 4
 """Files that are not worth the start of processes."""
 HELD = 384 << 20
 """Bytes of decoded files that are kept while a series is put in order; others are read again."""
+TRIES = 4
+"""Of a commit that lost against another one."""
 KEY = "files"
 """In a commit's metadata: which files it holds, by content."""
 
@@ -89,13 +90,15 @@ class Target:
     commit: Commit
     name_prefixes: Callable[[Iterable[str]], None]
     """Lets the repository refer to what is below some prefixes."""
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Held while a series is appended to: one ingest after the other."""
 
 
 def ingest(
     target: Target,
     paths: Iterable[str | Path],
     plan: Plan,
-    readers: Readers | None = None,
+    readers: Pool | None = None,
     tell: Callable[[Ingested | Left], None] = lambda _: None,
 ) -> Report:
     """Take files; see `Repository.ingest`.
@@ -103,48 +106,40 @@ def ingest(
     Parameters
     ----------
     readers
-        Processes to read with; None to start some where they are worth it. Closed by whoever made them.
+        Where files are read; None for processes here, started where they are worth it. Closed by whoever made it.
     tell
         Called for each file when it is settled.
     """
     run = _Run(target, plan, tell)
     with ExitStack() as stack:
         wanted = sources.expand(paths)
-        run.readers = readers or stack.enter_context(Readers())
+        run.pool = readers or stack.enter_context(Readers())
         run.folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="amasia-ingest-"))
-        run.applied = applied(target.repo)
+        run.look_again()
         if plan.how != "native":
             wanted = run.point(wanted)
         if plan.append_dim is None:
             run.each(wanted)
         else:
-            run.series(wanted)
+            run.series(run.ordered(wanted))
     return run.report
 
 
-def applied(repo: icechunk.Repository, branch: str = "main") -> dict[tuple[str, str], str]:
-    """Which files a branch holds: (digest, group) to the snapshot that took it."""
-    found: dict[tuple[str, str], str] = {}
-    for snapshot in stores.history(repo, branch):
-        for entry in snapshot.metadata.get(KEY, ()):
-            found.setdefault((str(entry.get("sha256")), str(entry.get("group"))), snapshot.id)
-    return found
-
-
-class Look(Protocol):
-    """A file that is being read."""
-
-    def result(self) -> Found: ...
+type One = Found | virtual.References
 
 
 @dataclass(frozen=True)
 class Here:
     """A file that is read in this process, when it is its turn."""
 
+    function: Callable[[Wanted], One]
     wanted: Wanted
 
-    def result(self) -> Found:
-        return reading.look(self.wanted)
+    def result(self) -> One:
+        answer: One | errors.AmasiaError = reading.answered(self.function, self.wanted)
+        if isinstance(answer, errors.AmasiaError):
+            raise answer
+        return answer
 
 
 class _Run:
@@ -153,59 +148,84 @@ class _Run:
     def __init__(self, target: Target, plan: Plan, tell: Callable[[Ingested | Left], None]) -> None:
         self.target, self.plan, self._tell = target, plan, tell
         self.report = Report()
-        self.readers: Readers
+        self.pool: Pool
         self.folder: str
         self.applied: dict[tuple[str, str], str] = {}
+        """Files that the branch holds: digest and group, to the snapshot that took it."""
+        self._known: set[str] = set()
+        """Snapshots that were looked at."""
         self.here: set[tuple[str, str]] = set()
         """What was found in this very run."""
 
+    def look_again(self) -> None:
+        """What was committed since the last look."""
+        for snapshot in stores.history(self.target.repo, until=self._known):
+            self._known.add(snapshot.id)
+            self.applied = _files(snapshot) | self.applied
+
     def each(self, wanted: Sequence[str]) -> None:
         """One commit for each file; the next ones are read while one is written."""
-        for source, future in self._looks(wanted):
-            found = self._result(source, future)
+        for source, look in self._looks(self._read, wanted):
+            found = self._result(source, look)
             if found is not None:
                 self._take([found])
 
-    def series(self, wanted: Sequence[str]) -> None:
-        """A commit for each batch, in the order of the coordinate."""
-        batch: list[Found] = []
+    def series(self, ordered: Iterable[One]) -> None:
+        """A commit for each batch, while no other ingest appends."""
+        batches = self._batches(ordered)
+        batch = next(batches, None)
+        if batch is None:
+            return
+        with self.target.turn():
+            self.look_again()
+            while batch is not None:
+                self._take([one for one in batch if not self._is_there(one)])
+                batch = next(batches, None)
+
+    def _batches(self, ordered: Iterable[One]) -> Iterator[list[One]]:
+        batch: list[One] = []
         size = 0
-        for found in self._ordered(wanted):
-            if batch and (size + found.nbytes > BATCH_BYTES or len(batch) == BATCH_FILES or found.contents is None):
-                self._take(batch)
+        for one in ordered:
+            alone = isinstance(one, Found) and one.contents is None
+            nbytes = one.nbytes if isinstance(one, Found) else 0
+            if batch and (alone or size + nbytes > self.pool.batch_bytes or len(batch) == BATCH_FILES):
+                yield batch
                 batch, size = [], 0
-            batch.append(found)
-            size += found.nbytes
-            if found.contents is None:
-                self._take(batch)
+            batch.append(one)
+            size += nbytes
+            if alone:
+                yield batch
                 batch, size = [], 0
         if batch:
-            self._take(batch)
+            yield batch
 
-    def _ordered(self, wanted: Sequence[str]) -> Iterator[Found]:
+    def ordered(self, wanted: Sequence[str]) -> Iterator[Found]:
         """Files by the first value of the coordinate; what was too much to be kept is read again in that order."""
         if self.plan.order == "given" or len(wanted) < 2:
-            self.report.order = "as given"
-            looks = self._looks(wanted)
-            yield from (found for source, future in looks if (found := self._result(source, future)) is not None)
-            return
+            self.report.order = self.report.order or "as given"
+            looks = self._looks(self._read, wanted)
+            return (found for source, look in looks if (found := self._result(source, look)) is not None)
         seen: list[Found] = []
         held = 0
-        for source, future in self._looks(wanted, held=reading.SMALL, spill=""):
-            found = self._result(source, future)
+        for source, look in self._looks(self._read, wanted, held=reading.SMALL, spill=""):
+            found = self._result(source, look)
             if found is None:
                 continue
-            held += found.nbytes if found.contents is not None else 0
+            held += found.nbytes if found.contents is not None and not self.pool.lazy else 0
             seen.append(found if held <= HELD else replace(found, contents=None))
-        ordered = self._sorted(seen)
-        again = self._looks([found.source for found in ordered if found.contents is None])
+        return self._again(self._sorted(seen))
+
+    def _again(self, ordered: Sequence[Found]) -> Iterator[Found]:
+        again = self._looks(self._read, [found.source for found in ordered if found.contents is None])
         for found in ordered:
             if found.contents is not None:
                 yield found
             elif (second := self._result(*next(again), again=True)) is not None:
                 yield second
 
-    def _sorted(self, seen: list[Found]) -> list[Found]:
+    def _sorted[T: (Found, virtual.References)](self, seen: list[T]) -> list[T]:
+        if self.plan.order == "given" or len(seen) < 2:
+            return seen
         kinds = {found.first[0] for found in seen if found.first}
         if len(kinds) != 1:
             self.report.order = f"as given: {self.plan.append_dim} has no coordinate that all files share"
@@ -221,72 +241,52 @@ class _Run:
             return list(wanted)
         found: list[virtual.References] = []
         left: list[str] = []
-        for source in wanted:
-            references = self._references(source)
+        for source, look in self._looks(virtual.look, wanted):
+            references = self._references(source, look)
             if references is not None:
                 found.append(references)
             elif self.plan.how == "auto":
                 left.append(source)
         if left and self.plan.append_dim is not None:
+            self.here.clear()
             return list(wanted)  # a series is one or the other
         if found:
-            self.target.name_prefixes({references.prefix for references in found})
-        for references in self._in_order(found):
-            self._take_references(references)
+            self.target.name_prefixes({prefix for references in found for prefix in references.prefixes})
+        if self.plan.append_dim is None:
+            for references in found:
+                self._take([references])
+        else:
+            self.series(self._sorted(found))
         return left
 
-    def _references(self, source: str) -> virtual.References | None:
+    def _references(self, source: str, look: Answer) -> virtual.References | None:
         """None for what is to be copied, is there already, or was refused."""
+        found: virtual.References | None
+        if self.plan.how == "virtual":
+            found = self._result(source, look)
+            return found
         try:
-            with sources.at_hand(source) as path:
-                digest = sources.digest(path)
-            snapshot = self.applied.get((digest, files.base_group(source, self.plan.group)))
-            if snapshot is not None:
-                self.skip(source, snapshot)
-                return None
-            references = virtual.look(source, digest, self.plan.append_dim)
-        except (errors.DataRejected, errors.NotFound) as error:
-            if self.plan.how == "virtual":
-                self.refuse(source, error)
+            found = look.result()
+        except (errors.DataRejected, errors.NotFound):
             return None
-        small = virtual.smallest_chunk(references) < virtual.SMALL_CHUNK
-        return None if self.plan.how == "auto" and small else references
+        return found if virtual.smallest_chunk(found) >= virtual.SMALL_CHUNK else None
 
-    def _in_order(self, found: list[virtual.References]) -> list[virtual.References]:
-        dim = self.plan.append_dim
-        if dim is None or self.plan.order == "given" or len(found) < 2:
-            return found
-        firsts = [reading.first(references.groups, dim) for references in found]
-        if None in firsts or len({one[0] for one in firsts if one}) != 1:
-            return found
-        self.report.order = f"by the first {dim} of each file"
-        pairs = sorted(zip(firsts, range(len(found)), strict=True), key=lambda pair: (pair[0] or ("",))[1:])
-        return [found[index] for _, index in pairs]
+    @property
+    def _read(self) -> Callable[[Wanted], Found]:
+        return tasks.look if self.pool.lazy else reading.look
 
-    def _take_references(self, found: virtual.References) -> None:
-        done: list[Ingested] = []
-
-        def change(session: icechunk.Session) -> None:
-            done.append(virtual.put(session, found, self.plan.group, self.plan.append_dim))
-
-        why = "asked for" if self.plan.how == "virtual" else "its chunks can be read where they are"
-        try:
-            snapshot = self.target.commit(change, f"Refer to {Path(found.source).name}", self.metadata([found]))
-        except errors.DataRejected as error:
-            self.refuse(found.source, error)
-            return
-        self.finish([replace(one, why=why) for one in done], snapshot)
-
-    def _looks(self, wanted: Sequence[str], **changes: Any) -> Iterator[tuple[str, "Look"]]:
-        """Files in order, read ahead by other processes; a few that need no process of their own are read here."""
-        few = len(wanted) < FEW
+    def _looks(
+        self, function: Callable[[Wanted], One], wanted: Sequence[str], **changes: Any
+    ) -> Iterator[tuple[str, Answer]]:
+        """Files in order, read ahead by others; a few that need no process of their own are read here."""
         asked = [replace(self._wanted(source), **changes) for source in wanted]
-        if not few:
-            yield from ((one.source, future) for one, future in self.readers.map(asked))
+        if self.pool.lazy or len(wanted) >= FEW:
+            yield from ((one.source, answer) for one, answer in self.pool.map(function, asked))
             return
         # Those that go to a process first: they are read while this one reads the others.
-        looks: list[tuple[str, Look]] = [
-            (one.source, self.readers.submit(one) if reading.is_apart(one.source) else Here(one)) for one in asked
+        looks: list[tuple[str, Answer]] = [
+            (one.source, self.pool.submit(function, one) if reading.is_apart(one.source) else Here(function, one))
+            for one in asked
         ]
         yield from looks
 
@@ -295,48 +295,76 @@ class _Run:
         known = frozenset(digest for digest, where in self.applied if where == group)
         return Wanted(source, self.plan.options, self.plan.append_dim, known, spill=self.folder)
 
-    def _result(self, source: str, look: "Look", again: bool = False) -> Found | None:
+    def _result(self, source: str, look: Answer, again: bool = False) -> Any:
         """What was read; None when it was refused or is there already."""
         try:
             found = look.result()
         except (errors.DataRejected, errors.NotFound) as error:
             self.refuse(source, error)
             return None
-        key = (found.digest, files.base_group(source, self.plan.group))
-        if key in self.applied or (key in self.here and not again):
-            self.skip(source, self.applied.get(key, ""))
+        if self._is_there(found):
             return None
-        self.here.add(key)
+        if self._key(found) in self.here and not again:
+            self.skip(found)
+            return None
+        self.here.add(self._key(found))
         return found
 
-    def _take(self, batch: Sequence[Found]) -> None:
+    def _key(self, one: One) -> tuple[str, str]:
+        return one.digest, files.base_group(one.source, self.plan.group)
+
+    def _is_there(self, one: One) -> bool:
+        """Whether a commit holds it; then it is skipped."""
+        if self._key(one) not in self.applied:
+            return False
+        self.skip(one)
+        return True
+
+    def _take(self, batch: Sequence[One], tries: int = TRIES) -> None:
         """One commit. A batch that is refused is tried file by file, so that only the wrong ones stay out."""
+        if not batch:
+            return
         try:
             self._commit(batch)
         except (errors.DataRejected, errors.Conflict) as error:
-            if isinstance(error, errors.Conflict) and "has data already" not in error.message:
+            self.look_again()
+            left = [one for one in batch if not self._is_there(one)]
+            lost = "snapshot" in error.detail  # against somebody's commit, which may be followed by this one
+            if len(left) < len(batch) or (lost and tries > 1):
+                self._take(left, tries - 1)
+            elif isinstance(error, errors.Conflict) and "has data already" not in error.message:
                 raise
-            if len(batch) == 1:
+            elif len(batch) == 1:
                 self.refuse(batch[0].source, error)
-                return
-            for found in batch:
-                self._take([found])
+            else:
+                for one in batch:
+                    self._take([one])
 
-    def _commit(self, batch: Sequence[Found]) -> None:
+    def _commit(self, batch: Sequence[One]) -> None:
         done: list[Ingested] = []
 
         def change(session: icechunk.Session) -> None:
-            with ExitStack() as stack:
-                found = [stack.enter_context(files.opened(one, self.plan.options)) for one in batch]
-                done.extend(files.put(session, found, self.plan.group, self.plan.append_dim, self.plan.chunks))
+            done.extend(self._put(session, batch))
 
-        self.finish(done, self.target.commit(change, self._message(batch), self.metadata(batch)))
+        snapshot = self.target.commit(change, self._message(batch), self.metadata(batch))
+        self.finish(done, snapshot)
 
-    def _message(self, batch: Sequence[Found]) -> str:
-        names = [Path(found.source).name for found in batch]
-        return f"Ingest {names[0]}" if len(names) == 1 else f"Ingest {len(names)} files, {names[0]} … {names[-1]}"
+    def _put(self, session: icechunk.Session, batch: Sequence[One]) -> list[Ingested]:
+        group, dim = self.plan.group, self.plan.append_dim
+        references = [one for one in batch if isinstance(one, virtual.References)]
+        if references:
+            return virtual.put(session, references, group, dim)
+        with ExitStack() as stack:
+            opened = [files.opened(one, self.plan.options) for one in batch if isinstance(one, Found)]
+            found = [stack.enter_context(one) for one in opened]
+            return files.put(session, found, group, dim, self.plan.chunks, self.pool.scheduler)
 
-    def metadata(self, batch: Sequence[Found | virtual.References]) -> dict[str, Any]:
+    def _message(self, batch: Sequence[One]) -> str:
+        names = [Path(one.source).name for one in batch]
+        verb = "Refer to" if isinstance(batch[0], virtual.References) else "Ingest"
+        return f"{verb} {names[0]}" if len(names) == 1 else f"{verb} {len(names)} files, {names[0]} … {names[-1]}"
+
+    def metadata(self, batch: Sequence[One]) -> dict[str, Any]:
         return {
             KEY: [
                 {
@@ -350,16 +378,19 @@ class _Run:
 
     def finish(self, done: Iterable[Ingested], snapshot: str) -> None:
         for one in done:
-            taken = replace(one, snapshot=snapshot, why=one.why or self.why(one.path))
+            taken = replace(one, snapshot=snapshot, why=self.why(one))
             self.report.taken.append(taken)
             self._tell(taken)
 
-    def why(self, source: str) -> str:
-        return "asked for" if self.plan.how == "native" else virtual.why_native(source)
+    def why(self, one: Ingested) -> str:
+        if one.how == self.plan.how:
+            return "asked for"
+        return "its chunks can be read where they are" if one.how == "virtual" else virtual.why_native(one.path)
 
-    def skip(self, source: str, snapshot: str) -> None:
+    def skip(self, one: One) -> None:
+        snapshot = self.applied.get(self._key(one))
         where = f"was taken before, in snapshot {snapshot}" if snapshot else "is in another of these files"
-        self.report.skipped.append(Left(source, f"The same content {where}."))
+        self.report.skipped.append(Left(one.source, f"The same content {where}."))
         self._tell(self.report.skipped[-1])
 
     def refuse(self, source: str, error: errors.AmasiaError) -> None:
@@ -369,5 +400,10 @@ class _Run:
         self._tell(self.report.refused[-1])
 
 
-def _first(found: Found) -> Any:
+def _files(snapshot: stores.Snapshot) -> dict[tuple[str, str], str]:
+    entries = snapshot.metadata.get(KEY, ())
+    return {(str(entry.get("sha256")), str(entry.get("group"))): snapshot.id for entry in entries}
+
+
+def _first(found: One) -> Any:
     return found.first[1] if found.first else None

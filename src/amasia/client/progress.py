@@ -71,6 +71,8 @@ class Stages:
 
     def __init__(self, title: str, names: Iterable[str] = (), *, quiet: bool = False) -> None:
         self.title = title
+        self.left_behind = ""
+        """What goes on without whoever waits here; told when they press Ctrl-C."""
         self._stages = {name: Stage(name) for name in names}
         self._view: View = _Quiet() if quiet else _view()
 
@@ -82,6 +84,8 @@ class Stages:
         for stage in self._stages.values():
             if stage.state == "doing":
                 self._end(stage, "failed" if error else "done", "", None)
+        if kind is KeyboardInterrupt and self.left_behind:
+            self.note(self.left_behind)
         self._view.close()
 
     def __getitem__(self, name: str) -> Stage:

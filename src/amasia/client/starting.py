@@ -39,6 +39,8 @@ def start(
     cluster = clusters.create(spec, environment, name, workspace, connection=link)
     stages.finish("requested", f"{len(cluster.machines)} machines")
     currency = budgets.get(workspace, connection=link).currency
+    if cluster.placement:
+        stages.note(cluster.placement.why)
     stages.note(price(cluster, currency))
     return cluster
 
@@ -63,18 +65,15 @@ def wait_for(cluster: Cluster, wait: Wait, link: Connection, stages: Stages) -> 
     """
     said = set(cluster.notices)
     newest = cluster
-    try:
-        for newest in clusters.follow(cluster, connection=link):
-            if newest.target == ClusterTarget.stopped:
-                break
-            for notice in [text for text in newest.notices if text not in said]:
-                said.add(notice)
-                stages.note(notice)
-            if _show(newest, wait, stages) and newest.status == ClusterStatus.running:
-                return newest
-    except KeyboardInterrupt:
-        stages.note(still_running(newest))
-        raise
+    stages.left_behind = still_running(cluster)
+    for newest in clusters.follow(cluster, connection=link):
+        if newest.target == ClusterTarget.stopped:
+            break
+        for notice in [text for text in newest.notices if text not in said]:
+            said.add(notice)
+            stages.note(notice)
+        if _show(newest, wait, stages) and newest.status == ClusterStatus.running:
+            return newest
     raise _failure(newest, link)
 
 

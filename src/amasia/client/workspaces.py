@@ -1,11 +1,13 @@
 """Workspaces and their members."""
 
+from collections.abc import Sequence
+
 from amasia.client.inputs import request
 from amasia.client.transport import Connection, connect
 from amasia.errors import InvalidRequest
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
-from amasia.models.workspaces import MemberRequest, Workspace, WorkspaceRequest
+from amasia.models.workspaces import MemberRequest, PolicyRequest, Workspace, WorkspaceRequest
 from amasia.settings import client_settings
 
 
@@ -48,6 +50,14 @@ def create(name: str, *, currency: str = "EUR", connection: Connection | None = 
     """
     body = request(WorkspaceRequest, name=name, currency=currency)
     return (connection or connect()).post("/v1/workspaces", body, Workspace)
+
+
+def set_regions(
+    regions: Sequence[str], workspace: str | None = None, *, connection: Connection | None = None
+) -> Workspace:
+    """Say in which regions a workspace may have machines, none named for everywhere; for admins."""
+    body = request(PolicyRequest, regions=tuple(regions))
+    return (connection or connect()).put(f"{path(workspace)}/policy", body, Workspace)
 
 
 def members(workspace: str | None = None, *, connection: Connection | None = None) -> list[Membership]:

@@ -27,7 +27,7 @@ datasets = Table(
     Column("group", String, nullable=False),
     Column("branch", String, nullable=False),
     Column("snapshot", String, nullable=False),
-    Column("committed_at", Instant, nullable=False, index=True),
+    Column("committed_at", Instant, nullable=False),
     Column("begin_at", BigInteger),
     Column("end_at", BigInteger),
     Column("west", Float),
@@ -37,7 +37,10 @@ datasets = Table(
     Column("first_preview", String, nullable=False),
     Column("summary", JSON, nullable=False),
     UniqueConstraint("repository_id", "group"),
-)
+    # All that a search without words looks at, newest last: it reads no row but those that it answers with.
+    Index("ix_datasets_search", "committed_at", "repository_id", "begin_at", "end_at", "west", "south", "east", "north",
+          "id"),
+)  # fmt: skip
 
 dataset_contents = Table(
     "dataset_contents",
@@ -53,8 +56,10 @@ dataset_variables = Table(
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
     Column("name", String, primary_key=True),
-    Column("lower_name", String, nullable=False, index=True),
-    Column("standard_name", String, nullable=False, index=True),
+    Column("lower_name", String, nullable=False),
+    Column("standard_name", String, nullable=False),
+    Index("ix_dataset_variables_lower_name_dataset_id", "lower_name", "dataset_id"),
+    Index("ix_dataset_variables_standard_name_dataset_id", "standard_name", "dataset_id"),
 )
 
 previews = Table(
@@ -135,6 +140,16 @@ storage = Table(
     Column("charged_until", Instant, nullable=False),
     # Of the last division, so that charges of short stretches lose nothing.
     Column("rest", BigInteger, nullable=False),
+)
+
+snapshot_sizes = Table(
+    "snapshot_sizes",
+    metadata,
+    _repository(primary_key=True),
+    Column("snapshot", String, primary_key=True),
+    # NULL where it could not be told.
+    Column("nbytes", BigInteger),
+    Column("chunks_nbytes", BigInteger),
 )
 
 storage_charges = Table(

@@ -6,12 +6,20 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
 from amasia.database.rows import add, change, every, one
-from amasia.database.tables import commits, publications, repositories
+from amasia.database.tables import commits, publications, repositories, snapshot_sizes
 from amasia.models.repositories import Commit, Repository
 
-COMMIT = select(
-    commits, (repositories.c.workspace + "/" + repositories.c.name).label("repository")
-).join(repositories, repositories.c.id == commits.c.repository_id)  # fmt: skip
+COMMIT = (
+    select(commits, (repositories.c.workspace + "/" + repositories.c.name).label("repository"), snapshot_sizes.c.nbytes)
+    .join(repositories, repositories.c.id == commits.c.repository_id)
+    .outerjoin(
+        snapshot_sizes,
+        and_(
+            snapshot_sizes.c.repository_id == commits.c.repository_id,
+            snapshot_sizes.c.snapshot == commits.c.snapshot,
+        ),
+    )
+)
 
 
 def create(tx: Connection, repository: Repository) -> None:

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, literal, not_, or_, select
 
+from amasia.database.repositories import COMMIT
 from amasia.database.rows import add, change, every, mapping, one
-from amasia.database.tables import repositories, storage, storage_charges
-from amasia.models.repositories import Repository
-from amasia.models.storage import Storage, StorageCharge, StorageLine
+from amasia.database.tables import commits, repositories, snapshot_sizes, storage, storage_charges
+from amasia.models.repositories import Commit, Repository
+from amasia.models.storage import SnapshotStorage, Storage, StorageCharge, StorageLine
 
 _NAME = (repositories.c.workspace + "/" + repositories.c.name).label("repository")
 
@@ -26,6 +27,44 @@ def account(tx: Connection, repository_id: str) -> RowMapping | None:
 def put(tx: Connection, repository_id: str, **columns: Any) -> None:
     if not change(tx, storage, storage.c.repository_id == repository_id, **columns):
         add(tx, storage, repository_id=repository_id, **columns)
+
+
+def unsized(tx: Connection, limit: int) -> list[tuple[str, Commit]]:
+    """(repository id, commit) of those of which nobody found out what they added, newest first."""
+    unknown = (commits.c.status == "committed", snapshot_sizes.c.snapshot.is_(None))
+    query = COMMIT.where(*unknown).order_by(commits.c.at.desc())
+    rows = tx.execute(query.limit(limit)).mappings()
+    return [(row["repository_id"], Commit.model_validate(dict(row))) for row in rows]
+
+
+def put_size(tx: Connection, repository_id: str, snapshot: str, nbytes: int | None, chunks_nbytes: int | None) -> None:
+    where = (snapshot_sizes.c.repository_id == repository_id, snapshot_sizes.c.snapshot == snapshot)
+    if not change(tx, snapshot_sizes, *where, nbytes=nbytes, chunks_nbytes=chunks_nbytes):
+        add(tx, snapshot_sizes, repository_id=repository_id, snapshot=snapshot, nbytes=nbytes,
+            chunks_nbytes=chunks_nbytes)  # fmt: skip
+
+
+def sizes(tx: Connection, repository_id: str) -> list[SnapshotStorage]:
+    """What each snapshot added of which that is known, newest first, not yet with its cost."""
+    query = (
+        select(commits.c.snapshot, commits.c.message, commits.c.at, snapshot_sizes.c.nbytes,
+               snapshot_sizes.c.chunks_nbytes, literal(0).label("amount"))
+        .join(snapshot_sizes, and_(snapshot_sizes.c.repository_id == commits.c.repository_id,
+                                   snapshot_sizes.c.snapshot == commits.c.snapshot))
+        .where(commits.c.repository_id == repository_id, commits.c.status == "committed",
+               snapshot_sizes.c.nbytes.is_not(None))
+        .order_by(commits.c.at.desc(), commits.c.id.desc())
+    )  # fmt: skip
+    return every(tx, query, SnapshotStorage)
+
+
+def charged(tx: Connection, repository_id: str) -> list[tuple[datetime, int, int]]:
+    """(start, bytes, amount) of each of a repository's charges, newest first."""
+    query = select(storage_charges.c.start, storage_charges.c.nbytes, storage_charges.c.amount)
+    rows = tx.execute(
+        query.where(storage_charges.c.repository_id == repository_id).order_by(storage_charges.c.id.desc())
+    )
+    return [(row.start, row.nbytes, row.amount) for row in rows]
 
 
 def due(tx: Connection, before: datetime, limit: int) -> list[Repository]:

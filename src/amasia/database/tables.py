@@ -50,6 +50,9 @@ from amasia.database.data_tables import (
     refs as refs,
 )
 from amasia.database.data_tables import (
+    snapshot_sizes as snapshot_sizes,
+)
+from amasia.database.data_tables import (
     storage as storage,
 )
 from amasia.database.data_tables import (
@@ -97,6 +100,7 @@ workspaces = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("currency", String, nullable=False),
+    Column("regions", JSON, nullable=False, server_default="[]"),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -167,6 +171,7 @@ buckets = Table(
     Column("status", String, nullable=False, server_default="ready"),
     Column("reason", Text, nullable=False, server_default=""),
     Column("private_endpoint", Boolean, nullable=False, server_default=false()),
+    Column("egress_price", BigInteger),
 )
 
 repositories = Table(
@@ -218,6 +223,7 @@ clusters = Table(
     Column("status", String, nullable=False),
     Column("target", String, nullable=False),
     Column("spec", JSON, nullable=False),
+    Column("placement", JSON(none_as_null=True)),
     Column("environment_hash", String, nullable=False),
     Column("wanted_workers", Integer, nullable=False),
     Column("scheduler_address", String, nullable=False),
@@ -257,8 +263,10 @@ machines = Table(
     Column("memory", BigInteger, nullable=False),
     Column("price", BigInteger, nullable=False),
     Column("spot", Boolean, nullable=False, server_default=false()),
+    Column("fallback", Boolean, nullable=False, server_default=false()),
     Column("zone", String, nullable=False, server_default=""),
     Column("alternatives", JSON, nullable=False, server_default="[]"),
+    Column("no_room", JSON, nullable=False, server_default="[]"),
     Column("handle", JSON, nullable=False),
     Column("lease_until", Instant),
     Column("started_at", Instant),

@@ -105,6 +105,10 @@ def find_workspace(tx: Connection, name: str) -> Workspace | None:
     return one(tx, select(workspaces).where(workspaces.c.name == name), Workspace)
 
 
+def update_workspace(tx: Connection, name: str, **columns: Any) -> int:
+    return change(tx, workspaces, workspaces.c.name == name, **columns)
+
+
 def workspaces_of(tx: Connection, user: str) -> list[Workspace]:
     query = select(workspaces).join(memberships, memberships.c.workspace == workspaces.c.name)
     return every(tx, query.where(memberships.c.user == user).order_by(workspaces.c.name), Workspace)

@@ -5,7 +5,11 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from amasia.models.base import Model, Name, Time
-from amasia.models.machines import Machine
+from amasia.models.locations import Arch
+from amasia.models.machines import Machine, MachineRole
+from amasia.models.placements import Placement, Spot, Wants
+
+SCHEDULER_CPUS = 1.0
 
 
 class ClusterStatus(StrEnum):
@@ -34,10 +38,31 @@ class ClusterSpec(Model):
     idle_timeout: float = Field(default=1200, ge=0)
     """Seconds without work after which the cluster stops itself; 0 for never (its lease and budget still end it)."""
     location: Name | None = None
+    worker_gpu: int = Field(default=0, ge=0, le=64)
+    arch: Arch = "x86_64"
+    machine_type: tuple[Name, ...] = Field(default=(), max_length=50)
+    """Workers are of one of these types; empty for any that is large enough."""
+    spot: Spot = "no"
+    """Workers may be machines that can be taken back, for less; the scheduler never is."""
+    near: str = ""
+    """``workspace/repository`` whose data are computed on: placement counts what it costs to carry them away."""
     shared: bool = False
     """Other members of the workspace may connect. Their tasks can then reach each other's client processes."""
     refresh: str = ""
     """``view/refresh`` that its scheduler's machine does as the owner; the cluster ends with it. Empty for none."""
+
+    def wants(self, role: MachineRole) -> Wants:
+        """What a machine of this role is to have."""
+        if role is MachineRole.scheduler:
+            return Wants(cpus=SCHEDULER_CPUS, memory=self.scheduler_memory, arch=self.arch)
+        return Wants(
+            cpus=self.worker_cpu,
+            memory=self.worker_memory,
+            gpus=self.worker_gpu,
+            arch=self.arch,
+            machine_types=self.machine_type,
+            spot=self.spot,
+        )
 
     @model_validator(mode="after")
     def both_or_none(self) -> "ClusterSpec":
@@ -83,6 +108,8 @@ class Cluster(Model):
     wanted_workers: int
     scheduler_address: str = ""
     dashboard_address: str = ""
+    placement: Placement | None = None
+    """Where its machines are, and why there."""
     rate: int = 0
     """Micro-units per hour of the machines it has now."""
     amount: int = 0

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from amasia.models.base import Model, Time
+from amasia.models.storage import volume
 
 _DATE = re.compile(r"(-?\d{1,6})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?)?)?)?Z?")
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})$")
@@ -106,12 +107,7 @@ class Dataset(Summary):
     @property
     def volume(self) -> str:
         """``1.5 GiB``, uncompressed."""
-        count, unit = float(self.size), "B"
-        for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-            if count < 1000:
-                break
-            count, unit = count / 1024, larger
-        return f"{count:.3g} {unit}"
+        return volume(self.size)
 
     @property
     def when(self) -> str:

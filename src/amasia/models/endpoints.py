@@ -1,15 +1,44 @@
 """Addresses that the control plane may be sent to by somebody who registers a bucket."""
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from amasia.errors import InvalidRequest
+from amasia.models.repositories import BucketKind
 
 type Address = IPv4Address | IPv6Address
 
 _NEVER = (ip_address("100.100.100.200"), ip_address("fd00:ec2::254"), ip_address("192.0.0.192"))
 """Where clouds tell machines their secrets, besides the link-local addresses."""
 _NAT64 = ip_network("64:ff9b::/96")
+
+_PREFIX = r"(?:/(?!.*\.\.)[\w.=/-]*)?"
+_URIS = {
+    BucketKind.gcs: (
+        re.compile(rf"gs://[a-z0-9][a-z0-9._-]{{1,220}}[a-z0-9]{_PREFIX}", re.ASCII),
+        "gs://bucket/prefix",
+    ),
+    BucketKind.azure: (
+        re.compile(rf"az://[a-z0-9]{{3,24}}(?:/[a-z0-9](?:-?[a-z0-9]){{2,62}}{_PREFIX})?/?", re.ASCII),
+        "az://account, or as az://account/container/prefix",
+    ),
+}
+"""These go into hosts, conditions and signatures: nothing but names may be in them."""
+
+
+def check_uri(kind: BucketKind, uri: str) -> None:
+    """Refuse what is no bucket of Google's and no container of Azure's.
+
+    Raises
+    ------
+    InvalidRequest
+    """
+    if kind not in _URIS:
+        return
+    pattern, form = _URIS[kind]
+    if not pattern.fullmatch(uri):
+        raise InvalidRequest(f"{uri!r} is no bucket of kind {kind.value!r}.", cure=f"Write it as {form}.")
 
 
 def host_of(endpoint: str) -> str:

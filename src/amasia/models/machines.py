@@ -84,11 +84,15 @@ class Machine(Model):
     price: int
     """Micro-units per hour at which every second of it is charged."""
     spot: bool = False
-    """It costs less, and may be taken back."""
+    """It costs less, and may be taken back: asked for so, or made so."""
+    fallback: bool = False
+    """Where no such machine can be had, one that is not taken back is started instead: ``price`` holds it too."""
     zone: str = ""
     """Part of the region that it is in, where there is such a choice."""
     alternatives: tuple[Offer, ...] = ()
     """Other types that would do as well and cost no more: the provider takes one of them where its own has no room."""
+    no_room: tuple[str, ...] = ()
+    """Types that its provider had no room for."""
     handle: dict[str, Any] = {}
     """What the provider needs to find it again."""
     lease_until: Time | None = None
@@ -124,6 +128,8 @@ class Found(Model):
 
     machine_id: str
     alive: bool
+    waiting: bool = False
+    """It is in a queue: neither its lease nor its cost has begun."""
     started_at: Time | None = None
     stopped_at: Time | None = None
     """Best known moment of its end; None while alive or where the provider cannot tell."""

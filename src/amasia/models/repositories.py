@@ -13,6 +13,10 @@ class BucketKind(StrEnum):
     """The control plane's own S3 store."""
     s3 = "s3"
     """Any S3 or S3-compatible store."""
+    gcs = "gcs"
+    """Google Cloud Storage."""
+    azure = "azure"
+    """Azure Blob Storage."""
     directory = "directory"
     """A directory that client and machines share. One writer at a time, by a lock."""
 
@@ -29,12 +33,16 @@ class Bucket(Model):
     name: Name
     kind: BucketKind
     uri: str
-    """``s3://bucket/prefix`` or a directory's path."""
+    """``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://account/container/prefix`` or a directory's path.
+
+    Without a container, ``az://account``, every repository has one of its own."""
     endpoint: str = ""
     region: str = "us-east-1"
     status: BucketStatus = BucketStatus.ready
     reason: str = ""
     """Why it cannot be used."""
+    egress_price: int | None = None
+    """Micro-units per GiB that leaves its region; None where nobody knows."""
     private_endpoint: bool = False
     """Whether its endpoint may be at a private address: an operator registered it, or the settings let everybody."""
 
@@ -47,9 +55,12 @@ class BucketRequest(Model):
     region: str = "us-east-1"
     access_key: str = Field(default="", repr=False)
     secret_key: str = Field(default="", repr=False)
-    """Kept encrypted; only short-lived credentials derived from it are ever lent."""
+    """Kept encrypted; only short-lived credentials derived from it are ever lent. Of Google, a service account's key
+    (JSON); of Azure, an account key; of both, nothing for the control plane's own identity, which takes an operator."""
     role: str = ""
     """ARN of the role that credentials are lent from; stores other than AWS mostly ignore it."""
+    egress_price: int | None = Field(default=None, ge=0)
+    """Micro-units per GiB that leaves its region."""
 
 
 class RepositoryStatus(StrEnum):
@@ -94,7 +105,7 @@ class Lease(Model):
     mode: Mode
     kind: BucketKind
     bucket: str
-    """The S3 bucket; for a directory, its path."""
+    """The bucket, or Azure's container; for a directory, its path."""
     prefix: str
     """Of the repository in the bucket, without slashes at the ends."""
     endpoint: str = ""
@@ -102,6 +113,9 @@ class Lease(Model):
     access_key: str = ""
     secret_key: str = Field(default="", repr=False)
     session_token: str = Field(default="", repr=False)
+    """Of S3; the access token of Google; the shared access signature (SAS) of Azure, where it is the whole key."""
+    account: str = ""
+    """Azure's storage account."""
     expires_at: Time | None = None
 
 
@@ -176,3 +190,5 @@ class Commit(Model):
     at: Time
     provenance: Provenance | None = None
     metadata: dict[str, Any] = {}
+    nbytes: int | None = None
+    """What it added to the bucket, as stored; None while that is not known."""

@@ -43,6 +43,33 @@ class StorageLine(Model):
     amount: int
 
 
+class SnapshotStorage(Model):
+    """What one snapshot added to its repository, and what keeping that has cost since."""
+
+    snapshot: str
+    message: str
+    at: Time
+    nbytes: int
+    chunks_nbytes: int
+    amount: int
+
+
+class StorageBill(Model):
+    """What a repository takes up and has cost, by snapshot. Snapshots, older and rest sum to the whole."""
+
+    repository: str
+    currency: str
+    nbytes: int
+    amount: int
+    measured_at: Time | None
+    """When all its objects were counted last; what newer snapshots added is counted besides. None for not yet."""
+    snapshots: tuple[SnapshotStorage, ...] = ()
+    """The newest, of all branches."""
+    older: StorageLine
+    rest: StorageLine
+    """The list of refs and its old copies, snapshots that were forgotten, and what nothing needs any more."""
+
+
 class CleaningStatus(StrEnum):
     requested = "requested"
     expired = "expired"
@@ -91,3 +118,13 @@ class Cleaning(Model):
 def owed(nbytes: int, milliseconds: int, price: int, rest: int) -> tuple[int, int]:
     """(micro-units, rest) at a price per GiB and month; the rest goes into the next one."""
     return divmod(nbytes * milliseconds * price + rest, GIB * MONTH_MS)
+
+
+def volume(nbytes: int) -> str:
+    """``512 B``, ``3.5 KiB``, ``1.2 GiB``: three digits."""
+    count, unit = float(nbytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if count < 1000:
+            break
+        count, unit = count / 1024, larger
+    return f"{count:.3g} {unit}"

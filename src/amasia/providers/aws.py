@@ -1,6 +1,6 @@
 """Machines on EC2: one `RunInstances` for each, marked and encrypted from its first moment, over all zones and types.
 
-`RunInstances` and not `CreateFleet`: see docs/decisions/0017-one-run-instances-per-machine.md.
+`RunInstances` and not `CreateFleet`: see docs/decisions/0021-one-run-instances-per-machine.md.
 """
 
 import gzip

@@ -27,7 +27,7 @@ def _check(db: Database, item: tuple[Bucket, repositories.Keys]) -> bool:
     broker = credentials.Keys(keys.access_key, keys.secret_key, keys.role or credentials.ROLE)
     try:
         wrong = batteries.run(bucket, broker)
-    except errors.Unavailable as error:
+    except errors.StoreDown as error:
         log.warning("bucket waits for its store", bucket=bucket.name, workspace=bucket.workspace, error=str(error))
         return False
     except errors.AmasiaError as error:

@@ -10,7 +10,7 @@ from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.repositories import Repository
 from amasia.models.storage import Cleaned, Cleaning, CleaningStatus
-from amasia.reconcilers.repositories import source
+from amasia.reconcilers.repositories import forget, source
 from amasia.services import cleanings, repositories
 from amasia.stores import cleanings as stores
 from amasia.stores import objects
@@ -39,6 +39,8 @@ def remove(db: Database, grace: timedelta) -> None:
     for repository in cleanings.buried(db, now() - grace):
         try:
             count, nbytes, failed = objects.remove_all(current(source(db, repository)))
+            if not failed:
+                forget(db, repository)
         except errors.AmasiaError as error:
             log.warning("a deleted repository waits", repository=repository.full_name, error=str(error))
             continue

@@ -71,12 +71,12 @@ def _take(db: Database, settings: ServerSettings, provider: Opened, machine: Mac
         _step(db, settings, provider, machine)
     except errors.AmasiaError as error:
         final = isinstance(error, errors.InvalidRequest)
-        machines.refused(db, machine, error, final=final, limit=MAX_TRIES)
+        machines.refused(db, settings, machine, error, final=final, limit=MAX_TRIES)
     except Exception as error:
         name = getattr(provider, "name", "")
         log.exception("provider failed", machine=machine.id, provider=name)
         problem = errors.Unavailable(f"Provider {name!r} failed: {type(error).__name__}.")
-        machines.refused(db, machine, problem, final=False, limit=MAX_TRIES)
+        machines.refused(db, settings, machine, problem, final=False, limit=MAX_TRIES)
 
 
 def _watch(db: Database, settings: ServerSettings, item: tuple[Opened | None, list[Machine]]) -> bool:
@@ -111,6 +111,9 @@ def _sweep(db: Database, item: tuple[Location, Provider]) -> bool:
 
 
 def _compare(db: Database, settings: ServerSettings, provider: Provider, machine: Machine, seen: Found | None) -> None:
+    if seen is not None and seen.alive and seen.waiting:
+        machines.wait(db, settings, machine, seen)
+        return
     if seen is not None and seen.alive:
         machines.started(db, machine, seen)
         _expect_join(db, settings, provider, machine)
@@ -156,7 +159,8 @@ def _fence(db: Database, machine: Machine) -> None:
 
 
 def _expect_join(db: Database, settings: ServerSettings, provider: Provider, machine: Machine) -> None:
-    since = machine.stages.accepted
+    accepted = machine.stages.accepted
+    since = max(accepted, machine.started_at) if accepted and machine.started_at else accepted
     late = since is not None and now() - since > timedelta(seconds=settings.join_seconds)
     if machine.status is MachineStatus.booting and machine.stages.joined is None and late:
         console = provider.console(machine) if isinstance(provider, SupportsConsole) else ""

@@ -12,7 +12,7 @@ from amasia import errors
 from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.diffs import Diff
-from amasia.models.repositories import BucketStatus, Repository
+from amasia.models.repositories import Bucket, BucketStatus, Repository
 from amasia.reconcilers.lanes import Lanes
 from amasia.services import diffs, repositories
 from amasia.stores import credentials, refs
@@ -130,6 +130,16 @@ def _plain(snapshot: stores.Snapshot, branch: str) -> dict[str, Any]:
 
 def source(db: Database, repository: Repository) -> Source:
     """Administrator's rights on the repository's prefix, asked for anew each time."""
+    bucket, keys = _broker(db, repository)
+    return partial(credentials.administer, bucket, keys, repository.id, repository.name, repository.workspace)
+
+
+def forget(db: Database, repository: Repository) -> None:
+    """After its last object."""
+    bucket, keys = _broker(db, repository)
+    credentials.forget(bucket, keys, repository.id)
+
+
+def _broker(db: Database, repository: Repository) -> tuple[Bucket, credentials.Keys]:
     place = repositories.place(db, repository)
-    keys = credentials.Keys(place.access_key, place.secret_key, place.role or credentials.ROLE)
-    return partial(credentials.administer, place.bucket, keys, repository.id, repository.name, repository.workspace)
+    return place.bucket, credentials.Keys(place.access_key, place.secret_key, place.role or credentials.ROLE)

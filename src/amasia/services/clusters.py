@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, events, machines
+from amasia.database import budgets, events, machines, storage, users
 from amasia.database import clusters as rows
+from amasia.database import locations as location_rows
 from amasia.database.engine import Database
-from amasia.models.base import new_id, now
+from amasia.models.base import new_id, now, split_repository
 from amasia.models.clusters import (
     Cluster,
     ClusterRequest,
@@ -20,14 +21,17 @@ from amasia.models.clusters import (
     ScaleRequest,
     Security,
 )
+from amasia.models.grants import Level
 from amasia.models.locations import Location
 from amasia.models.machines import LogLine, Machine, MachineRole, MachineStatus, MachineTarget
+from amasia.models.placements import Choice, Data, Placement
+from amasia.models.repositories import BucketKind
 from amasia.models.users import Principal
-from amasia.services import certificates, environments, leases, locations
+from amasia.services import certificates, environments, grants, leases, placements
 from amasia.services import machines as machine_verbs
+from amasia.services.placements import Asked
 from amasia.settings import ServerSettings
 
-SCHEDULER_CPUS = 1.0
 SHARED = (
     "This cluster is shared: whoever connects can run code in the Python of everybody else who is connected. "
     "Share only with people whom you would lend your laptop."
@@ -51,13 +55,14 @@ def create(db: Database, settings: ServerSettings, who: Principal, workspace: st
         created_at=now(),
     )
     security = certificates.issue(cluster.id)
+    data = _data(db, who, request.spec.near)
     with db.write() as tx:
         _check(tx, cluster)
-        location = locations.choose(tx, workspace, request.spec.location)
-        _check_room(tx, workspace, location, 1 + cluster.wanted_workers)
-        rows.create(tx, cluster, location=location.name, security=security, sealed_key=db.seal(security.tls_key))
-        roles = [MachineRole.scheduler] + [MachineRole.worker] * cluster.wanted_workers
-        _add_machines(tx, settings, cluster, location, roles, first=0)
+        placement, (scheduler, worker) = _place(tx, settings, cluster, data)
+        cluster = cluster.model_copy(update={"placement": placement})
+        rows.create(tx, cluster, location=placement.location, security=security, sealed_key=db.seal(security.tls_key))
+        wanted = [(MachineRole.scheduler, scheduler), *[(MachineRole.worker, worker)] * cluster.wanted_workers]
+        _add_machines(tx, settings, cluster, placement.location, wanted, first=0)
         events.append(tx, actor=who.actor, verb="cluster.create", target=cluster.id, workspace=workspace,
                       source=who.source, name=cluster.name, spec=cluster.spec.model_dump(mode="json"))  # fmt: skip
     return get(db, workspace, cluster.id)
@@ -85,8 +90,7 @@ def scale(db: Database, who: Principal, workspace: str, cluster_id: str, request
         elif request.minimum is not None and request.maximum is not None:
             wanted = max(request.minimum, min(request.maximum, wanted))
         spec = cluster.spec.model_copy(update=size)
-        location = locations.choose(tx, workspace, rows.location(tx, cluster.id))
-        _check_room(tx, workspace, location, wanted - cluster.wanted_workers)
+        _check_room(tx, workspace, _location(tx, cluster), wanted - cluster.wanted_workers)
         rows.update(tx, cluster.id, spec=spec, wanted_workers=wanted)
         events.append(tx, actor=who.actor, verb="cluster.scale", target=cluster.id, workspace=workspace,
                       source=who.source, **request.model_dump())  # fmt: skip
@@ -188,28 +192,78 @@ def _check_room(tx: Connection, workspace: str, location: Location, more: int) -
         )
 
 
+def _data(db: Database, who: Principal, near: str) -> Data | None:
+    """What is known of the data that a cluster is to be near to, where its maker may read them."""
+    if not near:
+        return None
+    workspace, name = split_repository(near)
+    repository = grants.require(db, who, workspace, name, Level.read, "cluster.create")
+    with db.read() as tx:
+        bucket = location_rows.find_bucket(tx, workspace, repository.bucket)
+        size = storage.find(tx, repository.id)
+    assert bucket is not None
+    at_home = bucket.kind in (BucketKind.embedded, BucketKind.directory)
+    return Data(
+        name=repository.full_name,
+        region=Location.model_fields["region"].default if at_home else bucket.region,
+        nbytes=size.chunks_nbytes if size else 0,
+        egress_price=bucket.egress_price,
+    )
+
+
+def _place(
+    tx: Connection, settings: ServerSettings, cluster: Cluster, data: Data | None
+) -> tuple[Placement, tuple[Choice, ...]]:
+    """Where the cluster is to be, with the choices for its scheduler and its workers."""
+    spec = cluster.spec
+    found = location_rows.list_locations(tx, cluster.workspace)
+    if spec.location is not None:
+        names = ", ".join(location.name for location in found)
+        found = [location for location in found if location.name == spec.location]
+        if not found:
+            raise errors.NotFound(
+                f"The workspace {cluster.workspace!r} has no location {spec.location!r}.", cure=f"It has: {names}."
+            )
+    workspace, budget = users.find_workspace(tx, cluster.workspace), budgets.find(tx, cluster.workspace)
+    assert workspace is not None
+    left = budget.limit - budget.spent - budget.reserved if budget else 0
+    return placements.place(
+        [
+            Asked("The scheduler", spec.wants(MachineRole.scheduler), 1),
+            Asked("Each worker", spec.wants(MachineRole.worker), cluster.wanted_workers),
+        ],
+        found,
+        regions=workspace.regions,
+        room={one.name: one.max_machines - machines.count(tx, cluster.workspace, one.name) for one in found},
+        data=data,
+        rate=left * 3600 // settings.lease_seconds,
+        currency=workspace.currency,
+    )
+
+
+def _location(tx: Connection, cluster: Cluster) -> Location:
+    name = rows.location(tx, cluster.id)
+    found = location_rows.find_location(tx, cluster.workspace, name)
+    if found is None:
+        raise errors.NotFound(f"The location {name!r} of cluster {cluster.name!r} was removed.")
+    return found
+
+
 def _add_machines(
     tx: Connection,
     settings: ServerSettings,
     cluster: Cluster,
-    location: Location,
-    roles: list[MachineRole],
+    location: str,
+    wanted: list[tuple[MachineRole, Choice]],
     first: int,
 ) -> list[Machine]:
-    spec = cluster.spec
-    offers = [
-        locations.fit(location, SCHEDULER_CPUS, spec.scheduler_memory, "The scheduler")
-        if role is MachineRole.scheduler
-        else locations.fit(location, spec.worker_cpu, spec.worker_memory, "Each worker")
-        for role in roles
-    ]
-    amounts = leases.reserve(tx, cluster.workspace, [offer.price or 0 for offer in offers], settings.lease_seconds)
+    amounts = leases.reserve(tx, cluster.workspace, [choice.price for _, choice in wanted], settings.lease_seconds)
     made = []
     worker = first
-    for role, offer, amount in zip(roles, offers, amounts, strict=True):
+    for (role, choice), amount in zip(wanted, amounts, strict=True):
         index = 0 if role is MachineRole.scheduler else worker
         worker += role is MachineRole.worker
-        made.append(machine_verbs.wish(tx, cluster, location, role, index, offer, amount))
+        made.append(machine_verbs.wish(tx, cluster, location, role, index, choice, amount))
     return made
 
 
@@ -251,12 +305,13 @@ def _keep_up(tx: Connection, settings: ServerSettings, cluster: Cluster, own: li
 
 
 def _grow(tx: Connection, settings: ServerSettings, cluster: Cluster, own: list[Machine], more: int) -> None:
-    location = locations.choose(tx, cluster.workspace, rows.location(tx, cluster.id))
     first = 1 + max((machine.index for machine in own if machine.role is MachineRole.worker), default=-1)
     try:
+        location = _location(tx, cluster)
         _check_room(tx, cluster.workspace, location, more)
-        _add_machines(tx, settings, cluster, location, [MachineRole.worker] * more, first)
-    except (errors.BudgetExceeded, errors.TooLarge) as error:
+        choice = placements.choose(location, cluster.spec.wants(MachineRole.worker), "Each worker")
+        _add_machines(tx, settings, cluster, location.name, [(MachineRole.worker, choice)] * more, first)
+    except (errors.BudgetExceeded, errors.TooLarge, errors.NotFound) as error:
         if (text := str(error)) not in rows.last_notices(tx, cluster.id):
             rows.add_notice(tx, cluster.id, text)
 

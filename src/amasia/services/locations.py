@@ -106,41 +106,6 @@ def offered(db: Database, location: Location, offers: Sequence[Offer]) -> None:
         rows.change_location(tx, location.workspace, location.name, offers=tuple(offers))
 
 
-def choose(tx: Connection, workspace: str, name: str | None) -> Location:
-    """The named location, or the workspace's first."""
-    found = rows.list_locations(tx, workspace)
-    if not found:
-        raise errors.NotFound(f"The workspace {workspace!r} has no location.", cure="An admin can add one.")
-    chosen = found[0] if name is None else next((one for one in found if one.name == name), None)
-    if chosen is None:
-        names = ", ".join(location.name for location in found)
-        raise errors.NotFound(f"The workspace {workspace!r} has no location {name!r}.", cure=f"It has: {names}.")
-    if not chosen.offers or chosen.status is LocationStatus.failed:
-        raise errors.Unavailable(
-            f"The location {chosen.name!r} is not ready: {_trouble(chosen)}.",
-            cure=f"See amasia location check {chosen.name}",
-        )
-    return chosen
-
-
-def fit(location: Location, cpus: float, memory: int, what: str) -> Offer:
-    """The cheapest type that is large enough. A type without a known price cannot be held to a budget."""
-    priced = [offer for offer in location.offers if offer.price is not None]
-    large = [offer for offer in priced if offer.cpus >= cpus and offer.memory >= memory]
-    if large:
-        return min(large, key=lambda offer: (offer.price, offer.memory, offer.cpus))
-    if not priced:
-        raise errors.TooLarge(
-            f"Location {location.name!r} offers no machine with a known price.", cure="Set its price list."
-        )
-    most = max(priced, key=lambda offer: (offer.memory, offer.cpus))
-    raise errors.TooLarge(
-        f"{what} was asked with {cpus:g} cpus and {memory / 2**30:.1f} GiB, and no machine at {location.name!r} has "
-        f"that: the largest, {most.type!r}, has {most.cpus:g} cpus and {most.memory / 2**30:.1f} GiB.",
-        cure="Ask for less per worker, and for more workers.",
-    )
-
-
 def _known(tx: Connection, workspace: str, name: str) -> Location:
     found = rows.find_location(tx, workspace, name)
     if found is None:
@@ -148,8 +113,3 @@ def _known(tx: Connection, workspace: str, name: str) -> Location:
             f"The workspace {workspace!r} has no location {name!r}.", cure="`amasia location list` shows what there is."
         )
     return found
-
-
-def _trouble(location: Location) -> str:
-    wrong = [f"{finding.subject}: {finding.what}" for finding in location.findings if not finding.ok]
-    return "; ".join(wrong[:3]) or "it is being looked at"

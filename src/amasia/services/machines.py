@@ -1,16 +1,17 @@
 """The life of a machine as the control plane writes it: wished, begun, joined, heard of, gone."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import clusters, environments, events, locations, machines, users
+from amasia.database import budgets, clusters, environments, events, locations, machines, users
 from amasia.database.engine import Database
 from amasia.database.machines import Account
 from amasia.models.base import new_id, now
 from amasia.models.clusters import Cluster
-from amasia.models.locations import Location, Offer
+from amasia.models.locations import Location
 from amasia.models.machines import (
     Assignment,
     Boot,
@@ -24,9 +25,11 @@ from amasia.models.machines import (
     Stages,
     Wishes,
 )
+from amasia.models.money import cost
 from amasia.models.permissions import Permission, may
+from amasia.models.placements import Choice
 from amasia.models.users import Scope
-from amasia.services import leases, schedulers
+from amasia.services import leases, placements, schedulers
 from amasia.services.access import digest, issue_token
 from amasia.settings import ServerSettings
 
@@ -36,13 +39,13 @@ LONGEST = timedelta(days=30)
 
 
 def wish(
-    tx: Connection, cluster: Cluster, location: Location, role: MachineRole, index: int, offer: Offer, reserved: int
+    tx: Connection, cluster: Cluster, location: str, role: MachineRole, index: int, choice: Choice, reserved: int
 ) -> Machine:
     """Write the wish for one machine, whose first lease is reserved already."""
     machine = Machine(
         id=new_id("ma"),
         workspace=cluster.workspace,
-        location=location.name,
+        location=location,
         cluster_id=cluster.id,
         cluster=cluster.name,
         owner=cluster.owner,
@@ -50,10 +53,7 @@ def wish(
         index=index,
         status=MachineStatus.requested,
         target=MachineTarget.running,
-        machine_type=offer.type,
-        cpus=offer.cpus,
-        memory=offer.memory,
-        price=offer.price or 0,
+        **_typed(choice),
         stages=Stages(requested=now()),
     )
     machines.create(tx, machine, reserved)
@@ -91,15 +91,24 @@ def accepted(db: Database, machine: Machine, handle: dict[str, object]) -> None:
         if held is None:
             return
         current, _ = held
+        location = locations.find_location(tx, machine.workspace, machine.location)
         stages = current.stages.model_copy(update={"accepted": current.stages.accepted or now()})
-        made = {key: handle[key] for key in ("machine_type", "zone", "spot") if key in handle}
+        made: dict[str, Any] = {key: handle[key] for key in ("machine_type", "zone", "spot") if key in handle}
+        made["price"] = _price_made(current, location, handle)
         machines.update(tx, machine.id, handle=handle, stages=stages, claimed_until=None, tries=0, **made)
         machines.advance(tx, machine.id, MachineStatus.starting, MachineStatus.booting)
 
 
-def refused(db: Database, machine: Machine, error: errors.AmasiaError, *, final: bool, limit: int) -> None:
-    """The provider said no. For good, or ``limit`` times: the machine ends here; else later again, each time longer."""
+def refused(
+    db: Database, settings: ServerSettings, machine: Machine, error: errors.AmasiaError, *, final: bool, limit: int
+) -> None:
+    """The provider said no. For good, or ``limit`` times: the machine ends here; else later again, each time longer.
+
+    Where it only had no room for this type, the next best one is asked for at once.
+    """
     with db.write() as tx:
+        if isinstance(error, errors.NoCapacity) and _retype(tx, settings, machine):
+            return
         tries = machines.tries(tx, machine.id) + 1
         wait = timedelta(seconds=min(30.0, 0.5 * 2**tries))
         machines.update(tx, machine.id, claimed_until=now() + wait, tries=tries)
@@ -207,6 +216,65 @@ def started(db: Database, machine: Machine, found: Found) -> None:
         return
     with db.write() as tx:
         machines.set_started(tx, machine.id, found.started_at)
+
+
+def wait(db: Database, settings: ServerSettings, machine: Machine, found: Found) -> None:
+    """It is in its provider's queue: what its first lease needs stays reserved, and the lease begins when it does."""
+    half = timedelta(seconds=settings.lease_seconds / 2)
+    if machine.lease_until is not None and machine.lease_until > now() + half:
+        return
+    with db.write() as tx:
+        held = machines.locked(tx, machine.id)
+        if held is None or held[0].status is not MachineStatus.booting or held[0].started_at is not None:
+            return
+        machines.update(tx, machine.id, lease_until=now() + timedelta(seconds=settings.lease_seconds))
+        text = f"{machine.role.value} {machine.index} waits. {found.reason}."
+        if found.reason and text not in clusters.last_notices(tx, machine.cluster_id):
+            clusters.add_notice(tx, machine.cluster_id, text)
+
+
+def _typed(choice: Choice) -> dict[str, Any]:
+    return {
+        "machine_type": choice.offer.type,
+        "cpus": choice.offer.cpus,
+        "memory": choice.offer.memory,
+        "price": choice.price,
+        "spot": choice.spot != "no",
+        "fallback": choice.spot == "fallback",
+        "alternatives": choice.alternatives,
+    }
+
+
+def _price_made(machine: Machine, location: Location | None, handle: dict[str, object]) -> int:
+    """What the machine that was made costs, which may be less than what was reserved for it, and never more."""
+    name = handle.get("machine_type", machine.machine_type)
+    offer = next((one for one in (location.offers if location else ()) if one.type == name), None)
+    if offer is None:
+        return machine.price
+    spot = handle.get("spot", machine.spot and not machine.fallback)
+    price = offer.spot_price if spot else offer.price
+    return machine.price if price is None else min(price, machine.price)
+
+
+def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
+    """Ask for the next best type from now on; False where there is none that the budget holds."""
+    held = machines.locked(tx, machine.id)
+    location = locations.find_location(tx, machine.workspace, machine.location)
+    cluster = clusters.find(tx, machine.cluster_id)
+    if held is None or location is None or cluster is None or held[0].target is MachineTarget.stopped:
+        return False
+    tried = (*machine.no_room, machine.machine_type, *(offer.type for offer in machine.alternatives))
+    try:
+        choice = placements.choose(location, cluster.spec.wants(machine.role), "It", without=tried)
+    except errors.TooLarge:
+        machines.update(tx, machine.id, no_room=())  # from the first one again, later
+        return False
+    amount = cost(choice.price, settings.lease_seconds * 1000)
+    if not budgets.move(tx, machine.workspace, reserved=amount - held[1].reserved):
+        return False
+    typed = _typed(choice)
+    machines.update(tx, machine.id, **typed, no_room=tried, reserved=amount, claimed_until=None)
+    return True
 
 
 def _last_sign(machine: Machine, started: datetime | None) -> datetime | None:

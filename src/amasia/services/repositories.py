@@ -16,7 +16,7 @@ from amasia.database import refs as ref_rows
 from amasia.database import repositories as rows
 from amasia.database.engine import Database
 from amasia.models.base import Model, new_id, now
-from amasia.models.endpoints import check_literal
+from amasia.models.endpoints import check_literal, check_uri
 from amasia.models.grants import ROLES, Level
 from amasia.models.permissions import Role
 from amasia.models.refs import Ref
@@ -84,10 +84,14 @@ def create_bucket(
     """Register it, to be tried by `amasia.reconcilers.buckets` before anything is kept there."""
     private = who.operator or private_endpoints
     check_literal(request.endpoint, private=private)
+    check_uri(request.kind, request.uri)
     if request.kind is BucketKind.embedded:
         raise errors.InvalidRequest(
-            "Every workspace has the embedded bucket already.", cure="Register a bucket of kind s3 or directory."
+            "Every workspace has the embedded bucket already.", cure="Register one of kind s3, gcs, azure or directory."
         )
+    if request.kind in (BucketKind.gcs, BucketKind.azure) and not request.secret_key:
+        # Whatever that identity may do there, the bucket's workspace could do.
+        require_operator(db, who, "bucket.create by the control plane's own identity")
     if request.kind is BucketKind.directory:
         # The control plane itself makes and reads what is there, with its own rights and not with the asker's.
         require_operator(db, who, "bucket.create of a directory")

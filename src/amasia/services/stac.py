@@ -104,7 +104,7 @@ def item(found: Dataset, repository: Repository, bucket: Bucket, url: str) -> di
         "links": links,
         "assets": {
             "data": {
-                "href": f"{bucket.uri.rstrip('/')}/{found.workspace}/{repository.id}",
+                "href": _place(bucket, repository),
                 "type": "application/vnd.zarr+icechunk", "roles": ["data", "references"],
                 "title": "The Icechunk repository; credentials are lent by Amasia", "version": found.snapshot,
                 "storage:refs": ["store"],
@@ -193,9 +193,20 @@ def _variables(found: Dataset) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _place(bucket: Bucket, repository: Repository) -> str:
+    own = bucket.kind is BucketKind.azure and "/" not in bucket.uri.removeprefix("az://").rstrip("/")
+    container = f"/{repository.id}" if own else ""
+    return f"{bucket.uri.rstrip('/')}{container}/{repository.workspace}/{repository.id}"
+
+
 def _scheme(bucket: Bucket) -> dict[str, Any]:
     if bucket.kind is BucketKind.directory:
         return {"type": "custom-file", "platform": f"file://{bucket.uri.removeprefix('file://')}"}
+    if bucket.kind is BucketKind.gcs:
+        return {"type": "custom-gcs", "platform": bucket.endpoint or "https://storage.googleapis.com"}
+    if bucket.kind is BucketKind.azure:
+        account = bucket.uri.removeprefix("az://").partition("/")[0]
+        return {"type": "ms-azure", "platform": "https://{account}.blob.core.windows.net", "account": account}
     if bucket.endpoint:
         return {"type": "custom-s3", "platform": bucket.endpoint, "region": bucket.region}
     return {"type": "aws-s3", "platform": "https://{bucket}.s3.{region}.amazonaws.com", "region": bucket.region,

@@ -1,15 +1,16 @@
 """What repositories take up, and its charges: integer micro-units, append-only, and never past the budget."""
 
 from datetime import datetime
+from fractions import Fraction
 
 from amasia import errors
-from amasia.database import budgets
+from amasia.database import budgets, users
 from amasia.database import storage as rows
 from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.money import milliseconds
-from amasia.models.repositories import Repository
-from amasia.models.storage import Storage, StorageCharge, owed
+from amasia.models.repositories import Commit, Repository
+from amasia.models.storage import SnapshotStorage, Storage, StorageBill, StorageCharge, StorageLine, owed
 from amasia.services.repositories import known
 
 
@@ -20,6 +21,58 @@ def get(db: Database, workspace: str, name: str) -> Storage:
     if found is None:
         raise errors.NotFound(f"{repository.full_name} was not measured yet.", cure="It is within some minutes.")
     return found
+
+
+def bill(db: Database, workspace: str, name: str, limit: int) -> StorageBill:
+    """By snapshot: what each added, and its share of every charge for the time since it was there."""
+    with db.read() as tx:
+        repository = known(tx, workspace, name)
+        found = users.find_workspace(tx, workspace)
+        measured, sizes = rows.find(tx, repository.id), rows.sizes(tx, repository.id)
+        charged = rows.charged(tx, repository.id)
+    assert found is not None
+    counted = sum(one.nbytes for one in sizes if measured and one.at <= measured.measured_at)
+    rest = max(0, measured.nbytes - counted) if measured else 0
+    amount = sum(cost for _, _, cost in charged)
+    shared = _shares(sizes, charged)
+    shown, older = shared[:limit], shared[limit:]
+    return StorageBill(
+        repository=repository.full_name,
+        currency=found.currency,
+        nbytes=rest + sum(one.nbytes for one in sizes),
+        amount=amount,
+        measured_at=measured.measured_at if measured else None,
+        snapshots=tuple(shown),
+        older=StorageLine(key="older snapshots", nbytes=sum(one.nbytes for one in older),
+                          amount=sum(one.amount for one in older)),
+        rest=StorageLine(key="rest", nbytes=rest, amount=amount - sum(one.amount for one in shared)),
+    )  # fmt: skip
+
+
+def _shares(sizes: list[SnapshotStorage], charged: list[tuple[datetime, int, int]]) -> list[SnapshotStorage]:
+    """With the cost of each, newest first as both lists are; together never more than was charged."""
+    shared, per_byte, left, following = [], Fraction(0), sum(cost for _, _, cost in charged), iter([*charged, None])
+    charge = next(following)
+    for one in sizes:
+        while charge is not None and charge[0] >= one.at:
+            per_byte += Fraction(charge[2], charge[1])
+            charge = next(following)
+        amount = min(int(one.nbytes * per_byte), left)
+        left -= amount
+        shared.append(one.model_copy(update={"amount": amount}))
+    return shared
+
+
+def unsized(db: Database, limit: int) -> list[tuple[str, Commit]]:
+    """Commits of which nobody found out what they added, with the ids of their repositories."""
+    with db.read() as tx:
+        return rows.unsized(tx, limit)
+
+
+def sized(db: Database, repository_id: str, snapshot: str, nbytes: int | None, chunks_nbytes: int | None) -> None:
+    """What a snapshot added; None where it cannot be told."""
+    with db.write() as tx:
+        rows.put_size(tx, repository_id, snapshot, nbytes, chunks_nbytes)
 
 
 def due(db: Database, before: datetime, limit: int) -> list[Repository]:

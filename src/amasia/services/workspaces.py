@@ -11,7 +11,7 @@ from amasia.models.locations import Location, Offer
 from amasia.models.permissions import Permission, Role, may
 from amasia.models.repositories import Bucket, BucketKind
 from amasia.models.users import SERVICE, Membership, Principal
-from amasia.models.workspaces import Workspace, WorkspaceRequest
+from amasia.models.workspaces import PolicyRequest, Workspace, WorkspaceRequest
 from amasia.services import grants
 
 EMBEDDED_BUCKET = "embedded"
@@ -46,6 +46,17 @@ def find(db: Database, who: Principal) -> list[Workspace]:
 def members(db: Database, workspace: str) -> list[Membership]:
     with db.read() as tx:
         return users.members(tx, workspace)
+
+
+def set_policy(db: Database, who: Principal, workspace: str, request: PolicyRequest) -> Workspace:
+    """Say what it allows itself, from now on: what runs is left as it is."""
+    with db.write() as tx:
+        users.update_workspace(tx, workspace, regions=request.regions)
+        events.append(tx, actor=who.actor, verb="workspace.policy", target=workspace, workspace=workspace,
+                      source=who.source, regions=list(request.regions))  # fmt: skip
+        found = users.find_workspace(tx, workspace)
+    assert found is not None
+    return found
 
 
 def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> Membership:

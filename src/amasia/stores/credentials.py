@@ -1,10 +1,12 @@
 """Lending: a short-lived right to one repository's bytes, and to nothing beside them. Only the server imports this."""
 
+import importlib
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
+from types import ModuleType
 from typing import Any
 
 import boto3
@@ -26,6 +28,8 @@ ROLE = "arn:aws:iam::000000000000:role/amasia-lease"
 _READ = ("s3:GetObject",)
 _WRITE = ("s3:GetObject", "s3:PutObject")
 _ADMINISTER = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion")
+_EXTRAS = {BucketKind.gcs: ("google", "gcp"), BucketKind.azure: ("azure", "azure")}
+"""Who lends on other clouds: a module beside this one, and the extra that it needs."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Keys:
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
     role: str = ROLE
-    """ARN of the role that leases are made from."""
+    """ARN of the role that leases are made from, on S3."""
 
 
 def lend(
@@ -60,11 +64,11 @@ def lend(
         Of the repository; its prefix is ``<workspace>/<repository_id>``.
     mode
         ``read`` gives GetObject; ``write`` adds PutObject. Neither may list or delete: Icechunk needs that only to
-        create a repository and to collect garbage.
+        create a repository and to collect garbage. On Google's store whoever may replace an object may delete it.
     principal
         Who borrows: the session's name in the store's own log.
     seconds
-        At most 3600. The store lends for 900 at least; the lease says the earlier end all the same.
+        At most 3600. S3 lends for 900 at least, Google for the hour; the lease says the earlier end all the same.
 
     Raises
     ------
@@ -72,6 +76,8 @@ def lend(
         The store did not answer.
     PermissionDenied
         The store refuses to lend, or has no security token service; the cure says which.
+    Unavailable
+        The libraries for that cloud are not installed here.
     """
     actions = _WRITE if mode is Mode.write else _READ
     return _lease(bucket, keys, repository_id, name, workspace, mode, principal, seconds, actions, listing=False)
@@ -104,15 +110,21 @@ def _lease(
         workspace=workspace,
         mode=mode,
         kind=bucket.kind,
-        bucket=_bucket_of(bucket),
+        account=_account_of(bucket),
+        bucket=_bucket_of(bucket) or repository_id,
         prefix="/".join(part for part in (_prefix_of(bucket), workspace, repository_id) if part),
         endpoint=bucket.endpoint,
         region=bucket.region,
     )
     if bucket.kind is BucketKind.directory:
         return place
+    seconds = min(seconds, LONGEST)
+    if bucket.kind is BucketKind.gcs:
+        return _google(bucket, keys, place, seconds, listing=listing)
+    if bucket.kind is BucketKind.azure:
+        return _azure(bucket, keys, place, seconds, administer=listing)
     policy = _policy(place.bucket, place.prefix, actions, listing=listing)
-    given = assume(bucket, keys, policy, principal, max(SHORTEST, min(seconds, LONGEST)))
+    given = assume(bucket, keys, policy, principal, max(SHORTEST, seconds))
     return place.model_copy(
         update={
             "access_key": given["AccessKeyId"],
@@ -124,16 +136,66 @@ def _lease(
     )
 
 
+def forget(bucket: Bucket, keys: Keys, repository_id: str) -> None:
+    """After the last object of a repository: its container on Azure, where it has one of its own.
+
+    Raises
+    ------
+    StoreDown, PermissionDenied
+    """
+    if bucket.kind is BucketKind.azure and not _bucket_of(bucket):
+        endpoints.check(bucket)
+        _lender(bucket.kind).drop(bucket, keys.secret_key, _account_of(bucket), repository_id)
+
+
+def _google(bucket: Bucket, keys: Keys, place: Lease, seconds: int, *, listing: bool) -> Lease:
+    endpoints.check(bucket)
+    token, end = _lender(bucket.kind).token(
+        bucket, keys.secret_key, place.bucket, place.prefix, writing=place.mode is Mode.write, listing=listing
+    )
+    return place.model_copy(update={"session_token": token, "expires_at": min(end, now() + timedelta(seconds=seconds))})
+
+
+def _azure(bucket: Bucket, keys: Keys, place: Lease, seconds: int, *, administer: bool) -> Lease:
+    endpoints.check(bucket)
+    end, own = now() + timedelta(seconds=seconds), not _bucket_of(bucket)
+    signature = _lender(bucket.kind).sign(bucket, keys.secret_key, place, end, own=own, administer=administer)
+    return place.model_copy(update={"session_token": signature, "expires_at": end})
+
+
+def _lender(kind: BucketKind) -> ModuleType:
+    """Loaded when it is first needed: its libraries are an extra."""
+    module, extra = _EXTRAS[kind]
+    try:
+        return importlib.import_module(f"amasia.stores.{module}")
+    except ImportError as error:
+        raise errors.Unavailable(
+            f"The control plane cannot lend for buckets of kind {kind.value!r}: {error.name} is not installed there.",
+            cure=f"Install it where the control plane runs: pip install 'amasia[server,{extra}]'",
+        ) from error
+
+
+def _account_of(bucket: Bucket) -> str:
+    return _parts(bucket)[0] if bucket.kind is BucketKind.azure else ""
+
+
 def _bucket_of(bucket: Bucket) -> str:
+    """Empty where each repository has a container of its own."""
     if bucket.kind is BucketKind.directory:
         return bucket.uri.removeprefix("file://")
-    return bucket.uri.removeprefix("s3://").partition("/")[0]
+    return _parts(bucket)[1 if bucket.kind is BucketKind.azure else 0]
 
 
 def _prefix_of(bucket: Bucket) -> str:
     if bucket.kind is BucketKind.directory:
         return ""
-    return bucket.uri.removeprefix("s3://").partition("/")[2].strip("/")
+    return "/".join(part for part in _parts(bucket)[2 if bucket.kind is BucketKind.azure else 1 :] if part)
+
+
+def _parts(bucket: Bucket) -> list[str]:
+    """Of ``s3://bucket/prefix``, ``gs://bucket/prefix`` and ``az://account/container/prefix``."""
+    parts = [part for part in bucket.uri.partition("://")[2].split("/") if part]
+    return [*parts, "", ""] if len(parts) < 2 else parts
 
 
 def _policy(bucket: str, prefix: str, actions: Sequence[str], *, listing: bool) -> dict[str, Any]:
@@ -201,7 +263,7 @@ def _refused(bucket: Bucket, error: ClientError) -> errors.AmasiaError:
     return errors.PermissionDenied(
         f"{where[0].upper()}{where[1:]} has no security token service (AssumeRole: {said}), so no short-lived "
         "credentials can be lent.",
-        cure="Use a store with AssumeRole (AWS, MinIO, Ceph, SeaweedFS), or a bucket of kind 'directory'.",
+        cure="Use a store with AssumeRole (AWS, MinIO, Ceph, SeaweedFS), or a bucket of another kind.",
     )
 
 

@@ -69,25 +69,44 @@ class EmbeddedStore:
         return Keys(access_key=held["broker_access"], secret_key=held["broker_secret"], role=ROLE)
 
     def start(self) -> None:
-        """Start it, or adopt the one of an earlier control plane, and wait until it takes writes.
+        """`begin`, then `wait`."""
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start it, or adopt the one of an earlier control plane, and return: it takes two seconds, most of them idle.
 
         Raises
         ------
         StoreFull
             No space left in ``home``.
         StoreDown
-            The port is taken, or it ended or did not answer within 30 s; the message has the last line of its log.
+            The port is taken.
         """
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        process = self._process() or self._orphan()
-        if process and self._synced.exists():
+        if self._process() or self._orphan():
+            return
+        self._check_space()
+        self._check_port()
+        self._synced.unlink(missing_ok=True)
+        self._spawn()
+
+    def wait(self) -> None:
+        """Until it takes writes.
+
+        Raises
+        ------
+        StoreFull
+            No space left in ``home``.
+        StoreDown
+            It ended or did not answer within 30 s; the message has the last line of its log.
+        """
+        process = self._process()
+        if process is None:
+            raise self._down("ended at once")
+        if self._synced.exists():
             self._wait(process)
             return
-        if not process:
-            self._check_space()
-            self._check_port()
-            self._synced.unlink(missing_ok=True)
-            process = self._spawn()
         try:
             self._wait(process)
             self._sync_writes()

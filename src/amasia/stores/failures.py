@@ -8,10 +8,14 @@ from icechunk import ErrorKind
 
 from amasia import errors
 from amasia.models.repositories import BucketKind, Lease
+from amasia.stores.addresses import where
 from amasia.stores.leases import Source, current, failure
 
 _NO_SPACE = ("No space left", "os error 28", "Disk quota exceeded", "InsufficientStorage", "XMinioStorageFull")
-_REFUSED = ("AccessDenied", "Access Denied", "Permission denied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+_REFUSED = (
+    "AccessDenied", "Access Denied", "Permission denied", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+    "lacked the necessary privileges", "lacked valid authentication",
+)  # fmt: skip
 _LOG = "`amasia repo log` shows snapshots, branches and tags."
 _KINDS: tuple[tuple[type[icechunk.IcechunkError], type[errors.AmasiaError], str], ...] = (
     (icechunk.NotFoundError, errors.NotFound, _LOG),
@@ -56,19 +60,19 @@ def _translate(error: icechunk.IcechunkError, source: Source | None) -> errors.A
 
 
 def _storage(text: str, name: str, lease: Lease | None) -> errors.AmasiaError:
-    where, said = _where(lease), text.partition("\n")[0]
+    place, said = _where(lease), text.partition("\n")[0]
     if any(word in text for word in _NO_SPACE) or _embedded_full(text, lease):
         return errors.StoreFull(
-            f"No space left in {where}, so nothing of this commit to {name} was kept.",
+            f"No space left in {place}, so nothing of this commit to {name} was kept.",
             cure="Free some space there (see `amasia status` for where it is), then repeat.",
         )
     if any(word in text for word in _REFUSED):
         return errors.PermissionDenied(
-            f"{where[0].upper()}{where[1:]} refused this to the credentials for {name}.",
+            f"{place[0].upper()}{place[1:]} refused this to the credentials for {name}.",
             cure="Open it with mode='write' to write; `amasia repo show` tells what you may do.",
         )
     return errors.StoreDown(
-        f"{where[0].upper()}{where[1:]} did not answer for {name} ({said}). Nothing of this commit was kept.",
+        f"{place[0].upper()}{place[1:]} did not answer for {name} ({said}). Nothing of this commit was kept.",
         cure="`amasia status` shows whether it runs. Repeat when it does.",
     )
 
@@ -83,4 +87,4 @@ def _where(lease: Lease | None) -> str:
         return "the object store"
     if lease.kind is BucketKind.directory:
         return f"the directory {lease.bucket}"
-    return f"the object store at {lease.endpoint or 'AWS'} (bucket {lease.bucket})"
+    return f"the object store at {where(lease)} (bucket {lease.bucket})"

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import dask
 import icechunk
@@ -85,8 +86,11 @@ def put(
     group: str | None = None,
     append_dim: str | None = None,
     chunks: Mapping[str, int] | None = None,
+    scheduler: Any = "threads",
 ) -> list[Ingested]:
     """Put what was read into a session: one file, or several that continue each other along a dimension.
+
+    Values that are tasks of Dask are computed by ``scheduler``, and written where they are computed.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def put(
         Drop the session; names the file where it is one.
     """
     base = base_group(found[0].source, group)
-    with _named(found), dask.config.set(scheduler="threads"):
+    with _named(found), dask.config.set(scheduler=scheduler):
         groups = _groups(found, append_dim)
         written = {inner: _target(base, inner) for inner in groups}
         appended = [_put(session, ds, written[inner], append_dim, chunks) for inner, ds in groups.items()]
@@ -139,7 +143,7 @@ def opened(found: reading.Found, options: Options | None = None) -> Iterator[rea
 
 
 def join(datasets: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
-    """Datasets in memory, one after the other along a dimension, each checked against the one before it.
+    """Datasets, one after the other along a dimension, each checked against the one before it.
 
     Raises
     ------
@@ -152,13 +156,13 @@ def join(datasets: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
     for name, variable in first.variables.items():
         if dim not in variable.dims:
             continue
-        values = np.concatenate([ds.variables[name].values for ds in datasets], axis=variable.dims.index(dim))
+        # Of NumPy, of Dask, or references: each has its own way to be joined.
+        values = np.concatenate([ds.variables[name].data for ds in datasets], axis=variable.dims.index(dim))
         joined[name] = xr.Variable(variable.dims, values, variable.attrs, variable.encoding)
     rest = first.drop_vars(list(joined))
     coords = {name: variable for name, variable in joined.items() if name in first.coords}
     data = {name: variable for name, variable in joined.items() if name not in first.coords}
-    whole = rest.assign_coords(coords).assign(data)
-    return whole[[*first.data_vars]] if first.data_vars else whole
+    return rest.assign_coords(coords).assign(data)
 
 
 def _contents(found: reading.Found) -> Contents:

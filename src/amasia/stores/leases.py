@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import icechunk
 
 from amasia import errors
 from amasia.models.base import now
-from amasia.models.repositories import Lease
+from amasia.models.repositories import BucketKind, Lease
 
 type Source = Callable[[], Lease]
 """Asks for a lease. Picklable, so that workers ask for their own; it holds no secret."""
@@ -112,11 +113,17 @@ class Credentials:
 
     source: Source
 
-    def __call__(self) -> icechunk.S3StaticCredentials:
+    def __call__(self) -> Any:
+        """Of the kind that Icechunk wants for this store."""
         lease, renew_at = _current(self.source)
+        until = renew_at.astimezone(UTC) if renew_at else None
+        if lease.kind is BucketKind.gcs:
+            return icechunk.GcsBearerCredential(lease.session_token, expires_after=until)
+        if lease.kind is BucketKind.azure:
+            return icechunk.AzureRefreshableCredential.SasToken(lease.session_token, expires_after=until)
         return icechunk.S3StaticCredentials(
             access_key_id=lease.access_key,
             secret_access_key=lease.secret_key,
             session_token=lease.session_token,
-            expires_after=renew_at.astimezone(UTC) if renew_at else None,
+            expires_after=until,
         )

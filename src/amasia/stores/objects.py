@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import obstore
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from amasia import errors
 from amasia.models.repositories import BucketKind, Lease
+from amasia.stores import clients
+from amasia.stores.addresses import OTHER_CLOUDS, where
 
 TOGETHER = 1000
 """Objects of one request to delete."""
@@ -34,14 +37,29 @@ def find(lease: Lease, below: str = "") -> Iterator[Object]:
     if lease.kind is BucketKind.directory:
         yield from _files(Path(lease.bucket) / lease.prefix, below)
         return
+    if lease.kind in OTHER_CLOUDS:
+        yield from _list(lease, below)
+        return
     for page in _pages(lease, "list_objects_v2", below):
         for item in page.get("Contents", []):
             yield Object(_short(lease, item["Key"]), item["Size"], item["LastModified"].astimezone(UTC))
 
 
-def old_copies(lease: Lease) -> Iterator[Object]:
-    """What a bucket with versions still keeps of objects that were overwritten or deleted."""
+def total(lease: Lease, keys: Iterable[str]) -> int:
+    """Bytes of some objects; nothing for those that are not there."""
     if lease.kind is BucketKind.directory:
+        paths = [Path(lease.bucket) / lease.prefix / key for key in keys]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+    store = _client(lease)
+    return sum(_size(store, lease, key) for key in keys)
+
+
+def old_copies(lease: Lease) -> Iterator[Object]:
+    """What a bucket with versions still keeps of objects that were overwritten or deleted.
+
+    Google's and Azure's own rules remove those, as the owner of the bucket set them (life cycle, soft delete).
+    """
+    if lease.kind is BucketKind.directory or lease.kind in OTHER_CLOUDS:
         return
     for page in _pages(lease, "list_object_versions", ""):
         for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
@@ -56,6 +74,8 @@ def remove(lease: Lease, found: Iterable[Object]) -> tuple[int, int, int]:
     """(objects, bytes, failures) of what was deleted."""
     if lease.kind is BucketKind.directory:
         return _unlink(Path(lease.bucket) / lease.prefix, found)
+    if lease.kind in OTHER_CLOUDS:
+        return _delete(lease, found)
     store, count, nbytes, failed = _client(lease), 0, 0, 0
     for group in batched(found, TOGETHER):
         names = [_name(lease, one) for one in group]
@@ -78,6 +98,15 @@ def remove_all(lease: Lease) -> tuple[int, int, int]:
     return done[0] + copies[0], done[1] + copies[1], done[2] + copies[2]
 
 
+def _size(store: Any, lease: Lease, key: str) -> int:
+    try:
+        return int(store.head_object(Bucket=lease.bucket, Key=f"{lease.prefix}/{key}")["ContentLength"])
+    except (ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return 0
+        raise _down(lease, error) from error
+
+
 def _files(root: Path, below: str) -> Iterator[Object]:
     for path in (root / below).rglob("*"):
         try:
@@ -97,6 +126,30 @@ def _unlink(root: Path, found: Iterable[Object]) -> tuple[int, int, int]:
             failed += 1
             continue
         count, nbytes = count + 1, nbytes + one.nbytes
+    return count, nbytes, failed
+
+
+def _list(lease: Lease, below: str) -> Iterator[Object]:
+    prefix = f"{lease.prefix}/{below}"
+    try:
+        for page in obstore.list(clients.open(lease), prefix):
+            # A prefix is of whole names there: what only begins alike is not below it.
+            yield from (Object(_short(lease, one["path"]), one["size"], one["last_modified"]) for one in page)
+    except obstore.exceptions.BaseError as error:
+        raise _down(lease, error) from error
+
+
+def _delete(lease: Lease, found: Iterable[Object]) -> tuple[int, int, int]:
+    store, count, nbytes, failed = clients.open(lease), 0, 0, 0
+    for group in batched(found, TOGETHER):
+        left: set[str] = set()
+        try:
+            obstore.delete(store, [f"{lease.prefix}/{one.key}" for one in group])
+        except (obstore.exceptions.BaseError, OSError):  # it does not tell which
+            left = {one.key for one in _list(lease, "")}
+        gone = [one for one in group if one.key not in left]
+        failed += len(group) - len(gone)
+        count, nbytes = count + len(gone), nbytes + sum(one.nbytes for one in gone)
     return count, nbytes, failed
 
 
@@ -131,7 +184,7 @@ def _short(lease: Lease, key: str) -> str:
 
 def _down(lease: Lease, error: Exception) -> errors.AmasiaError:
     return errors.StoreDown(
-        f"The objects of {lease.workspace}/{lease.repository} at {lease.endpoint or 'AWS'} could not be listed or "
+        f"The objects of {lease.workspace}/{lease.repository} at {where(lease)} could not be listed or "
         f"deleted ({error}).",
-        cure="Does the store run, and may the broker's role list and delete there? It is tried again.",
+        cure="Does the store run, and may the broker list and delete there? It is tried again.",
     )

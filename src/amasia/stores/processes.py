@@ -1,4 +1,4 @@
-"""Processes that read files. Light to import: they can be started before Xarray is loaded here.
+"""Pools that read files, and the one of this computer. Light to import: processes start before Xarray is loaded here.
 
 Not `multiprocessing`: its spawned processes run the caller's script again, and a fork after Icechunk was used hangs.
 A process that dies costs the file that it read, and is replaced.
@@ -8,16 +8,59 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import local
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from amasia import errors
 
 
-class Readers:
+class Answer(Protocol):
+    """What will be read."""
+
+    def result(self) -> Any: ...
+
+
+class Pool(ABC):
+    """Runs functions somewhere else, several side by side."""
+
+    count: int
+    """Of functions that run at one time."""
+    lazy: bool = False
+    """Whether values stay there, and what comes back is tasks that read them."""
+    scheduler: Any = "threads"
+    """Of Dask: where such tasks run."""
+    batch_bytes: int = 128 << 20
+    """Of a series, decoded, that one commit holds."""
+
+    @abstractmethod
+    def submit(self, function: Callable[[Any], Any], wanted: Any) -> Answer:
+        """What a function of a module gives for one `reading.Wanted`; an error of Amasia is raised by its result."""
+
+    def map(
+        self, function: Callable[[Any], Any], wanted: Iterable[Any], ahead: int | None = None
+    ) -> Iterator[tuple[Any, Answer]]:
+        """In order; only a few are begun ahead of what was taken, so that little is held."""
+        waiting: list[tuple[Any, Answer]] = []
+        for one in wanted:
+            waiting.append((one, self.submit(function, one)))
+            if len(waiting) > (ahead or 2 * self.count):
+                yield waiting.pop(0)
+        yield from waiting
+
+
+def died(source: str, how: str) -> errors.CorruptFile:
+    """The refusal of a file whose reading ended a process."""
+    return errors.CorruptFile(
+        f"{source}: the process that read it died ({how}).",
+        cure="Is the file damaged, or is memory short? Try it alone, and others without it.",
+    )
+
+
+class Readers(Pool):
     """A few processes that run `amasia.stores.reading`; use it in a ``with``.
 
     Parameters
@@ -43,18 +86,8 @@ class Readers:
         """Begin to start one process now: its imports take a second or two."""
         self._spare.append(self._begin())
 
-    def submit(self, wanted: Any) -> "Future[Any]":
-        """The `reading.Found` of a `reading.Wanted`, or its error."""
-        return self._threads.submit(self._ask, wanted)
-
-    def map(self, wanted: Iterable[Any], ahead: int | None = None) -> Iterator[tuple[Any, "Future[Any]"]]:
-        """In order; only a few are begun ahead of what was taken, so that little is held."""
-        waiting: list[tuple[Any, Future[Any]]] = []
-        for one in wanted:
-            waiting.append((one, self.submit(one)))
-            if len(waiting) > (ahead or 2 * self.count):
-                yield waiting.pop(0)
-        yield from waiting
+    def submit(self, function: Callable[[Any], Any], wanted: Any) -> Answer:
+        return self._threads.submit(self._ask, function, wanted)
 
     def close(self) -> None:
         """End all processes; what they still read is forgotten."""
@@ -68,21 +101,18 @@ class Readers:
                 with suppress(OSError):
                     stream and stream.close()
 
-    def _ask(self, wanted: Any) -> Any:
+    def _ask(self, function: Callable[[Any], Any], wanted: Any) -> Any:
         process = self._process()
         assert process.stdin
         assert process.stdout
         try:
-            pickle.dump(wanted, process.stdin)
+            pickle.dump((function, wanted), process.stdin)
             process.stdin.flush()
             answer = pickle.load(process.stdout)  # noqa: S301  from our own process
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             self._own.process = None
             process.kill()
-            raise errors.CorruptFile(
-                f"{wanted.source}: the process that read it died (exit status {process.wait()}).",
-                cure="Is the file damaged, or is memory short? Try it alone, and others without it.",
-            ) from error
+            raise died(wanted.source, f"exit status {process.wait()}") from error
         if isinstance(answer, errors.AmasiaError):
             raise answer
         return answer

@@ -7,8 +7,8 @@ import os
 import pickle
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +25,7 @@ HELD = 256 << 20
 """Bytes that a file may have, decoded, to be handed over in memory."""
 SMALL = 8 << 20
 """As above, for files that are kept while others are looked at."""
+_CURE = "Fetch it again; if it holds references, are the files that it refers to where they were?"
 _PIECE = 16
 """Steps of the first dimension that are decoded at a time when a file goes to disk."""
 
@@ -61,6 +62,10 @@ class Found:
     nbytes: int = 0
 
 
+type Keep = Callable[[Wanted, Found, Contents], Found]
+"""What becomes of an open file: it is closed afterwards."""
+
+
 def look(wanted: Wanted) -> Found:
     """Read a file.
 
@@ -69,14 +74,38 @@ def look(wanted: Wanted) -> Found:
     NotFound, DataRejected
         It cannot be read; it is named.
     """
+    return looked(wanted, _held)
+
+
+def looked(wanted: Wanted, keep: Keep) -> Found:
+    """A file as something makes of it what is handed over."""
     with sources.at_hand(wanted.source) as path:
         digest = sources.digest(path)
         if digest in wanted.skip:
             return Found(wanted.source, digest)
-        try:
-            return _read(wanted, path, digest)
-        except errors.AmasiaError as error:
-            raise _named(error, path, wanted.source) from None
+        with named(path, wanted.source), readers.read(path, wanted.options) as contents:
+            check_steps(contents.groups, wanted)
+            found = Found(
+                wanted.source,
+                digest,
+                format=contents.format,
+                notes=contents.notes,
+                first=first(contents.groups, wanted.append_dim),
+                nbytes=sum(ds.nbytes for ds in contents.groups.values()),
+            )
+            return keep(wanted, found, contents)
+
+
+@contextmanager
+def named(path: Path, source: str) -> Iterator[None]:
+    """Errors with the name of what was asked for: ``path`` may be a copy."""
+    try:
+        yield
+    except errors.AmasiaError as error:
+        raise _renamed(error, path, source) from None
+    except (OSError, RuntimeError) as error:
+        # The header was whole and what it points to is not.
+        raise corrupt(Path(source), error, _CURE) from error
 
 
 def is_apart(source: str) -> bool:
@@ -87,26 +116,24 @@ def is_apart(source: str) -> bool:
         return False
 
 
-def _read(wanted: Wanted, path: Path, digest: str) -> Found:
-    with readers.read(path, wanted.options) as contents:
-        found = Found(
-            wanted.source,
-            digest,
-            format=contents.format,
-            notes=contents.notes,
-            nbytes=sum(ds.nbytes for ds in contents.groups.values()),
+def _held(wanted: Wanted, found: Found, contents: Contents) -> Found:
+    """In memory when it is small enough, or on disk as Zarr."""
+    if found.nbytes <= wanted.held:
+        loaded = {group: ds.load() for group, ds in contents.groups.items()}
+        return replace(found, contents=replace(contents, groups=loaded))
+    if wanted.spill and contents.format == grib.FORMAT:
+        return replace(found, spilled=_spill(contents, wanted.spill))
+    return found
+
+
+def check_steps(groups: Mapping[str, xr.Dataset], wanted: Wanted) -> None:
+    """Raise `DoesNotFit` for what has the dimension that is appended along, and no step of it."""
+    steps = [ds.sizes[wanted.append_dim] for ds in groups.values() if wanted.append_dim in ds.sizes]
+    if steps and not any(steps):
+        raise errors.DoesNotFit(
+            f"{wanted.source} has no steps along {wanted.append_dim!r}: there is nothing to append.",
+            cure="Leave it out; or ingest it by itself, without --append-dim.",
         )
-        try:
-            found = replace(found, first=first(contents.groups, wanted.append_dim))
-            if found.nbytes <= wanted.held:
-                loaded = {group: ds.load() for group, ds in contents.groups.items()}
-                return replace(found, contents=replace(contents, groups=loaded))
-            if wanted.spill and contents.format == grib.FORMAT:
-                return replace(found, spilled=_spill(contents, wanted.spill))
-        except (OSError, RuntimeError) as error:
-            # The header was whole and what it points to is not.
-            raise corrupt(path, error) from error
-        return found
 
 
 def first(groups: Mapping[str, xr.Dataset], dim: str | None) -> tuple[str, Any] | None:
@@ -131,7 +158,7 @@ def _spill(contents: Contents, directory: str) -> str:
     return place
 
 
-def _named(error: errors.AmasiaError, path: Path, source: str) -> errors.AmasiaError:
+def _renamed(error: errors.AmasiaError, path: Path, source: str) -> errors.AmasiaError:
     """The error of a copy, with the name of what was copied."""
     if str(path) == source or str(path) not in error.message:
         return error
@@ -140,25 +167,29 @@ def _named(error: errors.AmasiaError, path: Path, source: str) -> errors.AmasiaE
     return told
 
 
+def answered(function: Callable[[Wanted], Any], wanted: Wanted) -> Any:
+    """What a function gives, or its error: alone, since its causes may not be picklable."""
+    try:
+        return function(wanted)
+    except errors.AmasiaError as error:
+        return errors.from_wire(errors.to_wire(error))
+    except Exception as error:  # of any library, for a file that nobody thought of
+        return corrupt(Path(wanted.source), error, _CURE)
+
+
 def main() -> None:
-    """Answer pickled `Wanted` with pickled `Found` or errors, until stdin ends."""
+    """Answer pickled functions with pickled answers or errors, until stdin ends."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     with redirect_stdout(sys.stderr):
-        while (answer := _answer(sys.stdin.buffer)) is not None:
-            pickle.dump(answer, answers, protocol=5)
+        while (question := _question(sys.stdin.buffer)) is not None:
+            pickle.dump(answered(*question), answers, protocol=5)
             answers.flush()
     os._exit(0)  # ecCodes aborts in an orderly exit
 
 
-def _answer(questions: BinaryIO) -> Found | errors.AmasiaError | None:
+def _question(questions: BinaryIO) -> Any:
     try:
-        wanted: Wanted = pickle.load(questions)  # noqa: S301  from the process that started this one
+        return pickle.load(questions)  # noqa: S301  from the process that started this one
     except EOFError:
         return None
-    try:
-        return look(wanted)
-    except errors.AmasiaError as error:
-        return errors.from_wire(errors.to_wire(error))  # alone: its causes may not be picklable
-    except Exception as error:  # of any library, for a file that nobody thought of
-        return corrupt(Path(wanted.source), error)

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from amasia import errors
 from amasia.models.repositories import BucketKind, Lease
-from amasia.stores import conflicts
+from amasia.stores import addresses, conflicts
 from amasia.stores.failures import translated
 from amasia.stores.leases import Credentials, Source, current
 
@@ -115,7 +115,7 @@ def groups(session: icechunk.Session) -> list[str]:
 
 @contextmanager
 def committing(source: Source) -> Iterator[None]:
-    """Hold what serialises changes of branches and tags. For S3 that is nothing: the store compares and swaps.
+    """Hold what serialises changes of branches and tags. For object stores that is nothing: they compare and swap.
 
     A local file system does not (3 of 100 commits of four writers were lost), so there is one lock per repository.
     """
@@ -239,6 +239,14 @@ def _storage(source: Source) -> icechunk.Storage:
     lease = current(source)
     if lease.kind is BucketKind.directory:
         return icechunk.local_filesystem_storage(str(_directory(lease)))
+    # Workers start with the credentials at hand; each asks for its own when those end.
+    if lease.kind is BucketKind.gcs:
+        google = icechunk.gcs_refreshable_credentials(Credentials(source), scatter_initial_credentials=True)
+        return icechunk.Storage.new_gcs(lease.bucket, lease.prefix, google, config=addresses.settings(lease))
+    if lease.kind is BucketKind.azure:
+        azure = icechunk.azure_refreshable_credentials(Credentials(source), scatter_initial_credentials=True)
+        config = addresses.settings(lease)
+        return icechunk.Storage.new_azure_blob(lease.account, lease.bucket, lease.prefix, azure, config=config)
     return icechunk.s3_storage(
         bucket=lease.bucket,
         prefix=lease.prefix,
@@ -247,7 +255,6 @@ def _storage(source: Source) -> icechunk.Storage:
         allow_http=lease.endpoint.startswith("http://"),
         force_path_style=bool(lease.endpoint),
         get_credentials=Credentials(source),
-        # Workers start with the credentials at hand; each asks for its own when those end.
         scatter_initial_credentials=True,
         network_stream_timeout_seconds=15,
     )

@@ -1,14 +1,17 @@
 """Where files are: paths, globs, and URLs of object stores and web servers."""
 
 import hashlib
+import math
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import fsspec
 
@@ -42,33 +45,51 @@ def is_remote(source: str) -> bool:
     return bool(_REMOTE.match(source)) and not source.startswith("file://")
 
 
+def local(source: str) -> Path:
+    """The path that a path or a ``file://`` URL means; a URL may have percent signs for what is odd in it."""
+    if not source.startswith("file://"):
+        return Path(source)
+    path = source.removeprefix("file://")
+    return Path(path) if Path(path).exists() else Path(unquote(path))
+
+
 @contextmanager
 def at_hand(source: str) -> Iterator[Path]:
     """A path on this computer; what is elsewhere is copied, and the copy removed at the end."""
     if not is_remote(source):
-        yield Path(source.removeprefix("file://"))
+        yield local(source)
         return
     with tempfile.TemporaryDirectory(prefix="amasia-source-") as folder:
         copy = Path(folder) / source.rstrip("/").rpartition("/")[2]
         system, path = _system(source)
         try:
-            system.get(path, str(copy), recursive=system.isdir(path))
+            _copy(system, path, copy)
         except Exception as error:
             raise _unreachable(source, error) from error
         yield copy
 
 
-@contextmanager
-def beginning(source: str) -> Iterator[tuple[Path | None, bytes]]:
-    """The first bytes of a file, and its path where it is on this computer."""
+def changed(source: str) -> datetime:
+    """When a file was last changed, or the newest of the files in a directory.
+
+    Raises
+    ------
+    NotFound, Unavailable
+    """
     if not is_remote(source):
-        path = Path(source.removeprefix("file://"))
-        yield path, b"" if path.is_dir() else path.open("rb").read(16)
-        return
+        path = local(source)
+        files = path.rglob("*") if path.is_dir() else [path]
+        try:
+            latest = max((file.stat().st_mtime for file in files if file.is_file()), default=path.stat().st_mtime)
+        except FileNotFoundError as error:
+            raise errors.NotFound(f"There is no file {path}.", cure="Check its path.") from error
+        return datetime.fromtimestamp(math.ceil(latest), UTC)
     system, path_there = _system(source)
     try:
-        yield None, system.cat_file(path_there, 0, 16)
-    except OSError as error:
+        info = system.info(path_there)
+        found = system.find(path_there, detail=True).values() if info["type"] == "directory" else [info]
+        return max(_stamp(one) for one in found)
+    except Exception as error:
         raise _unreachable(source, error) from error
 
 
@@ -110,10 +131,10 @@ def _matches(pattern: str) -> list[str]:
             return [system.unstrip_protocol(one) for one in sorted(system.glob(path), key=natural)]
         except Exception as error:
             raise _unreachable(pattern, error) from error
-    local = pattern.removeprefix("file://")
-    return (
-        sorted(glob(local, recursive=True), key=natural) if has_magic(local) and not Path(local).exists() else [local]
-    )
+    path = str(local(pattern))
+    if not has_magic(path) or Path(path).exists():
+        return [path]
+    return sorted(glob(path, recursive=True), key=natural)
 
 
 def _system(source: str) -> tuple[Any, str]:
@@ -128,6 +149,23 @@ def _system(source: str) -> tuple[Any, str]:
     except (ImportError, ValueError, OSError) as error:
         raise _unreachable(source, error) from error
     return system, str(path)
+
+
+def _copy(system: Any, path: str, copy: Path) -> None:
+    """A file, or all files below a directory."""
+    if not system.isdir(path):
+        system.get_file(path, str(copy))
+        return
+    for name in system.find(path):
+        file = copy / name.removeprefix(path).lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        system.get_file(name, str(file))
+
+
+def _stamp(info: Mapping[str, Any]) -> datetime:
+    """Web servers may not say when a file was changed: it was before now."""
+    found: datetime = info.get("last_modified") or info.get("LastModified") or datetime.now(UTC)
+    return found
 
 
 def _unreachable(source: str, error: Exception) -> errors.AmasiaError:

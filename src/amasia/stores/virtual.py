@@ -9,19 +9,24 @@ that differs in any of it would be read under the description of another, silent
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import icechunk
 import xarray as xr
 import zarr
 
 from amasia import errors
 from amasia.stores import readers, sources, writing
-from amasia.stores.ingest import Ingested, base_group
+from amasia.stores.ingest import Ingested, base_group, join
+from amasia.stores.readers import radar, zarrs
+from amasia.stores.reading import Wanted, check_steps, first
 
 SMALL_CHUNK = 64 << 10
 """Bytes: reading many chunks that are smaller costs more in requests than in bytes."""
@@ -29,6 +34,8 @@ _HELD = 8 << 20
 """Bytes of a variable that is copied where all files must agree on it."""
 _ATTRIBUTES = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "units", "calendar")
 _CURE = "Take it as a copy with --native, into a group of its own."
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_KERCHUNK = ("KerchunkJSONParser", "KerchunkParquetParser")
 
 
 @dataclass(frozen=True)
@@ -37,14 +44,14 @@ class References:
 
     source: str
     digest: str
-    groups: Mapping[str, xr.Dataset]
-    changed: datetime
+    groups: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    changed: datetime = _LONG_AGO
     """When the file was last changed."""
-    format: str
-
-    @property
-    def prefix(self) -> str:
-        return prefix(self.source)
+    format: str = ""
+    first: tuple[str, Any] | None = None
+    """As `reading.Found.first`."""
+    prefixes: frozenset[str] = frozenset()
+    """What a repository must name so that the chunks may be read."""
 
 
 def prefix(source: str) -> str:
@@ -61,34 +68,40 @@ def why_native(source: str) -> str:
     return "its format or its chunks are not worth references"
 
 
-def look(source: str, digest: str, append_dim: str | None = None) -> References:
-    """A file as references.
+def look(wanted: Wanted) -> References:
+    """A file as references, from one copy where it is not on this computer.
 
     Raises
     ------
     DataRejected
         Its format cannot be referred to, or one of its filters is not known to Zarr; says which.
     """
-    from virtualizarr import open_virtual_dataset  # noqa: PLC0415  a second to import, and for references only
-
-    url = _url(source)
-    try:
-        registry, changed = _registry(url)
-        format, parsers = _parsers(source)
-        groups = {}
-        for group, parser in parsers.items():
-            bare = open_virtual_dataset(url, registry, parser, loadable_variables=[])
-            copied = [str(name) for name, one in bare.variables.items() if _is_copied(bare, name, one, append_dim)]
-            groups[group] = open_virtual_dataset(url, registry, parser, loadable_variables=copied)
-    except errors.AmasiaError:
-        raise
-    except Exception as error:  # of VirtualiZarr: whatever it does not know
-        said = str(error).partition("\n")[0][:200]
+    if not sources.is_remote(wanted.source) and set("#?%") & set(str(sources.local(wanted.source).absolute())):
         raise errors.DataRejected(
-            f"{source} cannot be taken as references ({type(error).__name__}: {said}).",
-            cure="Take it as a copy with --native.",
-        ) from error
-    return References(source, digest, groups, changed, format)
+            f"{wanted.source} cannot be referred to: a URL of it would end at its '#', '?' or '%'.",
+            cure="Rename it, or take it as a copy with --native.",
+        )
+    changed = sources.changed(wanted.source)
+    with sources.at_hand(wanted.source) as path:
+        digest = sources.digest(path)
+        if digest in wanted.skip:
+            return References(wanted.source, digest)
+        try:
+            format, parsers = _parsers(path, wanted.source)
+            groups = {group: _opened(path, wanted, parser) for group, parser in parsers.items()}
+        except errors.AmasiaError:
+            raise
+        except Exception as error:  # of VirtualiZarr: whatever it does not know
+            said = str(error).partition("\n")[0][:200]
+            raise errors.DataRejected(
+                f"{wanted.source} cannot be taken as references ({type(error).__name__}: {said}).",
+                cure="Take it as a copy with --native.",
+            ) from error
+    check_steps(groups, wanted)
+    places = {prefix(wanted.source)} if format != zarrs.KERCHUNK else set(map(prefix, _chunk_urls(groups)))
+    return References(
+        wanted.source, digest, groups, changed, format, first(groups, wanted.append_dim), frozenset(places)
+    )
 
 
 def smallest_chunk(references: References) -> int:
@@ -100,33 +113,44 @@ def smallest_chunk(references: References) -> int:
     return int(math.prod(largest.data.metadata.chunks) * largest.dtype.itemsize)
 
 
-def put(session: icechunk.Session, found: References, group: str | None, append_dim: str | None) -> Ingested:
-    """Put references into a session.
+def put(
+    session: icechunk.Session, found: Sequence[References], group: str | None, append_dim: str | None
+) -> list[Ingested]:
+    """Put references into a session: those of one file, or of several that continue each other along a dimension.
 
     Raises
     ------
     DoesNotFit
-        It cannot be joined to what is stored, and why; nothing was written.
+        They cannot be joined to each other or to what is stored, and why; nothing was written.
     Conflict
     """
-    base = base_group(found.source, group)
+    base = base_group(found[0].source, group)
+    changed = max(one.changed for one in found)
     appended = False
     targets = []
-    for inner, ds in found.groups.items():
-        target = "/".join(part for part in (base.strip("/"), inner.strip("/")) if part)
-        targets.append(f"/{target}")
-        try:
-            appended |= _put(session, ds, target, append_dim, found.changed)
-        except errors.AmasiaError as error:
-            raise type(error)(f"{found.source}: {error.message}", cure=error.cure, **error.detail) from error
-        except (ValueError, NotImplementedError) as error:
-            said = str(error).partition("\n")[0][:300]
-            raise errors.DoesNotFit(f"{found.source} cannot be joined as references ({said}).", cure=_CURE) from error
-    names = tuple(str(name) for ds in found.groups.values() for name in ds.data_vars)
-    nbytes = sum(ds.nbytes for ds in found.groups.values())
-    note = f"Its bytes stay in {found.prefix}: do not move or change the file; who reads must allow that prefix."
-    return Ingested(found.source, tuple(targets), names, nbytes, appended, format=found.format, how="virtual",
-                    notes=(note,), digest=found.digest)  # fmt: skip
+    with _named(found):
+        for inner in found[0].groups:
+            target = "/".join(part for part in (base.strip("/"), inner.strip("/")) if part)
+            targets.append(f"/{target}")
+            joined = _joined(found, inner, append_dim)
+            appended |= _put(session, joined, target, append_dim, changed, anywhere=any(one.prefixes for one in found))
+    return [
+        Ingested(
+            one.source,
+            tuple(targets),
+            tuple(str(name) for ds in one.groups.values() for name in ds.data_vars),
+            sum(ds.nbytes for ds in one.groups.values()),
+            appended or index > 0,
+            format=one.format,
+            how="virtual",
+            notes=tuple(
+                f"Its bytes stay in {place}: do not move or change the file; who reads must allow that prefix."
+                for place in sorted(one.prefixes)
+            ),
+            digest=one.digest,
+        )
+        for index, one in enumerate(found)
+    ]
 
 
 def name_prefixes(repo: icechunk.Repository, prefixes: Iterable[str]) -> icechunk.Repository:
@@ -148,12 +172,50 @@ def allow(repo: icechunk.Repository, allowed: Sequence[str]) -> icechunk.Reposit
     return repo.reopen(None, {one: _credentials(one) for one in named}) if named else repo
 
 
-def _put(session: icechunk.Session, ds: xr.Dataset, target: str, dim: str | None, changed: datetime) -> bool:
+@contextmanager
+def _named(found: Sequence[References]) -> Iterator[None]:
+    name = found[0].source if len(found) == 1 else f"{found[0].source} … {found[-1].source}"
+    try:
+        yield
+    except errors.AmasiaError as error:
+        raise type(error)(f"{name}: {error.message}", cure=error.cure, **error.detail) from error
+    except (ValueError, NotImplementedError) as error:
+        if isinstance(error, icechunk.IcechunkError):
+            raise
+        said = str(error).partition("\n")[0][:300]
+        raise errors.DoesNotFit(f"{name} cannot be joined as references ({said}).", cure=_CURE) from error
+
+
+def _joined(found: Sequence[References], inner: str, dim: str | None) -> xr.Dataset:
+    """One group of several files."""
+    datasets = [one.groups[inner] for one in found if inner in one.groups]
+    if len(datasets) < len(found) or any(one.groups.keys() != found[0].groups.keys() for one in found):
+        raise errors.DoesNotFit("Their groups differ.", cure=_CURE)
+    if dim is None or len(datasets) == 1:
+        return datasets[0]
+    if dim not in datasets[0].sizes:
+        raise errors.DoesNotFit(f"There is no dimension {dim!r} to append along.", cure="Name one of them.")
+    said = {name: dict(_offered(variable)) for name, variable in datasets[0].variables.items()}
+    for before, ds in pairwise(datasets):
+        _check_names(before.variables.keys(), ds)
+        for name, variable in ds.variables.items():
+            _check_like(str(name), said[name], variable)
+            _check_fixed(str(name), variable, dim)
+            if dim in variable.dims and _is_virtual(variable):
+                _check_full(str(name), dim, before.sizes[dim], _chunk(before.variables[name], dim))
+    return join(datasets, dim)
+
+
+def _put(
+    session: icechunk.Session, ds: xr.Dataset, target: str, dim: str | None, changed: datetime, anywhere: bool
+) -> bool:
+    """Whether it was appended; without ``anywhere`` the references hold all their bytes themselves."""
     path = target or None
+    options = {"group": path, "last_updated_at": changed, "validate_containers": anywhere}
     if dim is None or not writing.exists(session, target):
         if writing.exists(session, target):
             raise errors.Conflict(f"Group {target!r} has data already.", cure="Append to it, or use another group.")
-        ds.vz.to_icechunk(session.store, group=path, last_updated_at=changed)
+        ds.vz.to_icechunk(session.store, **options)
         return False
     stored = zarr.open_group(session.store, path=path or "", mode="r")
     _check(stored, ds, dim)
@@ -161,64 +223,89 @@ def _put(session: icechunk.Session, ds: xr.Dataset, target: str, dim: str | None
     decoded = xr.open_zarr(session.store, group=path, consolidated=False, chunks=None)
     _check_order(decoded, ds, dim)
     rest = ds.drop_vars([name for name in ds.variables if name not in kept])
-    rest.vz.to_icechunk(session.store, group=path, append_dim=dim, last_updated_at=changed)
+    rest.vz.to_icechunk(session.store, append_dim=dim, **options)
     return True
 
 
 def _check(stored: zarr.Group, ds: xr.Dataset, dim: str) -> None:
     """Refuse what would be read under another file's description."""
-    names = {name for name, _ in stored.arrays()}
-    if names != set(map(str, ds.variables)):
-        odd = ", ".join(sorted(names ^ set(map(str, ds.variables))))
-        raise errors.DoesNotFit(f"Its variables differ from what is stored: {odd}.", cure=_CURE)
+    _check_names({name for name, _ in stored.arrays()}, ds)
+    held = xr.open_zarr(stored.store, group=stored.path or None, consolidated=False, chunks=None)
     for name, variable in ds.variables.items():
         array: Any = stored[str(name)]
-        differs = [
-            f"{what} is {was!r} in what is stored and {now!r} in it"
-            for what, was, now in _descriptions(array, variable)
-            if not _alike(was, now)
-        ]
-        if differs:
-            raise errors.DoesNotFit(
-                f"Variable {name!r} cannot be joined as references: its {'; its '.join(differs)}.",
-                cure=_CURE,
-                variable=str(name),
-            )
+        _check_like(str(name), dict(_stored(array)), variable)
+        _check_fixed(str(name), variable, dim)
+        if dim not in variable.dims and not variable.equals(held.variables[name]):  # type: ignore[no-untyped-call]
+            raise errors.DoesNotFit(f"Variable {name!r}: its values differ from those that are stored.", cure=_CURE)
         if dim in variable.dims and _is_virtual(variable):
             axis = variable.dims.index(dim)
-            if array.shape[axis] % array.chunks[axis]:
-                raise errors.DoesNotFit(
-                    f"Variable {name!r} cannot be joined as references: the last chunk of what is stored along {dim!r} "
-                    f"is not full ({array.shape[axis]} steps in chunks of {array.chunks[axis]}).",
-                    cure=_CURE,
-                )
-    fixed = {str(name): variable for name, variable in ds.variables.items() if dim not in variable.dims}
-    held = xr.open_zarr(stored.store, group=stored.path or None, consolidated=False, chunks=None)
-    for name, variable in fixed.items():
-        if not _is_virtual(variable) and not variable.equals(held.variables[name]):  # type: ignore[no-untyped-call]
-            raise errors.DoesNotFit(f"Variable {name!r}: its values differ from those that are stored.", cure=_CURE)
-        if _is_virtual(variable):
-            raise errors.DoesNotFit(
-                f"Variable {name!r} does not have {dim!r} and is too large to be compared with what is stored.",
-                cure=_CURE,
-            )
+            _check_full(str(name), dim, array.shape[axis], array.chunks[axis])
 
 
-def _descriptions(array: Any, variable: xr.Variable) -> Iterable[tuple[str, Any, Any]]:
+def _check_names(known: Iterable[Any], ds: xr.Dataset) -> None:
+    odd = sorted(set(map(str, known)) ^ set(map(str, ds.variables)))
+    if odd:
+        raise errors.DoesNotFit(f"Its variables differ from what is stored: {', '.join(odd)}.", cure=_CURE)
+
+
+def _check_like(name: str, stored: Mapping[str, Any], variable: xr.Variable) -> None:
+    differs = [
+        f"{what} is {stored.get(what)!r} in what is stored and {now!r} in it"
+        for what, now in _offered(variable)
+        if not _alike(stored.get(what), now)
+    ]
+    if differs:
+        raise errors.DoesNotFit(
+            f"Variable {name!r} cannot be joined as references: its {'; its '.join(differs)}.",
+            cure=_CURE,
+            variable=name,
+        )
+
+
+def _check_fixed(name: str, variable: xr.Variable, dim: str) -> None:
+    if dim not in variable.dims and _is_virtual(variable):
+        raise errors.DoesNotFit(
+            f"Variable {name!r} does not have {dim!r} and is too large to be compared with what is stored.", cure=_CURE
+        )
+
+
+def _check_full(name: str, dim: str, steps: int, chunk: int) -> None:
+    if steps % chunk:
+        raise errors.DoesNotFit(
+            f"Variable {name!r} cannot be joined as references: the last chunk of what is stored along {dim!r} "
+            f"is not full ({steps} steps in chunks of {chunk}).",
+            cure=_CURE,
+        )
+
+
+def _chunk(variable: xr.Variable, dim: str) -> int:
+    return int(variable.data.metadata.chunks[variable.dims.index(dim)])
+
+
+def _stored(array: Any) -> Iterator[tuple[str, Any]]:
+    """What an array in a repository says of itself."""
+    yield "dimensions", tuple(array.metadata.dimension_names or ())
+    yield from ((key, array.attrs.get(key)) for key in _ATTRIBUTES)
+    yield "dtype", str(array.metadata.data_type)
+    yield "chunks", tuple(array.chunks)
+    yield "codecs", str(array.metadata.codecs)
+    yield "fill value", array.metadata.fill_value
+
+
+def _offered(variable: xr.Variable) -> Iterator[tuple[str, Any]]:
+    """What a file says of a variable, as far as it counts."""
     said = dict(variable.encoding) | dict(variable.attrs)
-    yield "dimensions", tuple(array.metadata.dimension_names or ()), tuple(map(str, variable.dims))
-    for key in _ATTRIBUTES:
-        # What is copied is encoded anew; then only its meaning counts.
-        if key not in {"units", "calendar"} and not _is_virtual(variable):
-            continue
-        yield key, array.attrs.get(key), said.get(key)
+    yield "dimensions", tuple(map(str, variable.dims))
     if not _is_virtual(variable):
+        # What is copied is encoded anew; then only its meaning counts.
+        yield from ((key, said.get(key)) for key in ("units", "calendar"))
         return
+    yield from ((key, said.get(key)) for key in _ATTRIBUTES)
     metadata = variable.data.metadata
-    yield "dtype", str(array.metadata.data_type), str(metadata.data_type)
-    yield "chunks", tuple(array.chunks), tuple(metadata.chunks)
-    yield "codecs", str(array.metadata.codecs), str(metadata.codecs)
-    yield "fill value", array.metadata.fill_value, metadata.fill_value
+    yield "dtype", str(metadata.data_type)
+    yield "chunks", tuple(metadata.chunks)
+    yield "codecs", str(metadata.codecs)
+    yield "fill value", metadata.fill_value
 
 
 def _check_order(stored: xr.Dataset, offered: xr.Dataset, dim: str) -> None:
@@ -253,46 +340,105 @@ def _is_copied(ds: xr.Dataset, name: Any, variable: xr.Variable, dim: str | None
     return nbytes <= _HELD and (variable.ndim == 0 or (dim is not None and dim not in variable.dims))
 
 
-def _parsers(source: str) -> tuple[str, Mapping[str, Any]]:
-    """The format, and a parser for each group of a file."""
-    from virtualizarr.parsers import HDFParser, KerchunkJSONParser, NetCDF3Parser, ZarrParser  # noqa: PLC0415
+def _opened(path: Path, wanted: Wanted, parser: Any) -> xr.Dataset:
+    """One group: small coordinates in memory, all else as references to where the file is."""
+    from obspec_utils.registry import ObjectStoreRegistry  # noqa: PLC0415  with what reads references, and only then
+    from obstore.store import LocalStore  # noqa: PLC0415
 
-    with sources.beginning(source) as (path, magic):
-        if path is not None and path.is_dir():
-            return "Zarr", {"/": ZarrParser()}
-        if magic.startswith(readers.CLASSIC):
-            return "NetCDF 3", {"/": NetCDF3Parser()}
-        if magic.startswith(readers.HDF5):
-            groups = _groups(source)
-            return "NetCDF 4", {group: HDFParser(group=group.strip("/") or None) for group in groups}
-        if magic.lstrip()[:1] == b"{":
-            return "Kerchunk references", {"/": KerchunkJSONParser()}
+    registry = ObjectStoreRegistry({"file://": LocalStore()})
+    here = _url(str(path))
+    store = parser(url=here, registry=registry)
+    if type(parser).__name__ in _KERCHUNK:
+        bare = store.to_virtual_dataset(loadable_variables=[])
+        for place in set(map(prefix, _chunk_urls({"/": bare}))):
+            _register(registry, place)
+    ds: xr.Dataset = store.to_virtual_dataset()
+    copied = [str(name) for name, one in ds.variables.items() if _is_copied(ds, name, one, wanted.append_dim)]
+    if any(_is_virtual(ds.variables[name]) for name in copied):
+        ds = store.to_virtual_dataset(loadable_variables=copied)
+    for name in copied:
+        ds.variables[name].load()
+    if radar.is_cfradial(ds):
+        raise _no_references(wanted.source, "a radar volume")
+    there = _url(wanted.source)
+    if there == here:
+        return ds
+    # Of references that point elsewhere the path is right already.
+    moved: xr.Dataset = ds.vz.rename_paths(lambda url: there + url.removeprefix(here) if url.startswith(here) else url)
+    return moved
+
+
+def _register(registry: Any, place: str) -> None:
+    from obstore.store import from_url  # noqa: PLC0415
+
+    if not place.startswith("file://"):
+        registry.register(place.rstrip("/"), from_url(place.rstrip("/")))
+
+
+def _chunk_urls(groups: Mapping[str, xr.Dataset]) -> set[str]:
+    """Of the files that references point to."""
+    return {
+        entry["path"]
+        for ds in groups.values()
+        for variable in ds.variables.values()
+        if _is_virtual(variable)
+        for entry in variable.data.manifest.dict().values()
+        if "://" in entry["path"]  # not of what the references hold themselves
+    }
+
+
+def _parsers(path: Path, source: str) -> tuple[str, Mapping[str, Any]]:
+    """The format, and a parser for each group of a file."""
+    from virtualizarr.parsers import (  # noqa: PLC0415  a second to import, and for references only
+        HDFParser,
+        KerchunkJSONParser,
+        KerchunkParquetParser,
+        NetCDF3Parser,
+        ZarrParser,
+    )
+
+    if path.is_dir():
+        return (
+            (zarrs.KERCHUNK, {"/": KerchunkParquetParser()})
+            if zarrs.is_parquet(path)
+            else ("Zarr", {"/": ZarrParser()})
+        )
+    with path.open("rb") as opened:
+        magic = opened.read(16)
+    if magic.startswith(readers.CLASSIC):
+        return "NetCDF 3", {"/": NetCDF3Parser()}
+    if magic.startswith(readers.HDF5):
+        return "NetCDF 4", {group: HDFParser(group=group.strip("/") or None) for group in _hdf_groups(path, source)}
+    if magic.lstrip()[:1] == b"{":
+        return zarrs.KERCHUNK, {"/": KerchunkJSONParser()}
     raise errors.DataRejected(
         f"{source} has a format that cannot be referred to; NetCDF, HDF5, Zarr and Kerchunk can.",
         cure="Take it as a copy with --native.",
     )
 
 
-def _groups(source: str) -> list[str]:
-    with sources.at_hand(source) as path, readers.read(path) as contents:
-        return [group for group, ds in contents.groups.items() if ds.variables] or ["/"]
+def _hdf_groups(path: Path, source: str) -> list[str]:
+    """Groups with arrays, parents first."""
+    if radar.is_odim(path):
+        raise _no_references(source, "a radar volume")
+    with h5py.File(path) as opened:
+        if "HDFEOS INFORMATION" in opened:
+            raise _no_references(source, "HDF-EOS5")
+        names: list[str] = []
+        opened.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
+    return sorted({f"/{name.rpartition('/')[0]}" for name in names}) or ["/"]
+
+
+def _no_references(source: str, what: str) -> errors.DataRejected:
+    return errors.DataRejected(
+        f"{source} is {what}: its reader names dimensions and times that references would not have.",
+        cure="Take it as a copy with --native.",
+    )
 
 
 def _url(source: str) -> str:
-    return source if "://" in source else Path(source).absolute().as_uri()
-
-
-def _registry(url: str) -> tuple[Any, datetime]:
-    """Where VirtualiZarr reads a file, and when that was last changed."""
-    from obspec_utils.registry import ObjectStoreRegistry  # noqa: PLC0415
-    from obstore.store import LocalStore, from_url  # noqa: PLC0415
-
-    if url.startswith("file://"):
-        changed = datetime.fromtimestamp(math.ceil(Path(url.removeprefix("file://")).stat().st_mtime), UTC)
-        return ObjectStoreRegistry({"file://": LocalStore()}), changed
-    place = prefix(url).rstrip("/")
-    store = from_url(place)
-    return ObjectStoreRegistry({place: store}), store.head(url.removeprefix(place).lstrip("/"))["last_modified"]
+    """Of a path as it is: neither VirtualiZarr nor Icechunk undo percent signs."""
+    return source if sources.is_remote(source) else f"file://{sources.local(source).absolute()}"
 
 
 def _store(one: str) -> Any:

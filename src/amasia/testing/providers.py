@@ -84,8 +84,12 @@ class ProviderTests:
         machine = self.machine(**changes)
         handle = provider.start(machine, self.boot(machine))
         machine = machine.model_copy(update={"handle": handle})
-        self.wait(lambda: self.look(provider, machine).alive)
+        self.wait(lambda: self.begun(provider, machine))
         return machine
+
+    def begun(self, provider: Provider, machine: Machine) -> bool:
+        found = self.look(provider, machine)
+        return found.alive and not found.waiting
 
     def look(self, provider: Provider, machine: Machine) -> Found:
         return provider.find([machine]).get(machine.id, Found(machine_id=machine.id, alive=False))

@@ -16,6 +16,7 @@ from amasia.client import grids
 from amasia.models.base import NAME, now
 from amasia.models.money import show
 from amasia.models.repositories import Input
+from amasia.models.storage import volume
 from amasia.models.users import Me
 from amasia.services import users
 from amasia.web import pictures
@@ -106,6 +107,7 @@ def _make() -> Environment:
         "span": span,
         "moment": moment,
         "size": size,
+        "volume": volume,
         "machine_time": machine_time,
     }
     made.globals |= {

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from amasia.errors import NotFound
-from amasia.services import diffs, grants, publications, refs, repositories, views
+from amasia.services import diffs, grants, publications, refs, repositories, storage, views
 from amasia.web import pages
 from amasia.web.access import Db, Member, Settings, Viewer
 
@@ -34,6 +34,7 @@ def get(request: Request, db: Db, settings: Settings, grant: Viewer, workspace: 
         repository=found,
         views=views.of_repository(db, grant.who, found),
         commits=repositories.commits(db, workspace, name),
+        stored=storage.bill(db, workspace, name, 1),
         published=published.at_base(settings.publish_url) if published else None,
     )
 

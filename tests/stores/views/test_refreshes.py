@@ -242,12 +242,28 @@ def test_rows_that_are_no_whole_blocks_are_refused(pair: Any) -> None:
         pair.refresh(views.define(lambda ds: ds.coarsen(time=7).mean(), along="time"))
 
 
+@pytest.mark.parametrize("op", ["sum", "max", "min"])
+def test_integers_that_become_floats_where_a_bin_is_empty_lose_no_group(
+    op: str, pair: Any, days: Callable[..., xr.Dataset]
+) -> None:
+    def extremes(ds: Any) -> Any:
+        return getattr(ds["n"].resample(time="MS").sum().groupby("time.month"), op)()
+
+    view = views.define(extremes, along="time")
+    pair.append(days(300, "2001-04-25"))
+    pair.refresh(view)
+    for start, rows in (("2002-05-10", 20), ("2003-04-02", 90)):  # months are left out: Xarray has no sum of them
+        pair.append(days(rows, start))
+        pair.refresh(view)
+        xr.testing.assert_equal(pair.found["n"].astype(float), extremes(pair.now).astype(float))
+
+
 def test_a_function_that_cannot_be_computed_is_told_in_words(pair: Any) -> None:
     with pytest.raises(errors.ViewRefused, match="cannot be computed"):
         pair.refresh(views.define(lambda ds: ds["t"].sel(x=17.0), along="time"))
 
 
-def test_what_is_declared_is_trusted(pair: Any) -> None:
+def test_what_is_declared_is_what_is_computed(pair: Any) -> None:
     def three(ds: xr.Dataset) -> xr.Dataset:
         padded = np.pad(ds["n"].values, 1, mode="edge")
         return ds[["n"]].copy(data={"n": padded[:-2] + padded[1:-1] + padded[2:]})
@@ -260,6 +276,53 @@ def test_what_is_declared_is_trusted(pair: Any) -> None:
         assert applied.computed == ("n time[29:32]",)
         xr.testing.assert_equal(pair.found["n"], three(pair.now)["n"])
         pair.change("n", 30, 7)
+
+
+@pytest.mark.parametrize(
+    "declared", [{"halo": (0, 1)}, {"halo": (1, 0)}, {"depends": lambda start, stop: (start, stop)}]
+)
+def test_what_is_declared_too_narrow_is_refused_before_anything_is_written(pair: Any, declared: Any) -> None:
+    def three(ds: xr.Dataset) -> xr.Dataset:
+        padded = np.pad(ds["n"].values, 1, mode="edge")
+        return ds[["n"]].copy(data={"n": padded[:-2] + padded[1:-1] + padded[2:]})
+
+    with pytest.raises(errors.ViewRefused, match=r"row \d+ of 'n'.* is another when more rows"):
+        pair.refresh(views.define(three, along="time", **declared))
+    assert views.applied(pair.target, "v") == ""
+
+
+def test_a_declared_function_that_writes_into_its_rows_spoils_no_others(pair: Any) -> None:
+    def doubled(ds: xr.Dataset) -> xr.Dataset:
+        ds["n"].values[:] *= 2
+        return ds[["n"]]
+
+    definition = views.define(doubled, along="time", halo=(0, 0))
+    pair.refresh(definition)
+    pair.change("n", slice(30, 33), 7)
+    pair.refresh(definition)
+    xr.testing.assert_equal(pair.found["n"], pair.now["n"] * 2)
+
+
+def test_arrays_of_unequal_length_are_refused_by_name(pair: Any) -> None:
+    doubled = views.define(lambda ds: ds * 2, along="time")
+    pair.refresh(doubled)
+    session = pair.source.writable_session("main")
+    zarr.open_group(session.store)["n"].resize((90,))
+    session.commit("torn")
+    with pytest.raises(errors.ViewRefused, match="n 90, t 100, time 100"):
+        pair.refresh(doubled)
+
+
+def test_what_another_version_remembers_is_computed_anew_and_said(pair: Any) -> None:
+    total = views.define(lambda ds: ds["n"].sum("time"), along="time")
+    pair.refresh(total)
+    session = pair.target.writable_session("main")
+    zarr.open_group(session.store, path="_view/v").attrs["format"] = 1
+    session.commit("another version")
+    pair.change("n", 1, 50)
+    (applied,) = pair.refresh(total)
+    assert "another version" in applied.skipped
+    assert int(pair.found["n"]) == int(pair.now["n"].sum())
 
 
 def test_large_regions_are_computed_in_pieces(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:

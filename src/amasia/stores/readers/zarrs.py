@@ -10,13 +10,14 @@ import xarray as xr
 from amasia import errors
 from amasia.stores.readers.contents import Contents, Options, corrupt
 
+KERCHUNK = "Kerchunk references"
 _ZARR = {"zarr.json": "Zarr 3", ".zgroup": "Zarr 2", ".zmetadata": "Zarr 2"}
 _CURE = "Give a Zarr group (a directory with zarr.json or .zgroup in it), or Kerchunk references."
 
 
 def read_directory(directory: Path, stack: ExitStack, options: Options) -> Contents:
     """A Zarr group with all groups below it; or Kerchunk's parquet, which is a directory too."""
-    if _is_parquet(directory):
+    if is_parquet(directory):
         return _references(directory, stack, options)
     format = next((kind for name, kind in _ZARR.items() if (directory / name).exists()), "")
     if not format:
@@ -51,16 +52,18 @@ def read_references(file: Path, stack: ExitStack, options: Options) -> Contents:
 
 def _references(path: Path, stack: ExitStack, options: Options) -> Contents:
     try:
-        ds: Any = xr.open_dataset(path, engine="kerchunk", chunks=None, decode_times=options.decode_times)
+        # Kerchunk's engine makes Dask arrays where it is not told otherwise, whatever Xarray is told.
+        how = {"chunks": None, "decode_times": options.decode_times}
+        ds: Any = xr.open_dataset(str(path), engine="kerchunk", open_dataset_options=how)
         stack.callback(ds.close)
     except Exception as error:
         raise corrupt(
             path, error, cure="Are the files that it refers to where they were? Make the references again."
         ) from error
-    return Contents("Kerchunk references", {"/": ds})
+    return Contents(KERCHUNK, {"/": ds})
 
 
-def _is_parquet(directory: Path) -> bool:
+def is_parquet(directory: Path) -> bool:
     """Kerchunk's has one ``.zmetadata`` with the size of its records."""
     try:
         return "record_size" in json.loads((directory / ".zmetadata").read_bytes())

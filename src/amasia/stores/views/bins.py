@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from amasia import errors
 from amasia.stores.views.expressions import Method, Node, walk
@@ -16,12 +15,14 @@ from amasia.stores.views.snapshots import Snapshot
 def edges(plan: Plan, snapshot: Snapshot, origin: Any, start: int) -> npt.NDArray[np.int64]:
     """First rows of the bins from a row on, and the end of the last. The row begins a bin."""
     node = _resampling(plan)
-    times = snapshot.times(start, snapshot.size)
-    _check_order(snapshot, start, times)
+    before = max(start - 1, 0)
+    times = snapshot.times(before, snapshot.size)
+    _check_order(times[plan.along].values, plan.along, start)
     options = {key: one for key, one in node.kwargs.items() if key not in {"origin", "skipna", "restore_coord_dims"}}
     if origin is not None:
         options["origin"] = origin
-    counts = times.set_xindex(plan.along).resample(*node.args[1:], **options).count().fillna(0).values
+    times = times[start - before :].set_xindex(plan.along)
+    counts = times.resample(*node.args[1:], **options).count().fillna(0).values
     return start + np.concatenate([[0], np.cumsum(counts)]).astype("int64")
 
 
@@ -42,12 +43,8 @@ def _resampling(plan: Plan) -> Node:
     return next(node for node in walk(plan.compute.result) if node.function == Method("resample"))
 
 
-def _check_order(snapshot: Snapshot, start: int, times: xr.DataArray) -> None:
-    along = snapshot.along
-    values = times[along].values
-    if start:
-        values = np.concatenate([snapshot.times(start - 1, start)[along].values, values])
-    if (values[1:] < values[:-1]).any():
+def _check_order(values: npt.NDArray[Any], along: str, start: int) -> None:
+    if not (values[1:] >= values[:-1]).all():  # also of what is no time
         raise errors.ViewRefused(
             f"The source's {along!r} is not in order after row {start}, so that bins of it are not ranges of rows.",
             cure=f"Write it in order: ds.sortby({along!r}).",

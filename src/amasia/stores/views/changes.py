@@ -1,6 +1,7 @@
 """What is different between two snapshots of a source, in rows."""
 
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import zarr
 
 from amasia.stores.views.axes import Range, merged
-from amasia.stores.views.snapshots import Snapshot, dimensions
+from amasia.stores.views.snapshots import Region, Snapshot, axis_of
 
 _MEANING = frozenset({
     "units", "calendar", "scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "dtype",
@@ -51,39 +52,30 @@ def between(repository: icechunk.Repository, old: Snapshot, new: Snapshot, wante
             if name is not None and (wanted is None or name in wanted or what == "new"):
                 return Change(whole=f"array {name!r} is {what}")
     # Chunks that were moved inside an array are not told as updated.
-    before, after = old.arrays, new.arrays
-    names = [name for name in after if wanted is None or name in wanted]
+    names = [name for name in new.arrays if wanted is None or name in wanted]
     attributes = bool({prefix, here or "/"} & set(diff.updated_groups))
     for name in names:
-        reason, differs = _metadata(name, before[name], after[name], new.along)
+        reason, differs = _metadata(name, old.arrays[name], new.arrays[name], new.along)
         if reason:
             return Change(whole=reason)
         attributes |= differs
-    return _rows(diff.updated_chunks, before, after, names, here, new.along, attributes)
+    return _rows({name: diff.updated_chunks.get(f"{here}/{name}", []) for name in names}, old, new, attributes)
 
 
-def _rows(
-    updated: dict[str, Any],
-    before: dict[str, zarr.Array[Any]],
-    after: dict[str, zarr.Array[Any]],
-    names: list[str],
-    here: str,
-    along: str,
-    attributes: bool,
-) -> Change:
+def _rows(updated: dict[str, list[Any]], old: Snapshot, new: Snapshot, attributes: bool) -> Change:
     found: list[Range] = []
     moved: list[int] = []
     nbytes = 0
-    for name in names:
-        one, other = before[name], after[name]
-        axis = _axis(other, along)
-        for place in sorted(map(tuple, updated.get(f"{here}/{name}", []))):
-            read, rows = _compare(one, other, place, axis)
+    for name, places in updated.items():
+        one, other = old.arrays[name], new.arrays[name]
+        axis = axis_of(other, new.along)
+        for region in _regions(other, axis, places):
+            read, rows = _compare(name, old, new, region, axis)
             nbytes += read
             if axis is None and rows:
                 return Change(whole=f"{name!r}, which every row depends on, changed", nbytes=nbytes)
             found += rows
-            moved += [start for start, _ in rows] if name == along else []
+            moved += [first for first, _ in rows] if name == new.along else []
         if axis is not None and one.shape[axis] != other.shape[axis]:
             low, high = sorted((one.shape[axis], other.shape[axis]))
             found.append((low, high))
@@ -98,7 +90,7 @@ def _metadata(name: str, one: zarr.Array[Any], other: zarr.Array[Any], along: st
     old_attrs, new_attrs = old.pop("attributes", {}), new.pop("attributes", {})
     old_shape, new_shape = list(one.shape), list(other.shape)
     old.pop("shape"), new.pop("shape")
-    axis = _axis(other, along)
+    axis = axis_of(other, along)
     if axis is not None and len(old_shape) == len(new_shape):
         old_shape[axis] = new_shape[axis] = 0
     if old_shape != new_shape or repr(old) != repr(new):
@@ -109,26 +101,34 @@ def _metadata(name: str, one: zarr.Array[Any], other: zarr.Array[Any], along: st
     return "", bool(differing)
 
 
-def _compare(
-    one: zarr.Array[Any], other: zarr.Array[Any], place: tuple[int, ...], axis: int | None
-) -> tuple[int, list[Range]]:
-    """Bytes read, and the rows that differ in one chunk; rows that only one of both has are not looked at."""
-    lengths = other.shards or other.chunks
-    shape = list(other.shape)
-    if axis is not None:
-        shape[axis] = min(one.shape[axis], other.shape[axis])
-    block = tuple(
-        slice(at * length, min((at + 1) * length, size)) for at, length, size in zip(place, lengths, shape, strict=True)
-    )
-    if any(part.stop <= part.start for part in block):
-        return 0, []
-    old, new = np.asarray(one[block]), np.asarray(other[block])
-    differs = _differs(old, new)
+def _regions(array: zarr.Array[Any], axis: int | None, places: Iterable[Any]) -> Iterator[Region]:
+    """Where chunks are; those that make up whole rows are one."""
+    grid = list(zip(array.shape, array.shards or array.chunks, strict=True))
+    tiles = math.prod(-(-size // length) for at, (size, length) in enumerate(grid) if at != axis)
+    by_rows: dict[Any, list[Region]] = {}
+    for place in sorted(map(tuple, places)):
+        region = tuple(
+            slice(at * length, min((at + 1) * length, size)) for at, (size, length) in zip(place, grid, strict=True)
+        )
+        by_rows.setdefault(place[axis] if axis is not None else None, []).append(region)
+    for regions in by_rows.values():
+        if axis is None or len(regions) < tiles:
+            yield from regions
+        else:
+            yield tuple(regions[0][at] if at == axis else slice(0, size) for at, (size, _) in enumerate(grid))
+
+
+def _compare(name: str, old: Snapshot, new: Snapshot, region: Region, axis: int | None) -> tuple[int, list[Range]]:
+    """Bytes read, and the rows that differ in a region; rows that only one of both has are not looked at."""
+    before, after = old.region(name, region), new.region(name, region)
+    nbytes = before.nbytes + after.nbytes
     if axis is None:
-        return old.nbytes + new.nbytes, [(0, 1)] if differs.any() else []
+        return nbytes, [(0, 1)] if _differs(before, after).any() else []
+    common = (*[slice(None)] * axis, slice(0, min(before.shape[axis], after.shape[axis])))
+    differs = _differs(before[common], after[common])
     rows = differs.any(axis=tuple(dim for dim in range(differs.ndim) if dim != axis))
-    start = block[axis].start
-    return old.nbytes + new.nbytes, [(start + first, start + last) for first, last in _runs(rows)]
+    start = region[axis].start
+    return nbytes, [(start + first, start + last) for first, last in _runs(rows)]
 
 
 def _differs(old: npt.NDArray[Any], new: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -141,11 +141,6 @@ def _differs(old: npt.NDArray[Any], new: npt.NDArray[Any]) -> npt.NDArray[np.boo
 def _runs(rows: npt.NDArray[np.bool_]) -> Iterator[Range]:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype("int8")))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-
-
-def _axis(array: zarr.Array[Any], along: str) -> int | None:
-    names = dimensions(array)
-    return names.index(along) if along in names else None
 
 
 def _inside(path: str, here: str) -> str | None:

@@ -15,7 +15,7 @@ from amasia.stores.encoding import encoded, plain, resolved
 from amasia.stores.repositories import HIDDEN
 from amasia.stores.views.snapshots import dimensions
 
-_ROWS = 2 << 20
+_ROWS = 512 << 10
 """Bytes of a chunk's rows before compression: small, since the last chunk is written again at each refresh."""
 _STEPS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _READ = ("units", "calendar")

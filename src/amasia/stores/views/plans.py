@@ -31,7 +31,7 @@ class Declaration:
     definition: Definition
 
     def __call__(self, ds: xr.Dataset, origin: object = None) -> xr.Dataset:
-        found = self.definition.function(ds)
+        found = self.definition.function(ds.copy(deep=True))  # it may write into what it is given
         return found if isinstance(found, xr.Dataset) else found.to_dataset(name=found.name or self.definition.name)
 
 

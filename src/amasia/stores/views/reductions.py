@@ -3,7 +3,7 @@
 A state is a few arrays by name. Integers are counted exactly, floats in pairs (`sums`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ def put(reduction: Reduction, state: State, rows: State) -> State:
     """A state with the rows of another one put in."""
     if reduction.op == "quantile_sketch":
         return _rekeyed(state, rows, 1)
+    state, rows = alike([state, rows])
     made: State = {name: state[name] + rows[name] for name in ("counts", "count", "rows", "sum") if name in state}
     if "extreme" in state:
         choose = np.fmin if reduction.op == "min" else np.fmax
@@ -60,14 +61,23 @@ def take(reduction: Reduction, state: State, rows: State) -> State:
     """A state with the rows of another one taken out; an extreme stays, see `doubtful`."""
     if reduction.op == "quantile_sketch":
         return _rekeyed(state, rows, -1)
+    state, rows = alike([state, rows])
     made: State = {name: state[name] - rows[name] for name in ("counts", "count", "rows", "sum") if name in state}
     if "extreme" in state:
         made["extreme"] = state["extreme"]
     return made | _summed(state, rows, -1)
 
 
+def alike(states: Sequence[State]) -> list[State]:
+    """The same states with the same parts: Xarray makes floats of integers where a bin is empty."""
+    if not any("high" in state for state in states):
+        return list(states)
+    return [_in_pairs(state) if "sum" in state else state for state in states]
+
+
 def doubtful(reduction: Reduction, before: State, out: State, into: State, after: State) -> bool:
     """Whether a state that rows were taken out of has to be made anew from all its rows."""
+    before, out, into, after = alike([before, out, into, after])
     if "extreme" in before:
         # Where the extreme itself was taken out, and nothing as extreme came in.
         lost = (out["count"] > 0) & (out["extreme"] == before["extreme"])
@@ -109,6 +119,12 @@ def final(reduction: Reduction, state: State) -> Array:
         variance = _variance(state, count, int(options.get("ddof", 0)))
         found = np.where(kept > options.get("ddof", 0), variance, np.nan)
         return np.sqrt(found) if op == "std" else found
+
+
+def _in_pairs(state: State) -> State:
+    high = state["sum"].astype("float64")
+    rest = {name: one for name, one in state.items() if name != "sum"}
+    return rest | {"high": high, "low": (state["sum"] - high.astype("int64")).astype("float64")}
 
 
 def _sum(state: State, kept: Array, options: Mapping[str, Any]) -> Array:

@@ -13,7 +13,7 @@ import xarray as xr
 from amasia import errors
 from amasia.models.views import Applied
 from amasia.stores.failures import translated
-from amasia.stores.views import bins, changes, pieces, running
+from amasia.stores.views import bins, changes, declarations, pieces, running
 from amasia.stores.views.axes import Declared, Grid, Range
 from amasia.stores.views.changes import Change
 from amasia.stores.views.definitions import Definition
@@ -21,7 +21,7 @@ from amasia.stores.views.outputs import Otherwise, Target
 from amasia.stores.views.plans import Plan, plan
 from amasia.stores.views.running import Side
 from amasia.stores.views.snapshots import Snapshot
-from amasia.stores.views.states import Memory
+from amasia.stores.views.states import FORMAT, Memory
 
 type Commit = Callable[[icechunk.Session, str, dict[str, Any]], str]
 
@@ -168,7 +168,7 @@ def _apply(
             f"{source_name}@{newest} has no group {definition.source_group!r} any more.",
             cure="Write it again, or delete the view.",
         )
-    found = plan(definition, new.lazy())
+    found = plan(definition, new.empty())
     target = Target(session, definition.target_group, definition.chunks)
     if not held and target.arrays:
         raise _Occupied(
@@ -178,7 +178,7 @@ def _apply(
     work = _Work(definition, found, memory, target, new, [])
     change = _change(source, memory, found, new, held if known else "")
     change = _tried(source, work, change)
-    memory.facts |= {"view": view, "source": source_name, "snapshot": newest, "digest": found.digest}
+    memory.facts |= {"view": view, "source": source_name, "snapshot": newest, "digest": found.digest, "format": FORMAT}
     memory.facts["rows"] = new.size
     memory.save()
     said = {"view": view, "source": source_name, "snapshot": newest, "before": held, "snapshots": wanted}
@@ -192,6 +192,8 @@ def _change(source: icechunk.Repository, memory: Memory, found: Plan, new: Snaps
         return Change(whole="it is made for the first time")
     if not held:
         return Change(whole="what the target holds is not in the source's history: it was reset or expired")
+    if memory.facts.get("format") != FORMAT:
+        return Change(whole="another version of Amasia made what the target remembers")
     if memory.facts.get("digest") != found.digest:
         return Change(whole="the view's function is another")
     try:
@@ -254,6 +256,8 @@ def _whole(work: _Work, dtypes: dict[str, np.dtype[Any]]) -> None:
         grid = Grid(rows, bins.edges(work.plan, work.new, origin, 0))
         work.memory.keep_edges(grid.edges, 0)
     side = Side(work.new, grid, origin)
+    if isinstance(work.plan.axis, Declared):
+        declarations.check(work.plan, side)
     if work.plan.reductions:
         running.update(work.plan, work.memory, None, side, [(0, rows)])
         _write_states(work, side, None, dtypes)
@@ -299,7 +303,8 @@ def _binned(work: _Work, old: Grid, change: Change, origin: Any, rows: int) -> t
     last = max(min(change.moved_from, old.rows, rows) - 1, 0)
     kept = old.bin(last)
     grid = Grid(rows, np.concatenate([old.edges[:kept], bins.edges(work.plan, work.new, origin, int(old.edges[kept]))]))
-    work.memory.keep_edges(grid.edges, kept)
+    if not np.array_equal(grid.edges[:-1], old.edges[:-1]):
+        work.memory.keep_edges(grid.edges, kept)
     return grid, [*change.rows, (last, max(old.rows, rows))]
 
 
@@ -326,11 +331,8 @@ def _piece(found: Plan, side: Side, rows: Range) -> tuple[Range, xr.Dataset, int
             f"The function gives nothing with {found.along!r}.",
             cure="A view has the rows of its source, or bins of them.",
         )
-    if isinstance(found.axis, Declared) and made.sizes[found.along] != stop - start:
-        raise errors.ViewRefused(
-            f"The function gave {made.sizes[found.along]} rows for {stop - start}.",
-            cure="A function of declared dependence must give one row for each.",
-        )
+    if isinstance(found.axis, Declared):
+        declarations.check_length(made, found.along, stop - start)
     return rows, made.isel({found.along: slice(rows[0] - offset, rows[1] - offset)}).load(), ds.nbytes
 
 

@@ -201,8 +201,9 @@ def _longest(plan: Plan, axis: Any, side: Side) -> int:
 
 
 def _sample(plan: Plan, axis: Any, side: Side, wanted: frozenset[str] | None) -> xr.Dataset:
-    """A few input rows that give at least one output row."""
-    start, stop, _ = axis.needed(side.grid, 0, 1)
+    """A few input rows that give at least one output row: the last, which are most often those that changed."""
+    last = max(axis.size(side.grid), 1)
+    start, stop, _ = axis.needed(side.grid, last - 1, last)
     return side.snapshot.rows(start, max(stop, start + 1), wanted)
 
 
@@ -226,7 +227,8 @@ def _filled(spec: Reduction, template: Any, over: Any, labels: list[Label], stat
         first = () if group is None else (group,)
         dims = (*first, *(dim for dim in one.dims if dim != group))
         values = values if group is not None else values[0]
-        if values.dtype != one.dtype:
+        # Of integers Xarray makes floats where some were missing, but perhaps not in these few rows.
+        if values.dtype != one.dtype and not (one.dtype.kind in "iub" and values.dtype.kind == "f"):
             with np.errstate(invalid="ignore", over="ignore"):
                 values = values.astype(one.dtype)
         data[name] = xr.Variable(dims, values, one.attrs).transpose(*one.dims)

@@ -6,14 +6,18 @@ import icechunk
 import numpy as np
 import numpy.typing as npt
 import zarr
+from zarr.codecs import BloscCodec
 
 from amasia.stores.repositories import HIDDEN
-from amasia.stores.views.reductions import State
+from amasia.stores.views.outputs import Otherwise
+from amasia.stores.views.reductions import State, alike
 
+FORMAT = 2
+"""Of what is remembered. Of another one everything is computed anew."""
 _CHUNK = 256 << 10
 """Bytes of the states of some groups in one chunk."""
-_SMALL = 4 << 20
-"""Bytes of states that are read at once: a read costs more than what it reads."""
+
+_PACKED = BloscCodec(cname="zstd", clevel=1, shuffle="shuffle")
 
 
 class Memory:
@@ -30,7 +34,6 @@ class Memory:
         self.facts: dict[str, Any] = dict(self.group.attrs) if self.group is not None else {}
         """Plain data: the source's snapshot, what was computed, groups by label."""
         self.arrays: dict[str, zarr.Array[Any]] = dict(self.group.arrays()) if self.group is not None else {}
-        self._read: dict[str, npt.NDArray[Any]] = {}
         self._kept: dict[tuple[str, int], State] = {}
 
     @property
@@ -41,54 +44,60 @@ class Memory:
     def clear(self) -> None:
         for name in self.arrays:
             del self._group[name]
-        self.arrays, self.facts, self._read, self._kept = {}, {}, {}, {}
+        self.arrays, self.facts, self._kept = {}, {}, {}
 
     def save(self) -> None:
         self._group.attrs.put(self.facts)
 
     def edges(self) -> npt.NDArray[np.int64]:
-        return np.asarray(self.arrays["edges"][...]) if "edges" in self.arrays else np.zeros(1, "int64")
+        """First rows of the bins, and the end of the last."""
+        firsts = np.asarray(self.arrays["bins"][...]) if "bins" in self.arrays else np.zeros(0, "int64")
+        return np.append(firsts, int(self.facts.get("rows", 0)))
 
     def keep_edges(self, edges: npt.NDArray[np.int64], unchanged: int) -> None:
-        """Write the edges of bins from the first that is another."""
-        array = self._array("edges", edges.shape, edges.dtype, 4096)
-        array.resize(edges.shape)
-        if unchanged < len(edges):
-            array[unchanged:] = edges[unchanged:]
+        """Write where bins begin, from the first that may be another; where the last ends is the number of rows."""
+        firsts = edges[:-1]
+        array = self._array("bins", firsts.shape, firsts.dtype, 4096)
+        array.resize(firsts.shape)
+        array[unchanged:] = firsts[unchanged:]
 
     def read(self, key: str, slot: int) -> State | None:
         """The state of one group."""
-        if (key, slot) in self._kept:
-            return self._kept[key, slot]
-        prefix = f"{key}."
-        return {
-            name.removeprefix(prefix): self._slot(name, array, slot)
-            for name, array in self.arrays.items()
-            if name.startswith(prefix) and slot < array.shape[0]
-        } or None
-
-    def _slot(self, name: str, array: zarr.Array[Any], slot: int) -> npt.NDArray[Any]:
-        if array.nbytes > _SMALL:
-            return np.asarray(array[slot])
-        if name not in self._read:
-            self._read[name] = np.asarray(array[...])
-        return np.asarray(self._read[name][slot])
+        if (key, slot) not in self._kept:
+            found: State = {}
+            for name, array in self.arrays.items():
+                if name.startswith(f"{key}.") and slot < array.shape[0]:
+                    record = np.asarray(array[slot])
+                    found |= {part: record[part] for part in record.dtype.names or ()}
+            if not found:
+                return None
+            self._kept[key, slot] = found
+        return self._kept[key, slot]
 
     def keep(self, key: str, slots: int, states: dict[int, State]) -> None:
         """Write the states of some groups; there are so many in all."""
+        states = dict(zip(states, alike(list(states.values())), strict=True))
         self._kept |= {(key, slot): state for slot, state in states.items()}
-        for part in next(iter(states.values()), {}):
-            each = {slot: np.asarray(state[part]) for slot, state in states.items()}
-            first = next(iter(each.values()))
+        known = {name for name in self.arrays if name.startswith(f"{key}.")}
+        for parts in _shaped(next(iter(states.values()), {})):
+            name = f"{key}.{'+'.join(parts)}"
+            records = _records(states, parts)
+            first = next(iter(records.values()))
+            fits = name in known and (self.arrays[name].shape[1:], self.arrays[name].dtype) == (
+                first.shape,
+                first.dtype,
+            )
+            if known and not fits and (name not in known or len(records) < slots):
+                raise Otherwise("what is remembered is of another dtype")
             chunk = max(1, min(slots, _CHUNK // max(first.nbytes, 1)))
-            array = self._array(f"{key}.{part}", (slots, *first.shape), first.dtype, chunk)
+            array = self._array(name, (slots, *first.shape), first.dtype, chunk)
             if array.shape[0] < slots:
                 array.resize((slots, *array.shape[1:]))
-            if len(each) == slots:
-                array[...] = np.stack([each[slot] for slot in range(slots)])
+            if len(records) == slots:
+                array[...] = np.stack([records[slot] for slot in range(slots)])
                 continue
-            for slot, values in each.items():
-                array[slot] = values
+            for slot, record in records.items():
+                array[slot] = record
 
     @property
     def _group(self) -> zarr.Group:
@@ -100,6 +109,26 @@ class Memory:
         if stored is not None and stored.shape[1:] == shape[1:] and stored.dtype == dtype:
             return stored
         chunks = (max(1, min(chunk, 4096)), *(max(one, 1) for one in shape[1:]))
-        made = self._group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=0, overwrite=True)
+        made = self._group.create_array(
+            name, shape=shape, chunks=chunks, dtype=dtype, compressors=_PACKED, overwrite=True
+        )
         self.arrays[name] = made
         return made
+
+
+def _shaped(state: State) -> list[list[str]]:
+    """Parts of a state that are of one shape: they are read and written together."""
+    found: dict[tuple[int, ...], list[str]] = {}
+    for part in sorted(state):
+        found.setdefault(np.shape(state[part]), []).append(part)
+    return list(found.values())
+
+
+def _records(states: dict[int, State], parts: list[str]) -> dict[int, npt.NDArray[Any]]:
+    dtype = np.dtype([(part, np.result_type(*(state[part] for state in states.values()))) for part in parts])
+    found = {}
+    for slot, state in states.items():
+        found[slot] = np.empty(np.shape(state[parts[0]]), dtype)
+        for part in parts:
+            found[slot][part] = state[part]
+    return found

@@ -1,0 +1,76 @@
+"""Azurite, Microsoft's own emulator of Azure Blob Storage, from npm: a real server with real signatures."""
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from filelock import FileLock
+
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""The one that everybody's Azurite has."""
+VERSION = "3.37.0"
+
+
+def missing(cache: Path) -> str:
+    """Why there is no Azurite here; empty where there is. The first call puts it in the cache, with npm."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        return "Azurite needs node and npm"
+    if _program(cache).exists():
+        return ""
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "install.lock"):
+        return "" if _program(cache).exists() else _install(cache)
+
+
+def _install(cache: Path) -> str:
+    command = ["npm", "install", "--prefix", str(cache), "--no-audit", "--no-fund", f"azurite@{VERSION}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    return "" if done.returncode == 0 else f"npm cannot install azurite: {done.stderr.strip()[-200:]}"
+
+
+class Azurite:
+    """One server, on a port of its own, from `start` to `stop`; its data go with it."""
+
+    def __init__(self, cache: Path, home: Path, certificate: tuple[Path, Path] | None = None) -> None:
+        """With a certificate and its key it speaks TLS, and takes whoever has a token of Entra's (unverified)."""
+        self._program, self._home, self._certificate = _program(cache), home, certificate
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = int(probe.getsockname()[1])
+
+    @property
+    def endpoint(self) -> str:
+        return f"http{'s' if self._certificate else ''}://127.0.0.1:{self._port}/{ACCOUNT}"
+
+    def start(self, seconds: float = 60) -> None:
+        self._home.mkdir(parents=True, exist_ok=True)
+        command = ["node", str(self._program), "--blobPort", str(self._port), "--inMemoryPersistence", "--silent",
+                   "--disableTelemetry", "--skipApiVersionCheck"]  # fmt: skip
+        if self._certificate:
+            certificate, key = map(str, self._certificate)
+            command += ["--cert", certificate, "--key", key, "--oauth", "basic"]
+        with (self._home / "azurite.log").open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._home)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
+                    return
+            time.sleep(0.1)
+        self.stop()
+        raise TimeoutError(f"Azurite did not start: {(self._home / 'azurite.log').read_text()[-500:]}")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _program(cache: Path) -> Path:
+    return cache / "node_modules/azurite/dist/src/blob/main.js"

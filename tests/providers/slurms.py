@@ -1,0 +1,130 @@
+"""A real Slurm of one computer, started from Debian's programs: munged, slurmctld and some slurmd."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
+
+
+def missing() -> str:
+    """Why there can be none here; empty where there can."""
+    if os.geteuid() != 0:
+        return "Slurm's daemons need root"
+    absent = [program for program in PROGRAMS if shutil.which(program) is None]
+    return f"not installed: {', '.join(absent)} (Debian: slurm-wlm, munge)" if absent else ""
+
+
+class Slurm:
+    """Its own key, ports, sockets and spool below one folder."""
+
+    def __init__(self, folder: Path, nodes: int = 2) -> None:
+        self.folder, self.nodes = folder, nodes
+        self.conf = folder / "slurm.conf"
+        self.environment = {**os.environ, "SLURM_CONF": str(self.conf)}
+        self._ports = _free_ports(nodes + 1)
+
+    def start(self) -> None:
+        for name in ("run", "log", "state", "munge", *(f"spool/n{one}" for one in range(1, self.nodes + 1))):
+            (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o755)
+        munge = self.folder / "munge"
+        (munge / "munge.key").write_bytes(secrets.token_bytes(128))
+        (munge / "munge.key").chmod(0o400)
+        _run("munged", "--force", f"--key-file={munge}/munge.key", f"--socket={munge}/munge.sock",
+             f"--pid-file={self.folder}/run/munged.pid", f"--log-file={self.folder}/log/munged.log",
+             f"--seed-file={munge}/seed", "--num-threads=2")  # fmt: skip
+        self.conf.write_text(self._configuration())
+        self.start_controller()
+        for one in range(1, self.nodes + 1):
+            _run("slurmd", "-N", f"n{one}", env=self.environment)
+        self._wait(lambda: self.run("sinfo", "-h", "-p", "main", "-t", "idle", "-o", "%D").strip() == str(self.nodes))
+
+    def start_controller(self) -> None:
+        _run("slurmctld", env=self.environment)
+
+    def stop_controller(self) -> None:
+        """In order, so that it writes down what it knows of jobs."""
+        controller = psutil.Process(int((self.folder / "run/slurmctld.pid").read_text()))
+        controller.terminate()
+        controller.wait(20)
+
+    def stop(self) -> None:
+        subprocess.run(["scancel", "--user=root"], env=self.environment, capture_output=True, timeout=20, check=False)
+        time.sleep(0.5)
+        for pid in sorted((self.folder / "run").glob("*.pid")):
+            self._end(pid)
+
+    def run(self, *command: str) -> str:
+        return _run(*command, env=self.environment)
+
+    def running(self, name: str) -> int:
+        """How many jobs of a name run, or wait to."""
+        lines = self.run("squeue", "--noheader", "--states=PENDING,RUNNING,CONFIGURING", f"--name={name}")
+        return len(lines.splitlines())
+
+    def _configuration(self) -> str:
+        cpus, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total // (1 << 20) // self.nodes - 512
+        host, first, folder = socket.gethostname(), self._ports[1:], self.folder
+        names = "\n".join(
+            f"NodeName=n{one} NodeHostname={host} NodeAddr=127.0.0.1 Port={first[one - 1]} CPUs={cpus} "
+            f"RealMemory={memory}"
+            for one in range(1, self.nodes + 1)
+        )
+        return f"""ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={self._ports[0]}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/munge.sock
+SlurmUser=root
+SlurmdUser=root
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool/%n
+SlurmctldPidFile={folder}/run/slurmctld.pid
+SlurmdPidFile={folder}/run/slurmd-%n.pid
+SlurmctldLogFile={folder}/log/slurmctld.log
+SlurmdLogFile={folder}/log/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+ReturnToService=2
+SlurmdParameters=config_overrides
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
+MinJobAge=300
+KillWait=5
+{names}
+PartitionName=main Nodes=ALL Default=YES MaxTime=01:00:00 State=UP
+PartitionName=closed Nodes=ALL MaxTime=01:00:00 State=DOWN
+"""
+
+    def _end(self, file: Path) -> None:
+        with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
+            psutil.Process(int(file.read_text())).kill()
+
+    def _wait(self, condition) -> None:
+        end = time.monotonic() + 30
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError((self.folder / "log/slurmctld.log").read_text()[-2000:])
+            time.sleep(0.1)
+
+
+def _run(*command: str, env: dict[str, str] | None = None) -> str:
+    return subprocess.run(command, env=env, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def _free_ports(count: int) -> list[int]:
+    holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [holder.getsockname()[1] for holder in holders]
+    for holder in holders:
+        holder.close()
+    return ports
