@@ -26,9 +26,16 @@ def missing(cache: Path) -> str:
 
 
 def _install(cache: Path) -> str:
-    command = ["npm", "install", "--prefix", str(cache), "--no-audit", "--no-fund", f"azurite@{VERSION}"]
+    """Beside its place, and there only when it is whole: an installation may be killed."""
+    draft = cache / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    command = ["npm", "install", "--prefix", str(draft), "--no-audit", "--no-fund", f"azurite@{VERSION}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
-    return "" if done.returncode == 0 else f"npm cannot install azurite: {done.stderr.strip()[-200:]}"
+    if done.returncode != 0:
+        return f"npm cannot install azurite: {done.stderr.strip()[-200:]}"
+    (draft / "node_modules").rename(cache / f"node_modules-{VERSION}")
+    return ""
 
 
 class Azurite:
@@ -73,4 +80,4 @@ class Azurite:
 
 
 def _program(cache: Path) -> Path:
-    return cache / "node_modules/azurite/dist/src/blob/main.js"
+    return cache / f"node_modules-{VERSION}/azurite/dist/src/blob/main.js"
