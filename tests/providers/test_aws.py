@@ -113,10 +113,10 @@ def test_no_room_anywhere_is_unavailable_and_the_next_try_may_find_some(provider
 
 def test_spot_has_a_price_cap_and_falls_back_where_that_costs_no_more(provider, ec2):
     ec2.faults.no_room |= {("*", zone, True) for zone in ec2.subnets}
-    dear = machine(spot=True).model_copy(update={"price": 40_000})
+    dear = machine(spot=True, fallback=True).model_copy(update={"price": 40_000})
     with pytest.raises(errors.Unavailable):
         start(provider, dear)
-    fallback = machine(spot=True)
+    fallback = machine(spot=True, fallback=True)
     assert start(provider, fallback)["spot"] is False
     ec2.faults.no_room.clear()
     cheap = machine(spot=True).model_copy(update={"price": 40_000})

@@ -243,7 +243,7 @@ class AwsProvider:
         zones = self.zones()
         own = self.market.get(machine.machine_type, zones.values())
         offers = [own, *(offer for offer in machine.alternatives if offer.type != own.type)]
-        for spot in (True, False) if machine.spot else (False,):
+        for spot in (machine.spot, False) if machine.fallback else (machine.spot,):
             for offer in offers:
                 if machine.spot and not spot and (offer.price is None or offer.price > machine.price):
                     continue
