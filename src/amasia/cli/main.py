@@ -4,10 +4,11 @@ import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -83,6 +84,21 @@ def root(
     """Versioned geoscience data and Dask machines, with budgets that hold."""
 
 
+def command() -> NoReturn:
+    """`main`, and gone at once: threads of native libraries outlive Python's own end, and have crashed it there."""
+    try:
+        main()
+        code: Any = 0
+    except SystemExit as end:
+        code = end.code
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 def main() -> None:
     """Run a command; the exit status is 0, that of the error's class, 130 for Ctrl-C, or 70 for a bug of ours."""
     try:
@@ -141,4 +157,4 @@ def _report_bug(error: Exception) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command()
