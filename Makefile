@@ -66,7 +66,7 @@ show-machines: .venv/.synced  ## Every promise of the machines at full dose, as 
 	$(RUN) python -m show.machines --dose $(DOSE) $(foreach line,$(ONLY),--only $(line))
 
 providers: .venv/.synced  ## The one contract suite against every provider, each with its real server or stand-in
-	$(RUN) pytest -n 2 --dist loadfile tests/providers $(ARGS)
+	NAMED_VMS=1 $(RUN) pytest -n 2 --dist loadfile tests/providers tests/end_to_end/test_named_vms.py $(ARGS)
 
 bench: .venv/.synced  ## What things cost, beside their peers in the same run
 	$(RUN) python -m benchmarks

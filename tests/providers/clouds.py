@@ -183,9 +183,21 @@ class CloudTests(ProviderTests):
         assert len(self.cloud.running(wish.id)) == 1
 
     @pytest.mark.parametrize("line", range(6))
-    def test_a_start_that_is_killed_at_any_line_leaves_no_second_machine(self, provider, monkeypatch, line):
+    def test_a_start_that_is_killed_at_any_line_leaves_no_second_machine_and_none_after_a_stop(self, provider, line):
         """Before and after each thing that is written down or asked."""
-        wish, passed = self.machine(), []
+        begun, ended = self.machine(), self.machine()
+        for wish in (begun, ended):
+            with pytest.raises(KeyboardInterrupt):
+                self.begin(self.dying(provider.place, line), wish)
+        again = self.open(provider.place)
+        made = self.begin(again, begun)
+        again.stop(ended.id)
+        assert [vm.name for vm in self.cloud.running()] == [made["name"]]
+        assert self.cloud.launched[begun.id] == 1
+
+    def dying(self, place, line):
+        """A provider that is killed after so many lines of a start."""
+        provider, passed = self.open(place), []
 
         def deadly(verb):
             def call(*arguments):
@@ -198,16 +210,9 @@ class CloudTests(ProviderTests):
 
             return call
 
-        for owner, name in ((provider.launches, "put"), (provider, "send")):
-            monkeypatch.setattr(owner, name, deadly(getattr(owner, name)))
-        with pytest.raises(KeyboardInterrupt):
-            self.begin(provider, wish)
-        again = self.open(provider.place)
-        made = self.begin(again, wish)
-        assert self.cloud.launched[wish.id] == 1
-        again.stop(wish.id)
-        assert made
-        assert self.cloud.running() == []
+        provider.send = deadly(provider.send)
+        provider.launches.put = deadly(provider.launches.put)
+        return provider
 
     # --- ends --------------------------------------------------------------------------------------------------------
 
