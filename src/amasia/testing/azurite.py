@@ -34,7 +34,7 @@ def _install(cache: Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
     if done.returncode != 0:
         return f"npm cannot install azurite: {done.stderr.strip()[-200:]}"
-    (draft / "node_modules").rename(cache / f"node_modules-{VERSION}")
+    draft.rename(cache / VERSION)
     return ""
 
 
@@ -80,4 +80,4 @@ class Azurite:
 
 
 def _program(cache: Path) -> Path:
-    return cache / f"node_modules-{VERSION}/azurite/dist/src/blob/main.js"
+    return cache / VERSION / "node_modules/azurite/dist/src/blob/main.js"
