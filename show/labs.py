@@ -1,6 +1,7 @@
 """A lab: a control plane and, on a network of their own, hosts that are its location ``lab`` by SSH."""
 
 import contextlib
+import subprocess
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -70,6 +71,8 @@ def _built(plane: Plane, cache: Path) -> str:
     script.touch()
     captured = capture_here(script=script)
     build(captured.environment, lambda artifact: captured.files[artifact.sha256].read_bytes(), cache)
+    # Whoever filled uv's cache may have kept it to themselves; the hosts' user reads it too.
+    subprocess.run(["chmod", "-R", "a+rX", cache / "bases", cache / "environments"], check=True)
     return ensure(plane.link(), "demo", captured)
 
 

@@ -163,3 +163,26 @@ def test_a_coordinate_that_no_variable_uses_is_kept_in_a_series(tmp_path: Path) 
         xr.load_dataset(file, engine="h5netcdf").assign_coords(station=[1, 2, 3]).to_netcdf(file, engine="h5netcdf")
     ingests.ingest(target(tmp_path / "repo"), files, SERIES)
     assert stored(tmp_path / "repo").station.values.tolist() == [1, 2, 3]
+
+
+def test_times_beyond_what_nanoseconds_hold_do_not_go_on_from_those_within(repo: Repo, tmp_path: Path) -> None:
+    near = xr.Dataset({"t": ("time", [1.0, 2.0])}, {"time": xr.date_range("2020-01-01", periods=2)})
+    near.to_netcdf(tmp_path / "near.nc", engine="h5netcdf")
+    repo.take(tmp_path / "near.nc", group="series", append_dim="time")
+    ancient = xr.Dataset({"t": ("time", [1.0, 2.0])}, {"time": xr.date_range("0020-01-01", periods=2, use_cftime=True)})
+    ancient.to_netcdf(tmp_path / "ancient.nc", engine="h5netcdf", encoding={"time": {"units": "days since 0001-01-01"}})
+    with pytest.raises(errors.DoesNotFit):
+        repo.take(tmp_path / "ancient.nc", group="series", append_dim="time")
+
+
+@pytest.mark.parametrize("group", ["../x", "a/./b"])
+def test_a_group_with_a_part_of_dots_is_no_name(repo: Repo, tmp_path: Path, group: str) -> None:
+    (file,) = make(tmp_path, 1)
+    with pytest.raises(errors.InvalidRequest, match="dots"):
+        repo.take(file, group=group)
+
+
+def test_a_group_is_one_however_its_slashes_are_written(repo: Repo, tmp_path: Path) -> None:
+    (file,) = make(tmp_path, 1)
+    repo.take(file, group="a/b")
+    assert [one.path for one in repo.take(file, group="/a//b/").skipped] == [str(file)]

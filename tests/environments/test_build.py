@@ -126,7 +126,9 @@ def test_a_build_that_was_killed_is_repaired_by_the_next(captured, tmp_path, uv_
     assert not list(tmp_path.glob("environments/*/ready.json"))
     built = build(captured.environment, captured.fetch, tmp_path, uv_cache=uv_cache)
     assert run(built, "import six, toolz, rivers, helper; print('ok')") == "ok"
-    assert len(list(tmp_path.glob("bases/*/ready.json"))) == 1  # a uv that outlived the killed one may leave a try behind
+    assert (
+        len(list(tmp_path.glob("bases/*/ready.json"))) == 1
+    )  # a uv that outlived the killed one may leave a try behind
 
 
 def test_a_tampered_artifact_is_refused_and_the_right_one_taken_after(captured, tmp_path, uv_cache):

@@ -118,8 +118,15 @@ def put(
 
 
 def base_group(source: str, group: str | None) -> str:
-    """Where a file goes."""
-    return group if group is not None else readers.group_name(source.rstrip("/"))
+    """Where a file goes; each group has one way to be written."""
+    if group is None:
+        return readers.group_name(source.rstrip("/"))
+    parts = [part for part in group.split("/") if part]
+    if any(part in (".", "..") for part in parts):
+        raise errors.InvalidRequest(
+            f"{group!r} is no group's name: it has a part of dots.", cure="Write it as air/daily."
+        )
+    return "/".join(parts)
 
 
 @contextmanager

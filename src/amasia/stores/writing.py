@@ -207,6 +207,12 @@ def check_order(dim: str, stored: xr.Variable, offered: xr.Variable) -> None:
     before, after = stored.values, offered.values
     if not after.size or before.dtype.kind not in "iufMO":
         return
+    if (before.dtype.kind == "O") != (after.dtype.kind == "O"):
+        raise errors.DoesNotFit(
+            f"The values of {dim!r} that were offered ({_some(offered)}) are of another kind than what is stored "
+            f"({_some(stored)}): their calendar differs, or one of them leaves what times in nanoseconds can hold.",
+            cure="Nothing was written. Store both with the same units and calendar.",
+        )
     falling = before.size > 1 and before[-1] < before[0]
     steps_ok = after.size < 2 or bool(((after[1:] < after[:-1]) if falling else (after[1:] > after[:-1])).all())
     if not steps_ok:
