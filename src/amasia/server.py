@@ -53,6 +53,9 @@ from amasia.web import app as web
 
 log = structlog.get_logger()
 
+KEEP_ALIVE = 30
+"""Seconds that an idle connection is kept: longer than the time between two heartbeats."""
+
 
 def main() -> int:
     """Run until SIGTERM or SIGINT. A failed start is told in ``server-error.json`` as well as on stderr."""
@@ -141,7 +144,7 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("clusters", 0.5, lambda: clusters.reconcile(db, settings), db.changes),
         Loop("machines", 0.5, lambda: machines.reconcile(db, settings, fleet), db.changes),
         Loop("views", 0.5, lambda: views.reconcile(db, settings), db.changes),
-        Loop("watch", 1.0, lambda: machines.watch(db, settings, fleet)),
+        Loop("watch", 1.0, machines.Watch(db, settings, fleet).look),
         Loop("sweep", 10.0, lambda: machines.sweep(db, fleet)),
         Loop("locations", 0.5, lambda: locations.check(db, fleet), db.changes),
         Loop("prices", 3600.0, lambda: locations.refresh_offers(db, fleet)),
@@ -282,7 +285,9 @@ def announced(settings: ServerSettings) -> Iterator[None]:
 
 
 def serve(app: FastAPI, listener: socket.socket) -> None:
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, timeout_keep_alive=KEEP_ALIVE
+    )
     server = uvicorn.Server(config)
 
     def end(number: int, frame: FrameType | None) -> None:

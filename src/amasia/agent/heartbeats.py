@@ -50,7 +50,10 @@ def beat(
     obey: Callable[[Heartbeat, Wishes], None],
     is_over: Callable[[], bool],
 ) -> None:
-    """Report every few seconds, at once when `due` is set, and once more when all is over. Raises `UNWANTED`."""
+    """Report every few seconds, at once when `due` is set, and once more when all is over. Raises `UNWANTED`.
+
+    ``seconds`` is how often, until an answer says otherwise.
+    """
     wait = FIRST_WAIT
     last = False
     while not last:
@@ -67,7 +70,7 @@ def beat(
             continue
         wait = FIRST_WAIT
         obey(heartbeat, wishes)
-        due.wait(seconds)
+        due.wait(wishes.heartbeat_seconds or seconds)
 
 
 def own_address(control_plane: str) -> str:

@@ -184,7 +184,11 @@ class Agent:
 
     def _hear(self, dask: Dask) -> None:
         news = dask.news
-        self.scheduler = SchedulerReport.model_validate(news.scheduler) if news.scheduler else None
+        before, self.scheduler = self.scheduler, None
+        if news.scheduler:
+            self.scheduler = SchedulerReport.model_validate(news.scheduler)
+        if _wishes(before) != _wishes(self.scheduler):
+            self.due.set()
         if news.status == "running" and self.report.status != "running":
             self.stages.setdefault("process_up", now())
             self.report = ProcessReport(
@@ -329,3 +333,8 @@ class Agent:
     def _write_end(self) -> None:
         with contextlib.suppress(FileExistsError):
             homes.write(self.home / homes.EXIT, Exit(at=now(), reason=self.ending), replace=False)
+
+
+def _wishes(report: SchedulerReport | None) -> tuple[Any, ...]:
+    """What a scheduler asks for, which is told at once."""
+    return (report.wanted_workers, report.retire, report.driver) if report else ()

@@ -16,22 +16,27 @@ from amasia.services import access, grants, publications
 from amasia.settings import ServerSettings
 
 
-def database(request: Request) -> Database:
+async def database(request: Request) -> Database:
     db: Database = request.app.state.db
     return db
 
 
-def settings(request: Request) -> ServerSettings:
+async def settings(request: Request) -> ServerSettings:
     found: ServerSettings = request.app.state.settings
     return found
 
 
-def principal(request: Request) -> Principal:
-    """Whoever holds the bearer token."""
+def bearer(request: Request) -> str:
+    """The bearer token; empty for none."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("", "bearer"):
         raise errors.NotSignedIn(f"The scheme {scheme!r} is not understood.", cure="Send a bearer token.")
-    return access.principal(database(request), secret.strip(), source(request))
+    return secret.strip()
+
+
+def principal(request: Request) -> Principal:
+    """Whoever holds the bearer token."""
+    return access.principal(request.app.state.db, bearer(request), source(request))
 
 
 def visitor(request: Request) -> Principal:
@@ -117,12 +122,11 @@ def operator(verb: str) -> Any:
     return _decided("operator", check)
 
 
-def itself() -> Any:
-    """The machine of the path."""
+def itself_by() -> Any:
+    """The machine of the path, by its token's digest: the route asks whose that is together with all else."""
 
-    def check(who: Who, machine_id: str) -> Principal:
-        access.require_machine(who, machine_id)
-        return who
+    async def check(request: Request) -> str:
+        return access.digest(bearer(request))
 
     return _decided("machine", check)
 

@@ -34,7 +34,10 @@ class Connection:
     ) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=timeout, transport=transport)
+        limits = httpx2.Limits(keepalive_expiry=25)  # a new one is several round trips; the server keeps them for 30
+        self._http = httpx2.Client(
+            base_url=self.url, headers=headers, timeout=timeout, transport=transport, limits=limits
+        )
 
     def __repr__(self) -> str:
         return f"Connection({self.url!r})"

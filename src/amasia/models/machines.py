@@ -37,6 +37,9 @@ class MachineTarget(StrEnum):
     stopped = "stopped"
 
 
+FINAL = ("failed", "exited")
+"""Statuses of a process that is not started again."""
+
 ALIVE = (MachineStatus.starting, MachineStatus.booting, MachineStatus.preparing, MachineStatus.running,
          MachineStatus.stopping)  # fmt: skip
 """A provider may have it: it is looked for, and it costs."""
@@ -216,6 +219,8 @@ class Wishes(Model):
     scheduler_address: str = ""
     scale: dict[str, Any] = {}
     """For the scheduler: {"n_workers": 4} or {"minimum": 0, "maximum": 8}, and "idle_timeout" in seconds."""
+    heartbeat_seconds: float = 0.0
+    """Until the next heartbeat, where nothing changes before; 0 for as at the join."""
     notices: tuple[str, ...] = ()
     """For the scheduler: sentences to show to the clients (deaths of workers, budget warnings)."""
 

@@ -136,9 +136,10 @@ def tail(db: Database, workspace: str, cluster_id: str, pieces: int = 40) -> lis
         return rows.last_log(tx, _known(tx, workspace, cluster_id).id, pieces)
 
 
-def live(db: Database) -> list[Cluster]:
+def unsettled(db: Database) -> list[str]:
+    """Ids of those that `follow` may have something to do for."""
     with db.read() as tx:
-        return rows.live(tx)
+        return rows.unsettled(tx, MAX_DEATHS)
 
 
 def follow(db: Database, settings: ServerSettings, cluster_id: str) -> None:
