@@ -156,7 +156,7 @@ def test_what_is_news_is_heard_by_itself(world, what):
 
 
 def test_whoever_may_no_longer_run_gets_no_lease(world):
-    scheduler, worker = running(world, n_workers=1)
+    _, worker = running(world, n_workers=1)
     workspaces.set_member(world.db, world.ada, "owner", Membership(workspace="lab", user="bo", role="owner"))
     with world.db.write() as tx:
         rows.update(tx, worker[0].id, lease_until=now() + timedelta(seconds=10))

@@ -22,6 +22,7 @@ from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address
 from amasia.agent.lease import Lease
 from amasia.agent.logs import Log
 from amasia.agent.processes import Dask, Limit, begin
+from amasia.agent.tunnels import Tunnel
 from amasia.client.transport import Connection
 from amasia.models import homes
 from amasia.models.base import now
@@ -39,6 +40,7 @@ from amasia.models.machines import (
     SchedulerReport,
     Wishes,
 )
+from amasia.models.tunnels import Service, gateway_url
 
 TICK = 0.25
 POLITE = 3.0
@@ -254,9 +256,18 @@ class Agent:
         self._renew(assignment.machine.lease_until or self.lease.until)
         self.assignment = assignment
         connection = Connection(self.boot.control_plane, assignment.token, timeout=TIMEOUT)
+        if assignment.gateway and assignment.machine.role is MachineRole.scheduler:
+            gateway = gateway_url(assignment.gateway, self.boot.control_plane)
+            Tunnel(gateway, self.boot.machine_id, assignment.token, self._where, self.over).start()
         Thread(target=self._prepare, args=(assignment, connection), daemon=True).start()
         seconds = assignment.heartbeat_seconds
         beat(connection, self.boot.machine_id, seconds, self.due, self._heartbeat, self._obey, self.over.is_set)
+
+    def _where(self, service: Service) -> tuple[str, int] | None:
+        """Where something that may be reached through the tunnel runs, if it does."""
+        report = self.report
+        url = urlsplit(report.address if service is Service.scheduler else report.dashboard_address)
+        return (url.hostname, url.port) if report.status == "running" and url.hostname and url.port else None
 
     def _prepare(self, assignment: Assignment, connection: Connection) -> None:
         def fetch(artifact: Artifact) -> bytes:

@@ -122,6 +122,8 @@ class Boot(Model):
     memory: int
     workspace: str = ""
     location: str = ""
+    ca: str = ""
+    """PEM of an authority to trust beside the system's; empty for none."""
 
 
 class Found(Model):
@@ -163,6 +165,8 @@ class Assignment(Model):
     scheduler_address: str = ""
     """Empty for the scheduler itself, and for workers until it is known."""
     heartbeat_seconds: float = 2.0
+    gateway: str = ""
+    """Where a scheduler's machine offers its streams, see `models.tunnels.gateway_url`; empty for nowhere."""
 
 
 class ProcessReport(Model):

@@ -45,12 +45,18 @@ def script(boot: Boot, root: str, *, poweroff: bool = False, variables: Mapping[
         "BOOT": homes.BOOT,
         "POWEROFF": "yes" if poweroff else "",
         "EXPORTS": "\n".join(f"export {name}={shlex.quote(value)}" for name, value in (variables or {}).items()),
+        "CA": _trust(boot.ca),
         "JSON": boot.model_dump_json(),
     }
     text = files("amasia.providers").joinpath("boot.sh").read_text()
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
+
+
+def _trust(ca: str) -> str:
+    """Lines that write down an authority of one's own, and tell everything after them of it."""
+    return f"cat >ca.pem <<'AMASIA'\n{ca.strip()}\nAMASIA\nexport AMASIA_CA=\"$home/ca.pem\"" if ca else ""
 
 
 def _path(root: str) -> str:

@@ -81,6 +81,7 @@ def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | No
         memory=machine.memory,
         workspace=machine.workspace,
         location=machine.location,
+        ca=settings.ca.read_text() if settings.ca else "",
     )
 
 
@@ -308,6 +309,7 @@ def _assignment(tx: Connection, db: Database, settings: ServerSettings, machine:
         tls_key=db.unseal(sealed),
         scheduler_address=cluster.scheduler_address if machine.role is MachineRole.worker else "",
         heartbeat_seconds=settings.heartbeat_seconds,
+        gateway=settings.gateway,
     )
 
 
