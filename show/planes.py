@@ -52,6 +52,7 @@ class Plane:
     """More variables for it, such as ``{"AMASIA_LEASE_SECONDS": "20"}``."""
     port: int = field(default_factory=free_pair)
     process: subprocess.Popen[bytes] | None = None
+    scheme: str = "http"
 
     @property
     def home(self) -> Path:
@@ -59,7 +60,7 @@ class Plane:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def share_cache(self, cache: Path) -> None:
         share_cache(self.home, cache)

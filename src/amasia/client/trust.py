@@ -3,6 +3,7 @@
 import os
 import ssl
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from amasia.errors import InvalidRequest
@@ -32,19 +33,24 @@ def context(ca: Path | None) -> ssl.SSLContext:
 
 def extend(settings: ClientSettings) -> None:
     """Let libraries that read the environment trust it too: Icechunk, obstore, boto3."""
-    if settings.ca is None or "SSL_CERT_FILE" in os.environ:
+    if settings.ca is None:
         return
     context(settings.ca)
-    bundle = settings.cache / "trusted.pem"
-    _write(bundle, _system() + settings.ca.read_text())
+    own, known = settings.ca.read_text().strip(), _known()
+    if own in known:
+        return
+    text = f"{known.rstrip()}\n{own}\n"
+    bundle = settings.cache / f"trusted-{sha256(text.encode()).hexdigest()[:12]}.pem"
+    if not bundle.exists():
+        _write(bundle, text)
     for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
         os.environ[name] = str(bundle)
 
 
-def _system() -> str:
-    """The system's authorities as PEM; empty where there is no such file."""
-    found = ssl.get_default_verify_paths().cafile
-    return Path(found).read_text().rstrip("\n") + "\n" if found else ""
+def _known() -> str:
+    """The authorities that are trusted now, as PEM; empty where there is no such file."""
+    found = ssl.get_default_verify_paths().cafile  # SSL_CERT_FILE where it is set
+    return Path(found).read_text() if found else ""
 
 
 def _write(path: Path, text: str) -> None:
