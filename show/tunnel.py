@@ -93,7 +93,8 @@ stream.close()
 PLAIN_CLIENT = """
 import json, socket, ssl, sys, time
 context = ssl.create_default_context(cafile=sys.argv[1])
-with context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[2]))), server_hostname="127.0.0.1") as stream:
+plain = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+with context.wrap_socket(plain, server_hostname="127.0.0.1") as stream:
     buffer, total, begun = bytearray(1 << 20), 0, time.perf_counter()
     while got := stream.recv_into(buffer):
         total += got

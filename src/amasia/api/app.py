@@ -77,6 +77,7 @@ def create(
     answers.install(app)
     app.add_middleware(bodies.Limited)
     for noun in (
+        machines,  # the first: it is asked most, and routes are tried one after the other
         health,
         users,
         workspaces,
@@ -94,7 +95,6 @@ def create(
         publications,
         locations,
         clusters,
-        machines,
         kits,
     ):
         app.include_router(noun.router, prefix="/v1")

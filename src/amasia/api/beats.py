@@ -15,10 +15,12 @@ MOST = 100
 """Heartbeats in one transaction."""
 COUNTED = 5.0
 """Seconds after which the machines are counted again."""
+LARGE, GATHER = 100, 0.05
+"""From so many machines on, a heartbeat waits so many seconds for others to come."""
 
 
 class Beats:
-    """While some are heard in a thread, the next ones gather here; nobody waits for company."""
+    """While some are heard in a thread, the next ones gather here; only in a crowd does one wait for company."""
 
     def __init__(self, db: Database, settings: ServerSettings) -> None:
         self._db, self._settings = db, settings
@@ -36,6 +38,8 @@ class Beats:
 
     async def _hear_all(self) -> None:
         while self._waiting:
+            if self._crowd >= LARGE and len(self._waiting) < MOST:
+                await asyncio.sleep(GATHER)
             taken, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             found: list[Wishes | None]
             try:
