@@ -226,8 +226,8 @@ def _measure(plane: Plane, database: "Postgres", count: int, interval: float) ->
         cores <= CORES,
         f"{each * 1e3:.2f} ms CPU for a heartbeat, control plane and PostgreSQL together ({len(waits)} measured, "
         f"{rate:.0f} a second); {rest:.2f} cores without heartbeats, {alone:.2f} without machines; answers after "
-        f"{median(waits) * 1e3:.0f} ms (p50), {waits[int(len(waits) * 0.99)] * 1e3:.0f} ms (p99); the control plane asks "
-        f"for one every {median(agent.pace for agent in agents):g} s",
+        f"{median(waits) * 1e3:.0f} ms (p50), {waits[int(len(waits) * 0.99)] * 1e3:.0f} ms (p99); the control plane "
+        f"asks for one every {median(agent.pace for agent in agents):g} s",
     )  # fmt: skip
 
 
