@@ -204,7 +204,8 @@ def _measure(plane: Plane, database: "Postgres", count: int, interval: float) ->
         rate = count / joined.seconds
         yield Line(
             6, f"{count} simulated machines that join at {RATE} a second, each with its first heartbeats",
-            f"{rate:.0f} a second, {joined.cpu / joined.seconds:.2f} cores", f"{RATE * 0.95:.0f} a second, {CORES:g} cores",
+            f"{rate:.0f} a second, {joined.cpu / joined.seconds:.2f} cores",
+            f"{RATE * 0.95:.0f} a second, {CORES:g} cores",
             rate >= RATE * 0.95 and joined.cpu / joined.seconds <= CORES,
             f"{joined.cpu / count * 1e3:.1f} ms CPU each; launch {started.cpu / count * 1e3:.1f} ms CPU each; answers "
             f"after {median(waits) * 1e3:.0f} ms (p50), {waits[int(len(waits) * 0.99)] * 1e3:.0f} ms (p99)",

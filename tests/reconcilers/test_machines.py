@@ -151,3 +151,18 @@ def test_a_machine_that_outlives_its_lease_is_ended_from_here(world):
     assert frozen.id not in plane.provider.alive()
     assert "its lease ended at" in next(machine for machine in found.machines if machine.id == frozen.id).reason
     assert found.machines[0].id in plane.provider.alive()
+
+
+def test_in_a_crowd_every_machine_is_looked_at_in_turn(world, monkeypatch):
+    monkeypatch.setattr(machines, "SOME", 2)
+    provider = fakes.MemoryProvider()
+    plane = Plane(world, provider)
+    plane.settle(world.cluster(n_workers=4))
+    looked = []
+    find = provider.find
+    monkeypatch.setattr(provider, "find", lambda found=None: looked.append([one.id for one in found]) or find(found))
+    watch = machines.Watch(world.db, world.settings, plane.fleet)
+    for _ in range(4):
+        watch.look()
+    assert [len(ids) for ids in looked] == [2, 2, 1, 2]
+    assert len({machine_id for ids in looked[:3] for machine_id in ids}) == 5

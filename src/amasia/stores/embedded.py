@@ -289,6 +289,7 @@ class EmbeddedStore:
     def _environment(self, held: dict[str, str]) -> dict[str, str]:
         """Secrets go by environment, which only this user can read, never by command line, which all can."""
         keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        keep["GODEBUG"] = "http2server=0"  # its answer to a conditional GET breaks HTTP/2, which TLS would bring
         certificate, key = str(self.home / "grpc.crt"), str(self.home / "grpc.key")
         # The master's HTTP, too: nothing of ours uses it, and a plain GET there drops the whole bucket.
         mutual = {"WEED_GRPC_CA": certificate, "WEED_HTTPS_MASTER_CA": certificate}
