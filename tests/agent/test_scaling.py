@@ -93,7 +93,8 @@ def test_notices_are_shown_to_every_client_once(plane):
 
 
 def report(plane, scheduler):
-    return plane.last(scheduler).scheduler
+    """Its last one; a scheduler that runs may not have sent its first yet."""
+    return plane.wait(lambda: plane.last(scheduler).scheduler, 15)
 
 
 def test_a_worker_that_is_taken_back_gives_away_what_it_holds_as_soon_as_somebody_can_take_it(plane):

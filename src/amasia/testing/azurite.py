@@ -31,7 +31,10 @@ def _install(cache: Path) -> str:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     command = ["npm", "install", "--prefix", str(draft), "--no-audit", "--no-fund", f"azurite@{VERSION}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    except subprocess.TimeoutExpired:
+        return "npm did not install azurite within 100 s"
     if done.returncode != 0:
         return f"npm cannot install azurite: {done.stderr.strip()[-200:]}"
     draft.rename(cache / VERSION)
