@@ -11,6 +11,7 @@ from amasia.models.locations import Finding, Place
 from amasia.providers.aws_calls import DENIED, POLICY, Calls, code, told, translate
 from amasia.providers.aws_offers import Market
 from amasia.providers.aws_options import AwsOptions
+from amasia.providers.checks import look
 
 NOBODY = "i-00000000000000000"
 """An instance that is not there: whether it may be ended is said all the same."""
@@ -28,20 +29,13 @@ def check(
     trial: Callable[[], dict[str, Any]],
 ) -> list[Finding]:
     """Everything that was looked at. Only what no machine can do without carries the location's own name."""
-    who = _look(place.name, partial(_identity, calls))
+    who = look(place.name, partial(_identity, calls))
     if not who.ok:
         return [who]
     found = [who, *_network(place.name, options, calls), *_images(image), *_types(market)]
     if all(one.ok for one in found):
         found += _rights(place.name, calls, trial)
     return [*found, *_quotas(calls)]
-
-
-def _look(subject: str, what: Callable[[], str]) -> Finding:
-    try:
-        return Finding(subject=subject, what=what(), ok=True)
-    except errors.AmasiaError as error:
-        return Finding(subject=subject, what=error.message.rstrip("."), ok=False, cure=error.cure)
 
 
 def _identity(calls: Calls) -> str:
@@ -63,9 +57,9 @@ def _network(name: str, options: AwsOptions, calls: Calls) -> Iterator[Finding]:
         list(calls.pages("describe_security_groups", "SecurityGroups", GroupIds=options.security_groups))
         return f"{len(options.security_groups)} security groups are there"
 
-    yield _look(name, subnets)
+    yield look(name, subnets)
     if options.security_groups:
-        yield _look(name, groups)
+        yield look(name, groups)
     if options.instance_profile:
         yield _profile(name, options, calls)
 
@@ -83,11 +77,11 @@ def _profile(name: str, options: AwsOptions, calls: Calls) -> Finding:
 
 
 def _images(image: Callable[[str], tuple[str, str]]) -> Iterator[Finding]:
-    def look(kind: str) -> str:
+    def found(kind: str) -> str:
         return f"machines boot from {image(kind)[0]}"
 
     for kind in ("x86_64", "aarch64"):
-        yield _look(f"image for {kind}", partial(look, kind))
+        yield look(f"image for {kind}", partial(found, kind))
 
 
 def _types(market: Market) -> Iterator[Finding]:

@@ -25,7 +25,9 @@ class Hands:
         self._lock = Lock()
 
     def run[T](self, items: Iterable[T], key: Callable[[T], tuple[str, str]], do: Callable[[T], None]) -> list[T]:
-        """Do each item, by its id and its place; those for which no hand was free are the answer.
+        """Do each item, by its id and its place; those for which no hand of their place was free are the answer.
+
+        One that is worked on already is left to whoever does.
 
         What an item raised within the round's patience is raised here.
         """
@@ -33,20 +35,22 @@ class Hands:
         left = []
         for item in items:
             one, place = key(item)
-            if not self._take(one, place):
+            with self._lock:
+                busy = one in self._busy
+                full = Counter(self._busy.values())[place] >= self._each
+                if not busy and not full:
+                    self._busy[one] = place
+            if not busy and not full:
+                futures.append(self._pool.submit(self._work, one, item, do))
+            elif not busy:
                 left.append(item)
-                continue
-            futures.append(self._pool.submit(self._work, one, item, do))
         for future in wait(futures, PATIENCE).done:
             future.result()
         return left
 
-    def _take(self, one: str, place: str) -> bool:
-        with self._lock:
-            if one in self._busy or Counter(self._busy.values())[place] >= self._each:
-                return False
-            self._busy[one] = place
-            return True
+    def close(self) -> None:
+        """Wait for what is in hand."""
+        self._pool.shutdown()
 
     def _work[T](self, one: str, item: T, do: Callable[[T], None]) -> None:
         try:

@@ -414,12 +414,12 @@ def claim(db: Database, seconds: float, limit: int = 64) -> list[Machine]:
 
 
 def release(db: Database, machine_ids: list[str]) -> None:
-    """Give back what was claimed and not worked on."""
+    """Give back what was claimed and not worked on; not at once, or it would be claimed again in vain all the time."""
     if not machine_ids:
         return
     with db.write() as tx:
         for machine_id in machine_ids:
-            machines.update(tx, machine_id, claimed_until=None)
+            machines.update(tx, machine_id, claimed_until=now() + timedelta(seconds=0.5))
 
 
 def unknown(db: Database, machine_ids: list[str]) -> list[str]:
