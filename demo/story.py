@@ -130,7 +130,7 @@ def _append(place: Place, facts: Facts) -> Step:
     facts.told["append"] = {"before": before.sizes[dim], "reader": after.sizes[dim], "now": now}
     return Step(
         "More time steps arrive",
-        f"amasia repo ingest {SOURCE} {path.name} --append-dim {dim}",
+        f"amasia repo ingest {SOURCE} {path.name} --group {group} --append-dim {dim}",
         f"{group} has {now} steps; whoever reads the first snapshot still sees {after.sizes[dim]}",
     )
 

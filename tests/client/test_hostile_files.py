@@ -186,3 +186,9 @@ def test_a_group_is_one_however_its_slashes_are_written(repo: Repo, tmp_path: Pa
     (file,) = make(tmp_path, 1)
     repo.take(file, group="a/b")
     assert [one.path for one in repo.take(file, group="/a//b/").skipped] == [str(file)]
+
+
+def test_a_series_without_a_group_is_refused_before_anything_is_read(repo: Repo, tmp_path: Path) -> None:
+    (file,) = make(tmp_path, 1)
+    with pytest.raises(errors.InvalidRequest, match="needs a group"):
+        repo.take(file, append_dim="time")

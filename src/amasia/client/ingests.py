@@ -110,9 +110,14 @@ def ingest(
     tell
         Called for each file when it is settled.
     """
+    if plan.append_dim is not None and plan.group is None:
+        raise errors.InvalidRequest(
+            f"A series along {plan.append_dim!r} needs a group to grow in: without one, each call would begin its own.",
+            cure="Name it: --group air, or group='air'.",
+        )
     run = _Run(target, plan, tell)
     with ExitStack() as stack:
-        wanted = sources.expand(paths)
+        wanted = sources.expand([paths] if isinstance(paths, str | Path) else paths)
         run.pool = readers or stack.enter_context(Readers())
         run.folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="amasia-ingest-"))
         run.look_again()
