@@ -118,10 +118,10 @@ class ControlPlane:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, role: str = "worker", memory: int = 256 * MIB, lease: float | None = None) -> str:
+    def start(self, role: str = "worker", memory: int = 256 * MIB, lease: float | None = None, group: str = "") -> str:
         machine = Machine(
             id=new_id("ma"), workspace="demo", location="local", cluster_id="cl-1", cluster="tiny", owner="ada",
-            role=MachineRole(role), index=len(self.machines), status=MachineStatus.starting,
+            role=MachineRole(role), index=len(self.machines), group=group, status=MachineStatus.starting,
             target=MachineTarget.running, machine_type="c1-m0.25", cpus=1, memory=memory, price=1,
             stages=Stages(requested=now()), lease_until=now() + timedelta(seconds=lease or self.lease_seconds),
         )  # fmt: skip

@@ -137,6 +137,7 @@ locations = Table(
     Column("findings", JSON, nullable=False, server_default="[]"),
     Column("checked_at", Instant),
     Column("created_at", Instant),
+    Column("boot_seconds", Float),
 )
 
 environments = Table(
@@ -226,6 +227,7 @@ clusters = Table(
     Column("placement", JSON(none_as_null=True)),
     Column("environment_hash", String, nullable=False),
     Column("wanted_workers", Integer, nullable=False),
+    Column("wanted_groups", JSON, nullable=False, server_default="{}"),
     Column("scheduler_address", String, nullable=False),
     Column("dashboard_address", String, nullable=False),
     Column("reason", Text, nullable=False),
@@ -256,6 +258,7 @@ machines = Table(
     Column("owner", String, nullable=False),
     Column("role", String, nullable=False),
     Column("index", Integer, nullable=False),
+    Column("group", String, nullable=False, server_default=""),
     Column("status", String, nullable=False, index=True),
     Column("target", String, nullable=False),
     Column("machine_type", String, nullable=False),
@@ -293,6 +296,7 @@ charges = Table(
     Column("cluster_id", String),
     Column("machine_id", String, nullable=False, index=True),
     Column("machine_type", String, nullable=False),
+    Column("group", String, nullable=False, server_default=""),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
     Column("milliseconds", BigInteger, nullable=False),

@@ -39,7 +39,14 @@ LONGEST = timedelta(days=30)
 
 
 def wish(
-    tx: Connection, cluster: Cluster, location: str, role: MachineRole, index: int, choice: Choice, reserved: int
+    tx: Connection,
+    cluster: Cluster,
+    location: str,
+    role: MachineRole,
+    index: int,
+    group: str,
+    choice: Choice,
+    reserved: int,
 ) -> Machine:
     """Write the wish for one machine, whose first lease is reserved already."""
     machine = Machine(
@@ -51,6 +58,7 @@ def wish(
         owner=cluster.owner,
         role=role,
         index=index,
+        group=group,
         status=MachineStatus.requested,
         target=MachineTarget.running,
         **_typed(choice),
@@ -265,7 +273,7 @@ def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
         return False
     tried = (*machine.no_room, machine.machine_type, *(offer.type for offer in machine.alternatives))
     try:
-        choice = placements.choose(location, cluster.spec.wants(machine.role), "It", without=tried)
+        choice = placements.choose(location, cluster.spec.wants(machine.role, machine.group), "It", without=tried)
     except errors.TooLarge:
         machines.update(tx, machine.id, no_room=())  # from the first one again, later
         return False
@@ -344,6 +352,8 @@ def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
     if beat.process.status == "running" and status in (MachineStatus.booting, MachineStatus.preparing):
         machines.advance(tx, machine.id, status, MachineStatus.running)
         changes["status"] = MachineStatus.running
+    if stages.process_up and not machine.stages.process_up:
+        locations.measure(tx, machine.workspace, machine.location, (at - stages.requested).total_seconds())
     if stages.leaves and not machine.stages.leaves:
         _tell_leave(tx, machine, stages.leaves)
     for death in beat.deaths:
