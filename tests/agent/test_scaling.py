@@ -127,5 +127,3 @@ def test_tasks_find_their_worker_group_and_each_group_scales_by_what_asks_for_it
         names = {worker["name"]: address for address, worker in client.scheduler_info()["workers"].items()}
         assert set(names) == {small, big}
         assert {address for held in client.who_has(futures).values() for address in held} == {names[big]}
-        del futures
-        plane.wait(lambda: report(plane, scheduler).retire == (big,), 20)
