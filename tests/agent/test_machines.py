@@ -183,3 +183,15 @@ def running(pid):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_warm_machine_starts_nothing_until_a_cluster_takes_it(plane):
+    plane.lose_answers = 1
+    warm = plane.start("warm", 512 * MIB)
+    plane.wait(lambda: plane.status(warm) == "warm" and "environment_ready" in plane.last(warm).stages, 20)
+    assert len(plane.processes(warm)) == 1
+    plane.take(warm, "scheduler")
+    plane.lose_answers = 1  # of the assignment, or of the beat that tells of it
+    plane.wait(lambda: plane.status(warm) == "running", 20)
+    assert set(plane.last(warm).stages) == {"environment_ready", "process_up"}
+    assert plane.last_of_scheduler().process.address.startswith("tls://")

@@ -140,6 +140,19 @@ locations = Table(
     Column("boot_seconds", Float),
 )
 
+standbys = Table(
+    "standbys",
+    metadata,
+    workspace(primary_key=True),
+    Column("location", String, primary_key=True),
+    Column("machine_type", String, primary_key=True),
+    Column("machines", Integer, nullable=False),
+    Column("until", Instant),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
 environments = Table(
     "environments",
     metadata,
@@ -254,7 +267,7 @@ machines = Table(
     Column("id", String, primary_key=True),
     workspace(),
     Column("location", String, nullable=False),
-    Column("cluster_id", ForeignKey("clusters.id"), nullable=False, index=True),
+    Column("cluster_id", ForeignKey("clusters.id"), index=True),
     Column("owner", String, nullable=False),
     Column("role", String, nullable=False),
     Column("index", Integer, nullable=False),

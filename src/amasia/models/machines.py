@@ -14,6 +14,8 @@ from amasia.models.locations import Offer
 class MachineRole(StrEnum):
     scheduler = "scheduler"
     worker = "worker"
+    warm = "warm"
+    """Neither yet: it is kept for the next cluster."""
 
 
 class MachineStatus(StrEnum):
@@ -104,6 +106,7 @@ class Machine(Model):
     workspace: Name
     location: Name
     cluster_id: str
+    """Empty while it is kept warm."""
     cluster: Name
     owner: Name
     role: MachineRole
@@ -144,7 +147,7 @@ class Machine(Model):
     @property
     def title(self) -> str:
         """``worker 3 of big``, as it is called beside others of its cluster."""
-        number = "" if self.role is MachineRole.scheduler else f" {self.index}"
+        number = f" {self.index}" if self.role is MachineRole.worker else ""
         return f"{self.role.value}{number}" + (f" of {self.group}" if self.group else "")
 
     def steps(self, at: datetime) -> tuple[Step, ...]:
@@ -196,13 +199,14 @@ class Assignment(Model):
     machine: Machine
     token: str = Field(repr=False)
     """The machine's own token, for everything it asks from now on."""
-    environment_hash: str
-    environment: Environment
+    environment_hash: str = ""
+    environment: Environment | None = None
+    """None for a warm machine where the workspace has none yet."""
     spec: dict[str, Any] = {}
     """The cluster's spec."""
-    tls_ca: str
-    tls_certificate: str
-    tls_key: str = Field(repr=False)
+    tls_ca: str = ""
+    tls_certificate: str = ""
+    tls_key: str = Field(repr=False, default="")
     owner_token: str = Field(repr=False, default="")
     """Lets tasks open repositories as the cluster's owner; ends with the cluster."""
     scheduler_address: str = ""
@@ -214,7 +218,7 @@ class ProcessReport(Model):
     """What the agent knows of the Dask process of its machine."""
 
     status: str = "preparing"
-    """preparing, running, failed or exited."""
+    """preparing, running, failed or exited; warm where the agent knows of no cluster."""
     address: str = ""
     dashboard_address: str = ""
     reason: str = ""
@@ -263,6 +267,8 @@ class Wishes(Model):
 
     target: MachineTarget
     lease_until: Time
+    taken: bool = False
+    """It was warm, and a cluster took it: its assignment waits to be asked for."""
     scheduler_address: str = ""
     scale: dict[str, Any] = {}
     """For the scheduler: {"n_workers": 4} or {"minimum": 0, "maximum": 8}, "groups" with the same for each worker group

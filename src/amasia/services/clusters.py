@@ -26,7 +26,7 @@ from amasia.models.machines import LogLine, Machine, MachineRole, MachineStatus,
 from amasia.models.placements import Choice, Data, Placement
 from amasia.models.repositories import BucketKind
 from amasia.models.users import Principal
-from amasia.services import certificates, environments, grants, leases, placements
+from amasia.services import certificates, environments, grants, leases, placements, standbys
 from amasia.services import machines as machine_verbs
 from amasia.services.placements import Asked
 from amasia.settings import ServerSettings
@@ -261,12 +261,15 @@ def _add_machines(
     wanted: list[tuple[MachineRole, str, Choice]],
     first: int,
 ) -> None:
-    """Machines by role, worker group and type, all or none; workers are numbered from ``first`` on."""
-    amounts = leases.reserve(tx, cluster.workspace, [choice.price for *_, choice in wanted], settings.lease_seconds)
-    worker = first
-    for (role, group, choice), amount in zip(wanted, amounts, strict=True):
-        index = 0 if role is MachineRole.scheduler else worker
+    """Machines by role, worker group and type: warm ones first, the others all or none. Workers are numbered from
+    ``first`` on."""
+    worker, numbered = first, []
+    for role, group, choice in wanted:
+        numbered.append((role, 0 if role is MachineRole.scheduler else worker, group, choice))
         worker += role is MachineRole.worker
+    lacking = standbys.take(tx, cluster, location, numbered)
+    amounts = leases.reserve(tx, cluster.workspace, [choice.price for *_, choice in lacking], settings.lease_seconds)
+    for (role, index, group, choice), amount in zip(lacking, amounts, strict=True):
         machine_verbs.wish(tx, cluster, location, role, index, group, choice, amount)
 
 

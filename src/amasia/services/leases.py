@@ -76,7 +76,9 @@ def settle(tx: Connection, machine: Machine, account: Account, end: datetime | N
 
 
 def warn_unpaid(tx: Connection, machine: Machine) -> None:
-    """Tell the cluster, once per machine, that its lease is not renewed."""
+    """Tell the cluster, once per machine, that its lease is not renewed. A warm one has nobody to tell."""
+    if not machine.cluster_id:
+        return
     text = (
         f"The budget of {machine.workspace!r} is used up: {machine.role.value} {machine.index} ends at "
         f"{machine.lease_until:%H:%M:%S} UTC. Commit what must not be lost."
@@ -110,7 +112,7 @@ def _charge(tx: Connection, machine: Machine, before: Account, after: Account) -
             id=0,
             workspace=machine.workspace,
             user=machine.owner,
-            cluster_id=machine.cluster_id,
+            cluster_id=machine.cluster_id or None,
             machine_id=machine.id,
             machine_type=machine.machine_type,
             group=machine.group,
