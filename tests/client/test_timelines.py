@@ -41,6 +41,7 @@ def test_a_machine_on_its_way_grows_until_now_and_one_that_ended_does_not():
     assert widths(going) == [10, 10, 80]
     over = timelines.svg([machine(1, 1, stopped=AT + timedelta(seconds=4))], AT + timedelta(seconds=99))
     assert widths(over) == [25, 25, 50]
+    assert "ended after 4 s" in over
 
 
 def test_no_machine_is_an_empty_picture():

@@ -60,10 +60,23 @@ def test_none_ends_them_and_so_does_their_time(world):
     keep(world, 2)
     assert len(keep(world, 1)) == 1
     assert keep(world, 0) == []
-    assert standbys.find(world.db, "lab") == []
+    assert standbys.find(world.db, "lab")[0].machines == 0, "until the last one has ended"
+    assert all_end(world) == []
     keep(world, 1, hours=1e-9)
     standbys.follow(world.db, world.settings)
-    assert (kept(world), standbys.find(world.db, "lab")) == ([], [])
+    assert kept(world) == []
+    assert all_end(world) == []
+    assert budgets.get(world.db, "lab").reserved == 0
+
+
+def all_end(world):
+    """Their provider no longer has them; what is said to be kept then."""
+    with world.db.read() as tx:
+        every = [machine for machine, _ in rows.accounts(tx)]
+    for machine in every:
+        machines.gone(world.db, machine, None)
+    standbys.follow(world.db, world.settings)
+    return standbys.find(world.db, "lab")
 
 
 def test_what_cannot_be_kept_is_refused_at_once(world):

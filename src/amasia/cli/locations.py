@@ -72,10 +72,13 @@ def warm(
     if as_json:
         show_json(made)
         return
+    if not machines:
+        say(f"No {machine_type} is kept warm at {name} any more.")
+        return
     until = f" until {clock(made.until)}" if made.until else ""
     offer = next(one for one in locations.get(name, made.workspace).offers if one.type == machine_type)
-    cost = f", {show(machines * (offer.price or 0))} per hour" if machines else ""
-    say(f"{machines} of {machine_type} are kept warm at {name}{until}{cost}.")
+    cost = f"{show(machines * (offer.price or 0))} per hour"
+    say(f"{machines} of {machine_type} are kept warm at {name}{until}, {cost}.")
 
 
 @app.command(

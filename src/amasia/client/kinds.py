@@ -13,10 +13,12 @@ MaySpot = bool | Literal["fallback"]
 
 
 def read(name: str, given: Mapping[str, Any]) -> WorkerGroup:
-    """A worker group, by the words of `Cluster`'s parameters."""
+    """A worker group, by the words of `Cluster`'s parameters. One that goes by the load begins with its minimum."""
     if unknown := [key for key in given if key not in WorkerGroup.model_fields]:
         words = ", ".join(WorkerGroup.model_fields)
         raise InvalidRequest(f"The worker group {name!r} has no {unknown[0]!r}.", cure=f"It may have: {words}.")
+    if "minimum" in given:
+        given = {"n_workers": given["minimum"], **given}
     readers: dict[str, Callable[[Any], Any]] = {"worker_memory": memory, "machine_type": types, "spot": spot}
     return request(WorkerGroup, **{key: readers.get(key, _same)(value) for key, value in given.items()})
 

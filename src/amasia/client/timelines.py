@@ -27,6 +27,14 @@ COLOURS = {
     "environment_ready": "#0969da",
     "process_up": "#1a7f37",
 }
+LETTERS = {
+    "accepted": "bright_black",
+    "booted": "magenta",
+    "joined": "yellow",
+    "environment_ready": "blue",
+    "process_up": "green",
+}
+"""Colours of a terminal: those of its reader's own choice."""
 ROW = 38
 BAR = 32
 """Letters of the longest bar in a terminal."""
@@ -36,10 +44,10 @@ MOST = 20
 
 def svg(machines: Sequence[Machine], at: datetime) -> str:
     """All on one scale of seconds."""
-    rows = [(machine.title, machine.steps(at)) for machine in machines]
+    rows = [(machine, machine.steps(at)) for machine in machines]
     longest = _longest(rows)
-    drawn = "".join(_row(index, name, steps, longest) for index, (name, steps) in enumerate(rows))
-    label = "; ".join(f"{name}: {words(steps)}" for name, steps in rows)
+    drawn = "".join(_row(index, machine, steps, longest) for index, (machine, steps) in enumerate(rows))
+    label = "; ".join(f"{machine.title}: {words(steps)}" for machine, steps in rows)
     return (
         f'<svg class="timeline" role="img" width="100%" height="{ROW * len(rows)}" aria-label="{escape(label)}">'
         f"{drawn}</svg>"
@@ -63,20 +71,20 @@ def html(machines: Sequence[Machine], at: datetime) -> str:
 
 def table(machines: Sequence[Machine], at: datetime) -> Table:
     """For a terminal."""
-    rows = [(machine.title, machine.steps(at)) for machine in machines]
+    rows = [(machine, machine.steps(at)) for machine in machines]
     longest = _longest(rows)
     drawn = Table.grid(padding=(0, 2))
-    for name, steps in rows:
+    for machine, steps in rows:
         bar, done = Text(), 0.0
         for step in steps:
             # Rounded where it ends, so that the whole bar is as long as all of it.
             length = round(BAR * (done + step.seconds) / longest) - round(BAR * done / longest)
-            bar.append("█" * length, style=COLOURS[step.stage])
+            bar.append("█" * length, style=LETTERS[step.stage])
             done += step.seconds
-        drawn.add_row(name, bar, Text(figure(steps), justify="right"))
+        drawn.add_row(machine.title, bar, Text(figure(machine, steps), justify="right"))
     legend = Text()
     for stage in dict.fromkeys(step.stage for _, steps in rows for step in steps):
-        legend.append("█ ", style=COLOURS[stage]).append(f"{WORDS[stage]}  ", style="dim")
+        legend.append("█ ", style=LETTERS[stage]).append(f"{WORDS[stage]}  ", style="dim")
     drawn.add_row("", legend)
     return drawn
 
@@ -85,27 +93,29 @@ def words(steps: Sequence[Step]) -> str:
     return ", ".join(f"{WORDS[one.stage]} {one.seconds:.1f} s{'' if one.over else ' so far'}" for one in steps)
 
 
-def figure(steps: Sequence[Step]) -> str:
+def figure(machine: Machine, steps: Sequence[Step]) -> str:
+    """In all; of one that never came to work, until now or until it ended."""
     total = sum(step.seconds for step in steps)
-    ready = steps[-1].over and steps[-1].stage == "process_up"
-    return f"{total:.1f} s" if ready else f"{total:.0f} s so far"
+    if machine.stages.process_up:
+        return f"{total:.1f} s"
+    return f"ended after {total:.0f} s" if machine.stopped_at else f"{total:.0f} s so far"
 
 
-def _longest(rows: Sequence[tuple[str, Sequence[Step]]]) -> float:
+def _longest(rows: Sequence[tuple[Machine, Sequence[Step]]]) -> float:
     return max((sum(step.seconds for step in steps) for _, steps in rows), default=0) or 1.0
 
 
-def _row(index: int, name: str, steps: Sequence[Step], longest: float) -> str:
+def _row(index: int, machine: Machine, steps: Sequence[Step], longest: float) -> str:
     top = index * ROW
     parts = [
-        f'<text class="t-name" x="0" y="{top + 14}" font-size="13" fill="currentColor">{escape(name)}</text>',
+        f'<text class="t-name" x="0" y="{top + 14}" font-size="13" fill="currentColor">{escape(machine.title)}</text>',
         f'<text class="t-total" x="100%" y="{top + 14}" font-size="13" text-anchor="end" fill="currentColor">'
-        f"{figure(steps)}</text>",
+        f"{figure(machine, steps)}</text>",
     ]
     left = 0.0
     for step in steps:
         width = 100 * step.seconds / longest
-        said = f"{name}: {words([step])}"
+        said = f"{machine.title}: {words([step])}"
         parts.append(
             f'<rect class="stage-{step.stage}" x="{left:.3f}%" y="{top + 20}" width="{width:.3f}%" height="10" '
             f'fill="{COLOURS[step.stage]}"><title>{escape(said)}</title></rect>'

@@ -1,5 +1,7 @@
 """Named queries on what is kept warm, and on the machines that are."""
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from amasia.database.machines import MACHINE
@@ -13,8 +15,8 @@ def create(tx: Connection, standby: Standby) -> None:
     add(tx, standbys, standby)
 
 
-def set_reason(tx: Connection, standby: Standby, reason: str) -> None:
-    change(tx, standbys, *_key(standby), reason=reason)
+def update(tx: Connection, standby: Standby, **columns: Any) -> None:
+    change(tx, standbys, *_key(standby), **columns)
 
 
 def remove(tx: Connection, standby: Standby) -> None:
@@ -35,9 +37,9 @@ def all_of_them(tx: Connection) -> list[Standby]:
     return every(tx, select(standbys), Standby)
 
 
-def kept(tx: Connection) -> list[Machine]:
-    """Every warm machine that nobody wished the end of, the oldest first."""
-    where = (machines.c.role == "warm", machines.c.target == "running", machines.c.status != "stopped")
+def living(tx: Connection) -> list[Machine]:
+    """Every warm machine that has not ended, the oldest first."""
+    where = (machines.c.role == "warm", machines.c.status != "stopped")
     return every(tx, MACHINE.where(*where).order_by(machines.c.id), Machine)
 
 

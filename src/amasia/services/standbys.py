@@ -11,7 +11,7 @@ from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.clusters import Cluster
 from amasia.models.locations import Location, Offer
-from amasia.models.machines import Machine, MachineRole, MachineStatus
+from amasia.models.machines import Machine, MachineRole, MachineStatus, MachineTarget
 from amasia.models.placements import Choice
 from amasia.models.standbys import Standby, StandbyRequest
 from amasia.models.users import Principal
@@ -36,32 +36,31 @@ def put(
     with db.write() as tx:
         if request.machines:
             _check(tx, standby)
-        rows.remove(tx, standby)
-        if request.machines:
+            rows.remove(tx, standby)
             rows.create(tx, standby)
+        else:
+            rows.update(tx, standby, machines=0, until=None, reason="")
         events.append(tx, actor=who.actor, verb="standby.set", target=location, workspace=workspace, source=who.source,
                       machine_type=machine_type, machines=request.machines, hours=request.hours)  # fmt: skip
     return standby
 
 
 def find(db: Database, workspace: str, location: str | None = None) -> list[Standby]:
-    """What is kept warm, and how much of it is there."""
+    """What is kept warm, and how much of it is there; with none to be kept, until the last one has ended."""
     with db.read() as tx:
         found = [one for one in rows.of_workspace(tx, workspace) if location in (None, one.location)]
-        kept = rows.kept(tx) if found else []
-    return [_seen(one, [machine for machine in kept if _is_of(machine, one)]) for one in found]
+        living = rows.living(tx) if found else []
+    return [_seen(one, [machine for machine in living if _is_of(machine, one)]) for one in found]
 
 
 def follow(db: Database, settings: ServerSettings) -> None:
     """One look at all of them: wish machines or their end, until there are as many as are to be. Repeatable."""
     with db.read() as tx:
-        standbys, kept = rows.all_of_them(tx), rows.kept(tx)
+        standbys, living = rows.all_of_them(tx), rows.living(tx)
     for one in standbys:
-        own = [machine for machine in kept if _is_of(machine, one) and not machine.stages.leaves]
-        over = one.until is not None and one.until <= now()
-        if over or len(own) != one.machines:
+        if _is_over(one) or not one.machines or len(_kept(living, one)) != one.machines:
             _follow(db, settings, one)
-    strays = [machine for machine in kept if not any(_is_of(machine, one) for one in standbys)]
+    strays = [machine for machine in living if not any(_is_of(machine, one) for one in standbys)]
     if strays:
         with db.write() as tx:
             machines.wish_stop(tx, [machine.id for machine in strays], NO_LONGER)
@@ -97,19 +96,23 @@ def _follow(db: Database, settings: ServerSettings, standby: Standby) -> None:
         location = locations.find_location(tx, standby.workspace, standby.location)
         if found is None:
             return
-        if location is None or (found.until is not None and found.until <= now()):
-            rows.remove(tx, found)  # the next look ends its machines
+        living = rows.living(tx)
+        if location is None or not (found.machines or any(_is_of(one, found) for one in living)):
+            rows.remove(tx, found)
+            return
+        if _is_over(found):
+            rows.update(tx, found, machines=0, until=None, reason="")  # the next look ends its machines
             events.append(tx, actor="amasia", verb="standby.end", target=standby.location, workspace=standby.workspace,
                           machine_type=standby.machine_type)  # fmt: skip
             return
-        own = [one for one in rows.kept(tx) if _is_of(one, found) and not one.stages.leaves]
+        own = _kept(living, found)
         if len(own) > found.machines:
             surplus = sorted(own, key=lambda one: one.status is MachineStatus.running)[: len(own) - found.machines]
             machines.wish_stop(tx, [one.id for one in surplus], NO_LONGER)
-            return
-        reason = _grow(tx, settings, found, location, found.machines - len(own))
-        if reason != found.reason:
-            rows.set_reason(tx, found, reason)
+        elif len(own) < found.machines:
+            reason = _grow(tx, settings, found, location, found.machines - len(own))
+            if reason != found.reason:
+                rows.update(tx, found, reason=reason)
 
 
 def _grow(tx: Connection, settings: ServerSettings, standby: Standby, location: Location, more: int) -> str:
@@ -175,9 +178,20 @@ def _offers(tx: Connection, workspace: str, location: str) -> dict[str, Offer]:
 
 
 def _seen(standby: Standby, own: list[Machine]) -> Standby:
-    ready = sum(one.status is MachineStatus.running for one in own)
+    ready = sum(one.status is MachineStatus.running for one in _kept(own, standby))
     rate = sum(one.price for one in own if one.status is not MachineStatus.requested)
     return standby.model_copy(update={"ready": ready, "rate": rate})
+
+
+def _kept(living: list[Machine], standby: Standby) -> list[Machine]:
+    """Those of it that are to go on."""
+    return [
+        one for one in living if _is_of(one, standby) and one.target is MachineTarget.running and not one.stages.leaves
+    ]
+
+
+def _is_over(standby: Standby) -> bool:
+    return standby.until is not None and standby.until <= now()
 
 
 def _is_of(machine: Machine, standby: Standby) -> bool:
