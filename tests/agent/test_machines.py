@@ -173,7 +173,9 @@ def test_an_environment_that_cannot_be_built_is_the_reason(plane):
 def test_a_notice_of_the_system_is_told_with_its_time(plane):
     worker = plane.start("worker")
     plane.wait(lambda: plane.last(worker) is not None)
-    (plane.home(worker) / homes.NOTICE).write_text("2026-11-01T12:00:00Z\n")
+    written = plane.home(worker) / "written"
+    written.write_text("2026-11-01T12:00:00Z\n")
+    written.rename(plane.home(worker) / homes.NOTICE)  # as the boot script does: never seen half
     plane.wait(lambda: "leaves" in plane.last(worker).stages)
     assert plane.last(worker).stages["leaves"].isoformat() == "2026-11-01T12:00:00+00:00"
 
