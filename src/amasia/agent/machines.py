@@ -297,8 +297,6 @@ class Agent:
         except Exception as error:
             traceback.print_exc()
             return self._rest("failed", f"its environment could not be built: {type(error).__name__}: {error}")
-        if assignment is not self.assignment:
-            return None  # it was warm, and a cluster took it meanwhile
         if not self._is_warm():
             self.built = built
         self.stages["environment_ready"] = now()

@@ -113,12 +113,6 @@ def advance(tx: Connection, machine_id: str, before: str, after: str) -> bool:
     return bool(change(tx, machines, machines.c.id == machine_id, machines.c.status == before, status=after))
 
 
-def give(tx: Connection, machine_id: str, **columns: Any) -> bool:
-    """A cluster takes a warm machine; False if it is none any more."""
-    where = (machines.c.id == machine_id, machines.c.role == "warm", machines.c.target == "running")
-    return bool(change(tx, machines, *where, machines.c.status == "running", **columns))
-
-
 def set_started(tx: Connection, machine_id: str, at: datetime) -> None:
     """Since when it runs; the first word on this stays."""
     change(tx, machines, machines.c.id == machine_id, machines.c.started_at.is_(None), started_at=at)

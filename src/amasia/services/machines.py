@@ -88,22 +88,6 @@ def wish_warm(tx: Connection, standby: Standby, choice: Choice, reserved: int) -
     machines.create(tx, machine, reserved)
 
 
-def give(tx: Connection, machine: Machine, cluster: Cluster, role: MachineRole, index: int, group: str) -> bool:
-    """Hand a warm machine to a cluster; its agent hears of it by its next heartbeat. Its lease goes on."""
-    at = now()
-    return machines.give(
-        tx,
-        machine.id,
-        cluster_id=cluster.id,
-        owner=cluster.owner,
-        role=role,
-        index=index,
-        group=group,
-        status=MachineStatus.preparing,
-        stages=Stages(requested=at, accepted=at, joined=at),
-    )
-
-
 def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | None:
     """Remember that the provider is about to be asked; None if the wish changed in the meantime.
 

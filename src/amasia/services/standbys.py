@@ -11,7 +11,7 @@ from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.clusters import Cluster
 from amasia.models.locations import Location, Offer
-from amasia.models.machines import Machine, MachineRole, MachineStatus, MachineTarget
+from amasia.models.machines import Machine, MachineRole, MachineStatus, MachineTarget, Stages
 from amasia.models.placements import Choice
 from amasia.models.standbys import Standby, StandbyRequest
 from amasia.models.users import Principal
@@ -86,8 +86,24 @@ def take(
             lacking.append((role, index, group, choice))
             continue
         ready.remove(machine)
-        machine_verbs.give(tx, machine, cluster, role, index, group)
+        _give(tx, machine, cluster, role, index, group)
     return lacking
+
+
+def _give(tx: Connection, machine: Machine, cluster: Cluster, role: MachineRole, index: int, group: str) -> None:
+    """Hand a warm machine to a cluster; its agent hears of it by its next heartbeat. Its lease goes on."""
+    at = now()
+    machines.update(
+        tx,
+        machine.id,
+        cluster_id=cluster.id,
+        owner=cluster.owner,
+        role=role,
+        index=index,
+        group=group,
+        status=MachineStatus.preparing,
+        stages=Stages(requested=at, accepted=at, joined=at),
+    )
 
 
 def _follow(db: Database, settings: ServerSettings, standby: Standby) -> None:
