@@ -4,31 +4,37 @@ import os
 import sys
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from amasia import errors
+from amasia.models.base import now
 from amasia.models.locations import Place
 from amasia.providers.slurm import SlurmProvider
 from amasia.testing.providers import ProviderTests, make_boot, make_machine
-from tests.providers.slurms import Slurm, missing
+from show.slurms import Slurm, missing, missing_accounting
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "it is there")
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("slurm")
-    for parent in (folder, *folder.parents[:2]):
+@contextmanager
+def started(running):
+    for parent in (running.folder, *running.folder.parents[:2]):
         parent.chmod(0o755)  # munged refuses sockets that not everybody reaches
-    running = Slurm(folder)
     try:
         running.start()
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    with started(Slurm(tmp_path_factory.mktemp("slurm"))) as running:
+        yield running
 
 
 def place(slurm, home: Path, **changes) -> Place:
@@ -147,6 +153,34 @@ def test_a_controller_that_does_not_answer_says_nothing_about_machines(slurm, pr
     finally:
         slurm.start_controller()
     wait(lambda: provider.find([machine])[machine.id].alive)
+
+
+@pytest.fixture(scope="module")
+def accounted(tmp_path_factory):
+    """A Slurm that forgets a job seconds after its end, and whose accounting does not."""
+    if why := missing_accounting():
+        pytest.skip(why)
+    with started(Slurm(tmp_path_factory.mktemp("accounted"), accounting=True)) as running:
+        yield running
+
+
+def test_the_accounting_knows_why_a_job_ended_that_slurm_has_forgotten(accounted, tmp_path):
+    with opened(accounted, tmp_path) as provider:
+        cancelled, killed, lost = machines = [make_machine() for _ in range(3)]
+        for machine in machines:
+            provider.start(machine, make_boot(machine))
+        wait(lambda: all(one.started_at for one in provider.find(machines).values()))
+        for machine, signal in ((cancelled, ()), (killed, ("--full", "--signal=KILL"))):
+            accounted.run("scancel", *signal, "--name", machine.id)
+        wait(lambda: not any(one.alive for one in provider.find([cancelled, killed]).values()))
+        node = accounted.run("squeue", "-h", f"--name={lost.id}", "-o", "%N").strip()
+        accounted.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+        wait(lambda: not accounted.run("squeue", "-h", "--states=all", "-o", "%j").strip(), 100)
+        found = provider.find(machines)
+        assert not any(one.alive for one in found.values())
+        assert {found[one.id].reason for one in machines} == {
+            "it was cancelled in Slurm", "its job failed", "its node went down"}  # fmt: skip
+        assert all(timedelta(0) < now() - one.stopped_at < timedelta(minutes=3) for one in found.values())
 
 
 def test_options_that_are_wrong_are_named(slurm, tmp_path):
