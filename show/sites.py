@@ -64,6 +64,7 @@ def ssh(base: Path, cache: Path) -> Iterator[Site]:
     with labs.raised(base, cache, 2, SETTINGS) as lab:
         lab.fleet.pretend("h1", 16, 64)
         lab.fleet.pretend("h2", 64, 512)
+        (cache / "environments").chmod(0o1777)  # the hosts' own user builds the one of the page's script
         swaps = {
             "node1.lab.example.org": lab.fleet.address("h1"),
             "big.lab.example.org": lab.fleet.address("h2"),
