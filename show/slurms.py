@@ -43,6 +43,11 @@ class Slurm:
         self._ports = _free_ports(nodes + 2)
 
     def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, *self.folder.parents):  # munged refuses sockets that not everybody reaches
+            mode = folder.stat().st_mode
+            if mode & 0o055 != 0o055:
+                folder.chmod(mode | 0o055)
         for name in ("run", "log", "state", "munge", *(f"spool/n{one}" for one in range(1, self.nodes + 1))):
             (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o755)
         munge = self.folder / "munge"

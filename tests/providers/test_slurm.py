@@ -3,10 +3,11 @@
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from amasia import errors
@@ -22,8 +23,6 @@ MIB = 1 << 20
 
 @contextmanager
 def started(running):
-    for parent in (running.folder, *running.folder.parents[:2]):
-        parent.chmod(0o755)  # munged refuses sockets that not everybody reaches
     try:
         running.start()
         yield running
@@ -155,10 +154,21 @@ def test_a_controller_that_does_not_answer_says_nothing_about_machines(slurm, pr
     wait(lambda: provider.find([machine])[machine.id].alive)
 
 
+def kill(job):
+    """Its script, by the kernel, so that Slurm hears of it afterwards."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() == "slurm_script" and process.environ().get("SLURM_JOB_NAME") == job:
+                process.kill()
+                found.append(process.pid)
+    return found
+
+
 @pytest.fixture(scope="module")
 def accounted(tmp_path_factory):
     """A Slurm that forgets a job seconds after its end, and whose accounting does not."""
-    if why := missing_accounting():
+    if why := missing_accounting() or ("" if os.environ.get("SITES") else "seconds that `make providers` takes"):
         pytest.skip(why)
     with started(Slurm(tmp_path_factory.mktemp("accounted"), accounting=True)) as running:
         yield running
@@ -170,8 +180,8 @@ def test_the_accounting_knows_why_a_job_ended_that_slurm_has_forgotten(accounted
         for machine in machines:
             provider.start(machine, make_boot(machine))
         wait(lambda: all(one.started_at for one in provider.find(machines).values()))
-        for machine, signal in ((cancelled, ()), (killed, ("--full", "--signal=KILL"))):
-            accounted.run("scancel", *signal, "--name", machine.id)
+        accounted.run("scancel", "--name", cancelled.id)
+        wait(lambda: kill(killed.id))
         wait(lambda: not any(one.alive for one in provider.find([cancelled, killed]).values()))
         node = accounted.run("squeue", "-h", f"--name={lost.id}", "-o", "%N").strip()
         accounted.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
