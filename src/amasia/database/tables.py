@@ -133,6 +133,7 @@ locations = Table(
     Column("options", JSON, nullable=False, server_default="{}"),
     Column("secrets", Text, nullable=False, server_default=""),
     Column("control_plane", String, nullable=False, server_default=""),
+    Column("private_endpoints", Boolean, nullable=False, server_default=false()),
     Column("status", String, nullable=False, server_default="ready"),
     Column("findings", JSON, nullable=False, server_default="[]"),
     Column("checked_at", Instant),
