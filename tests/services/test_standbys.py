@@ -6,6 +6,7 @@ import pytest
 
 from amasia import errors
 from amasia.database import machines as rows
+from amasia.database import standbys as standby_rows
 from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest
 from amasia.models.machines import Heartbeat, Join, MachineRole, MachineStatus, ProcessReport
@@ -154,6 +155,17 @@ def test_a_machine_that_was_taken_is_told_and_what_it_said_before_does_not_count
     (machine,) = clusters.get(world.db, "lab", made.id).machines
     assert machine.status is MachineStatus.running
     assert locations.get(world.db, "lab", "local").boot_seconds is None, "it tells nothing of how long others take"
+
+
+def test_one_that_was_taken_meanwhile_is_not_ended_with_those_that_were_not(world):
+    first, second = keep(world, 2)
+    warm_up(world, first)
+    made = world.cluster(n_workers=0)
+    with world.db.write() as tx:
+        standby_rows.wish_stop(tx, [first, second], standbys.NO_LONGER)  # as they were seen before
+        ends = [rows.find(tx, one.id).target.value for one in (first, second)]
+    assert ends == ["running", "stopped"]
+    assert clusters.get(world.db, "lab", made.id).machines[0].reason == ""
 
 
 def test_the_bill_says_what_was_kept_warm_and_what_worked(world):

@@ -43,6 +43,12 @@ def living(tx: Connection) -> list[Machine]:
     return every(tx, MACHINE.where(*where).order_by(machines.c.id), Machine)
 
 
+def wish_stop(tx: Connection, found: list[Machine], reason: str) -> None:
+    """Wish the end of those that no cluster has taken meanwhile."""
+    where = (machines.c.id.in_([one.id for one in found]), machines.c.role == "warm", machines.c.target != "stopped")
+    change(tx, machines, *where, target="stopped", reason=reason)
+
+
 def ready(tx: Connection, workspace: str, location: str) -> list[Machine]:
     """Those that can be taken, held until the end of the transaction."""
     where = (machines.c.workspace == workspace, machines.c.location == location, machines.c.role == "warm")

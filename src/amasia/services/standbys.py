@@ -63,7 +63,7 @@ def follow(db: Database, settings: ServerSettings) -> None:
     strays = [machine for machine in living if not any(_is_of(machine, one) for one in standbys)]
     if strays:
         with db.write() as tx:
-            machines.wish_stop(tx, [machine.id for machine in strays], NO_LONGER)
+            rows.wish_stop(tx, strays, NO_LONGER)
 
 
 def take(
@@ -124,7 +124,7 @@ def _follow(db: Database, settings: ServerSettings, standby: Standby) -> None:
         own = _kept(living, found)
         if len(own) > found.machines:
             surplus = sorted(own, key=lambda one: one.status is MachineStatus.running)[: len(own) - found.machines]
-            machines.wish_stop(tx, [one.id for one in surplus], NO_LONGER)
+            rows.wish_stop(tx, surplus, NO_LONGER)
         elif len(own) < found.machines:
             reason = _grow(tx, settings, found, location, found.machines - len(own))
             if reason != found.reason:
