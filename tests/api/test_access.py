@@ -24,6 +24,8 @@ BODIES = {
     "PUT /v1/workspaces/{workspace}/members/{user}": {"role": "viewer"},
     "PUT /v1/workspaces/{workspace}/policy": {"regions": ["eu-central-1"]},
     "PUT /v1/workspaces/{workspace}/budget": {"limit": 1_000_000},
+    "POST /v1/workspaces/{workspace}/budgets": {"name": "fresh", "limit": 1_000_000},
+    "PUT /v1/workspaces/{workspace}/budgets/{name}": {"limit": 1_000_000},
     "POST /v1/workspaces/{workspace}/buckets": {"name": "mine", "kind": "s3", "uri": "s3://mine"},
     "PUT /v1/workspaces/{workspace}/environments/{digest}": {"python": "3.13.0", "pylock": ""},
     "POST /v1/workspaces/{workspace}/repositories": {"name": "fresh"},

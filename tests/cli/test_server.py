@@ -178,6 +178,9 @@ def test_the_shell_completes_names_that_the_control_plane_knows(run: Run) -> Non
 def test_budget_token_workspace_and_audit_by_command_line(run: Run) -> None:
     assert "25.00 EUR" in run("budget", "set", "25.00").stdout
     assert run("budget", "set", "a lot").returncode == 2
+    assert "5.00 EUR" in run("budget", "create", "daily", "5.00", "--tag", "project=x", "--per", "day").stdout
+    assert "tag project=x\tday, until " in run("budget", "list").stdout
+    assert run("budget", "delete", "daily", "--yes").returncode == 0
     made = run("token", "create", "ci", "--scope", "read")
     assert run("whoami", AMASIA_TOKEN=made.stdout.strip()).returncode == 0
     tokens = data(run, "token", "list")

@@ -31,7 +31,7 @@ LAZY = {
     "cluster": ("amasia.cli.clusters", "Clusters: list, start, scale, stop, read their logs."),
     "location": ("amasia.cli.locations", "Where machines come from: list, add, check."),
     "cost": ("amasia.cli.costs", "What was spent, by user, cluster or repository."),
-    "budget": ("amasia.cli.budgets", "Show or set what a workspace may spend."),
+    "budget": ("amasia.cli.budgets", "What a workspace, a user, a location or a tag may spend."),
     "grant": ("amasia.cli.grants", "Who may do what with a repository."),
     "group": ("amasia.cli.groups", "Groups of members, that grants can name."),
     "account": ("amasia.cli.service_accounts", "Service accounts: for programs, with tokens and no password."),

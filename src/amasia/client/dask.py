@@ -3,7 +3,7 @@
 
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -86,6 +86,8 @@ class Cluster(DaskCluster):
         ``"workspace/repository"`` of the data: placement counts what it costs to carry them to each location.
     shared
         Let other members of the workspace connect. Their tasks can then reach your client process.
+    tags
+        Such as ``{"project": "x"}``: budgets and bills go by them.
     environment
         Hash of one that the workspace has; None to capture that of this process.
     wait
@@ -130,6 +132,7 @@ class Cluster(DaskCluster):
         location: str | None = None,
         near: str = "",
         shared: bool = False,
+        tags: Mapping[str, str] | None = None,
         environment: str | None = None,
         wait: Wait = True,
         quiet: bool = False,
@@ -149,6 +152,7 @@ class Cluster(DaskCluster):
             location=location,
             near=near,
             shared=shared,
+            tags=dict(tags or {}),
         )
         self._link = connect()
         self._wait: Wait = wait

@@ -5,6 +5,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -101,6 +102,7 @@ workspaces = Table(
     Column("name", String, primary_key=True),
     Column("currency", String, nullable=False),
     Column("regions", JSON, nullable=False, server_default="[]"),
+    Column("time_zone", String, nullable=False, server_default="UTC"),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -115,10 +117,39 @@ memberships = Table(
 budgets = Table(
     "budgets",
     metadata,
-    workspace(primary_key=True),
+    Column("id", String, primary_key=True),
+    workspace(),
+    Column("name", String, nullable=False),
+    Column("scope_kind", String, nullable=False),
+    Column("scope_name", String, nullable=False),
+    Column("period", String, nullable=False),
+    Column("starts", Date),
+    Column("ends", Date),
+    Column("hard", Boolean, nullable=False),
     Column("limit", BigInteger, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("workspace", "name"),
+)
+
+budget_periods = Table(
+    "budget_periods",
+    metadata,
+    Column("budget_id", ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True),
+    # Of the period: 2026-11-25, 2026-11, or empty where there is one only.
+    Column("key", String, primary_key=True),
     Column("spent", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
+)
+
+# What each machine has reserved in each budget. Read and written only by whoever has locked the workspace.
+holds = Table(
+    "holds",
+    metadata,
+    Column("machine_id", ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True),
+    Column("budget_id", ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("key", String, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
 )
 
 locations = Table(
@@ -231,6 +262,7 @@ clusters = Table(
     Column("reason", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("stopped_at", Instant),
+    Column("ends_at", Instant),
     Column("tls_ca", Text, nullable=False),
     Column("tls_certificate", Text, nullable=False),
     Column("tls_key", Text, nullable=False),
@@ -267,6 +299,7 @@ machines = Table(
     Column("zone", String, nullable=False, server_default=""),
     Column("alternatives", JSON, nullable=False, server_default="[]"),
     Column("no_room", JSON, nullable=False, server_default="[]"),
+    Column("tags", JSON, nullable=False, server_default="{}"),
     Column("handle", JSON, nullable=False),
     Column("lease_until", Instant),
     Column("started_at", Instant),
@@ -293,6 +326,10 @@ charges = Table(
     Column("cluster_id", String),
     Column("machine_id", String, nullable=False, index=True),
     Column("machine_type", String, nullable=False),
+    Column("location", String, nullable=False, server_default=""),
+    # JSON with its keys in order, so that it can be grouped by.
+    Column("tags", String, nullable=False, server_default="{}"),
+    Column("day", String, nullable=False, server_default=""),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
     Column("milliseconds", BigInteger, nullable=False),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, events, machines, storage, users
+from amasia.database import budgets, events, machines, storage
 from amasia.database import clusters as rows
 from amasia.database import locations as location_rows
 from amasia.database.engine import Database
@@ -29,6 +29,7 @@ from amasia.models.repositories import BucketKind
 from amasia.models.users import Principal
 from amasia.services import certificates, environments, grants, leases, placements
 from amasia.services import machines as machine_verbs
+from amasia.services.ledgers import Ledger, Spender
 from amasia.services.placements import Asked
 from amasia.settings import ServerSettings
 
@@ -224,20 +225,18 @@ def _place(
             raise errors.NotFound(
                 f"The workspace {cluster.workspace!r} has no location {spec.location!r}.", cure=f"It has: {names}."
             )
-    workspace, budget = users.find_workspace(tx, cluster.workspace), budgets.find(tx, cluster.workspace)
-    assert workspace is not None
-    left = budget.limit - budget.spent - budget.reserved if budget else 0
+    ledger = Ledger(tx, cluster.workspace)
     return placements.place(
         [
             Asked("The scheduler", spec.wants(MachineRole.scheduler), 1),
             Asked("Each worker", spec.wants(MachineRole.worker), cluster.wanted_workers),
         ],
         found,
-        regions=workspace.regions,
+        regions=ledger.workspace.regions,
         room={one.name: one.max_machines - machines.count(tx, cluster.workspace, one.name) for one in found},
         data=data,
-        rate=left * 3600 // settings.lease_seconds,
-        currency=workspace.currency,
+        rate=ledger.left(Spender(cluster.owner, spec.location or "", spec.tags)) * 3600 // settings.lease_seconds,
+        currency=ledger.workspace.currency,
     )
 
 
@@ -257,13 +256,15 @@ def _add_machines(
     wanted: list[tuple[MachineRole, Choice]],
     first: int,
 ) -> list[Machine]:
-    amounts = leases.reserve(tx, cluster.workspace, [choice.price for _, choice in wanted], settings.lease_seconds)
+    spender = Spender(cluster.owner, location, cluster.spec.tags)
+    prices = [choice.price for _, choice in wanted]
+    promises = leases.reserve(tx, cluster.workspace, spender, prices, settings.lease_seconds)
     made = []
     worker = first
-    for (role, choice), amount in zip(wanted, amounts, strict=True):
+    for (role, choice), promise in zip(wanted, promises, strict=True):
         index = 0 if role is MachineRole.scheduler else worker
         worker += role is MachineRole.worker
-        made.append(machine_verbs.wish(tx, cluster, location, role, index, choice, amount))
+        made.append(machine_verbs.wish(tx, cluster, location, role, index, choice, promise))
     return made
 
 
@@ -285,6 +286,10 @@ def _keep_up(tx: Connection, settings: ServerSettings, cluster: Cluster, own: li
     if scheduler.status is MachineStatus.stopped or scheduler.target is MachineTarget.stopped:
         # Its memory held every future; results that matter are commits. A new scheduler would know nothing.
         rows.wish_stop(tx, cluster.id, f"its scheduler ended: {scheduler.reason}")
+        return
+    if cluster.ends_at is not None:
+        if now() >= cluster.ends_at:
+            rows.wish_stop(tx, cluster.id, cluster.reason)
         return
     workers = [
         machine

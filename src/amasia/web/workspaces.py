@@ -49,4 +49,5 @@ def costs(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
         **pages.place(db, grant, workspace, "costs"),
         costs=budgets.costs(db, grant.who, workspace, None),
         budget=budgets.get(db, workspace),
+        budgets=budgets.find(db, workspace),
     )
