@@ -70,7 +70,12 @@ def lines(dose: float, seed: int, base: Path, name: str) -> Iterator[Line]:
         _settle(db)
         watcher = Watcher(db)
         watcher.start()
-        told = _race(Race(base, url, launches), random.Random(seed), kills)
+        race = Race(base, url, launches)
+        try:
+            told = _race(race, random.Random(seed), kills)
+        finally:
+            for one in race.running:
+                one.kill()
         _evening(db)
         watcher.stop()
         yield from _judge(db, watcher, f"{name}: {launches} launches for {ROOM}, {kills} kills (seed {seed})", told)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from amasia import errors as errors
     from amasia.client import accounts as accounts
+    from amasia.client import alerts as alerts
     from amasia.client import budgets as budgets
     from amasia.client import cleanings as cleanings
     from amasia.client import clusters as clusters
@@ -38,6 +39,7 @@ _WHERE = {
     "Cluster": "amasia.client.dask:Cluster",
     "View": "amasia.client.definitions:View",
     "accounts": "amasia.client.accounts",
+    "alerts": "amasia.client.alerts",
     "budgets": "amasia.client.budgets",
     "cleanings": "amasia.client.cleanings",
     "clusters": "amasia.client.clusters",

@@ -14,7 +14,7 @@ from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
 from amasia.models.machines import Found, Heartbeat, ProcessReport
 from amasia.models.money import cost
 from amasia.models.workspaces import PolicyRequest
-from amasia.services import budgets, clusters, leases, machines, workspaces
+from amasia.services import alerts, budgets, clusters, leases, machines, workspaces
 from tests.services.test_leases import joined
 
 PRICE = 45_000
@@ -312,3 +312,59 @@ def test_slips_of_the_pen_are_refused_and_leave_nothing(world):
 def test_a_budget_that_cannot_be_meant_is_refused(fields, text):
     with pytest.raises(ValueError, match=text):
         NewBudget.model_validate({"name": "x", "limit": 1, **fields})
+
+
+def told(world, who):
+    return [(one.budget, one.percent) for one in reversed(alerts.find(world.db, who, "lab"))]
+
+
+def test_the_owner_and_the_spender_are_told_once_at_each_mark_and_nobody_else(world):
+    make(world, "bo", 10 * FIRST, "user", "bo")
+    make(world, "tag", 10**6, "tag", "project=x")
+    for _ in range(10):
+        launch(world, world.bo, tags={"project": "x"})
+    assert told(world, world.bo) == [("bo", 50), ("bo", 80), ("bo", 95)]
+    assert told(world, world.ada) == told(world, world.bo)
+    assert alerts.find(world.db, world.bo, "lab")[-1].text == (
+        "50 % of the budget 'bo' (user bo, 0.0075 EUR in all) are spent or promised to what runs: "
+        "0.0037 EUR; 0.0037 EUR are left."
+    )
+    assert alerts.find(world.db, world.eve, "lab") == []
+    for cluster in clusters.find(world.db, "lab", live=True)[:5]:
+        machines.gone(world.db, cluster.machines[0], Found(machine_id=cluster.machines[0].id, alive=False))
+    for _ in range(5):
+        launch(world, world.bo)
+    assert len(told(world, world.bo)) == 3
+
+
+def test_a_raised_limit_is_told_of_again_and_a_jump_over_two_marks_once(world):
+    make(world, "bo", 10 * FIRST, "user", "bo")
+    for _ in range(9):
+        launch(world, world.bo)
+    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=20 * FIRST), "bo")
+    for _ in range(7):
+        launch(world, world.bo)
+    assert told(world, world.bo) == [("bo", 50), ("bo", 80)] * 2
+    make(world, "small", FIRST, "location", "local", hard=False)
+    launch(world, world.bo)
+    assert ("small", 95) not in told(world, world.bo), "it was over all marks when it was made"
+
+
+def test_a_terminal_shows_each_alert_once(world):
+    make(world, "bo", 2 * FIRST, "user", "bo")
+    launch(world, world.bo)
+    assert [one.percent for one in alerts.take(world.db, world.bo)] == [50]
+    assert alerts.take(world.db, world.bo) == []
+    assert [one.percent for one in alerts.take(world.db, world.ada)] == [50]
+
+
+def test_who_may_not_go_on_is_told_once_for_all_machines(world):
+    made = world.cluster(n_workers=2)
+    for machine in made.machines:
+        joined(world, machine)
+        aged(world, machine, 20)
+    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=0))
+    for machine in made.machines * 2:
+        beat(world, machine, now())
+    assert told(world, world.ada) == [("workspace", 100)]
+    assert len(clusters.get(world.db, "lab", made.id).notices) == 1

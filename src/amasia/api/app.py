@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from amasia import __version__
 from amasia.api import (
+    alerts,
     answers,
     arrivals,
     bodies,
@@ -75,6 +76,7 @@ def create(
     answers.install(app)
     app.add_middleware(bodies.Limited)
     for noun in (
+        alerts,
         health,
         users,
         workspaces,

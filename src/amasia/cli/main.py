@@ -123,9 +123,20 @@ def _run() -> None:
         raise InvalidRequest(error.format_message(), cure="Add --help to see what there is.") from error
     except typer.Abort:
         sys.exit(1)
+    except SystemExit as end:  # Typer's own, when it shows errors itself
+        status = end.code
     finally:
         sys.stdout.flush()
+    if not status:
+        _tell_alerts()
     sys.exit(status or 0)
+
+
+def _tell_alerts() -> None:
+    """Only by a command for people, and that has talked to a control plane anyway."""
+    transport = sys.modules.get("amasia.client.transport")
+    if transport is not None and transport.is_connected() and "--json" not in sys.argv:
+        import_module("amasia.cli.alerts").tell()
 
 
 def _report(error: AmasiaError) -> None:

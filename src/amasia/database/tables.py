@@ -140,6 +140,24 @@ budget_periods = Table(
     Column("key", String, primary_key=True),
     Column("spent", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
+    # The highest mark of which people were told.
+    Column("told", Integer, nullable=False, server_default="0"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    workspace(),
+    Column("budget", String, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("user", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    # By a terminal.
+    Column("shown_at", Instant),
+    Index("ix_alerts_user_shown_at", "user", "shown_at"),
+    Index("ix_alerts_workspace_user_id", "workspace", "user", "id"),
 )
 
 # What each machine has reserved in each budget. Read and written only by whoever has locked the workspace.

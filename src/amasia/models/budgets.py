@@ -184,6 +184,8 @@ class Count(Model):
 
     spent: int = 0
     reserved: int = 0
+    told: int = 0
+    """The highest mark of which people were told; see `models.alerts`."""
 
 
 class Charge(Model):

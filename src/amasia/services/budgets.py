@@ -10,6 +10,7 @@ from amasia import errors
 from amasia.database import budgets as rows
 from amasia.database import clusters, events, grants, locations, machines, storage, users
 from amasia.database.engine import Database
+from amasia.models.alerts import mark
 from amasia.models.base import new_id, now
 from amasia.models.budgets import (
     MAIN,
@@ -68,7 +69,9 @@ def set_limit(db: Database, who: Principal, workspace: str, request: BudgetReque
     """A limit below what is spent and reserved is taken: nothing new starts, and no lease is renewed."""
     with db.write() as tx:
         rows.lock(tx, workspace)
-        rows.set_limit(tx, _id(tx, workspace, name), request.limit)
+        budget_id = _id(tx, workspace, name)
+        rows.set_limit(tx, budget_id, request.limit)
+        Ledger(tx, workspace).begin_anew(budget_id)
         clusters.go_on(tx, workspace)
         events.append(tx, actor=who.actor, verb="budget.set", target=name, workspace=workspace,
                       source=who.source, limit=request.limit)  # fmt: skip
@@ -195,4 +198,5 @@ def _count(tx: Connection, workspace: str, budget_id: str) -> None:
     for one in held.values():
         reserved.update(one)
     for key in sorted(spent.keys() | reserved.keys()):
-        rows.write(tx, key, Count(spent=spent[key], reserved=reserved[key]))
+        told = mark(spent[key] + reserved[key], budget.room(key[1]))
+        rows.write(tx, key, Count(spent=spent[key], reserved=reserved[key], told=told))

@@ -45,7 +45,8 @@ def reserve(
     ledger = Ledger(tx, workspace)
     each = {price: _first(ledger, spender, price, lease_seconds) for price in set(prices)}
     promises = [each[price] for price in prices]
-    short = ledger.post(moves({}, [], [promise.held for promise in promises])) if ledger.budgets else []
+    new = moves({}, [], [promise.held for promise in promises])
+    short = ledger.post(new, [spender]) if ledger.budgets else []
     if short or not ledger.budgets:
         raise exceeded(workspace, short, f"starting, paid for {lease_seconds} s ahead,")
     return promises
@@ -71,7 +72,7 @@ def shift(
     if price is None and not queued:  # an earlier try may have begun it: what that can cost stays reserved
         had = before[machine.id]
         after = {key: max(had.get(key, 0), after.get(key, 0)) for key in had.keys() | after.keys()}
-    short = ledger.post(moves({}, before.values(), [after]))
+    short = ledger.post(moves({}, before.values(), [after]), [spender])
     if short:
         return short
     budgets.hold(tx, before, {machine.id: after})
@@ -82,7 +83,7 @@ def renew(tx: Connection, machine: Machine, account: Account, at: datetime, leas
     """Charge until ``at`` and extend the lease from there; None where a budget does not agree, and its cluster ends."""
     found = _renew(tx, machine.workspace, [(machine, account, at)], lease_seconds)
     if isinstance(found, _Refusal):
-        _drain(tx, machine, found.short)
+        _drain(tx, found.ledger, machine, found.short)
         return None
     until, account = found[0]
     machines.update(tx, machine.id, lease_until=until, **account.model_dump())
@@ -115,6 +116,7 @@ def settle(tx: Connection, machine: Machine, account: Account, end: datetime | N
 
 
 class _Refusal(NamedTuple):
+    ledger: Ledger
     short: list[Shortage]
     """Empty where its cluster is ending already."""
 
@@ -124,7 +126,7 @@ def _renew(
 ) -> list[tuple[datetime, Account]] | _Refusal:
     ledger = Ledger(tx, workspace)
     if clusters.ending(tx, {machine.cluster_id for machine, _, _ in held}):
-        return _Refusal([])
+        return _Refusal(ledger, [])
     before = budgets.held(tx, [machine.id for machine, _, _ in held])
     spent: Counter[Key] = Counter()
     after: dict[str, Held] = {}
@@ -140,8 +142,9 @@ def _renew(
         after[machine.id] = ledger.hold(spender, ahead)
         charges += _charges(machine, lived)
         renewed.append((until, paid.model_copy(update={"reserved": sum(piece.amount for piece in ahead)})))
-    if short := ledger.post(moves(spent, before.values(), after.values())):
-        return _Refusal(short)
+    spenders = [_spender(machine) for machine, _, _ in held]
+    if short := ledger.post(moves(spent, before.values(), after.values()), spenders):
+        return _Refusal(ledger, short)
     budgets.hold(tx, before, after)
     budgets.charge(tx, charges)
     return renewed
@@ -156,10 +159,12 @@ def _first(ledger: Ledger, spender: Spender, price: int, lease_seconds: int, *, 
     return Promise(amount, {key: min(part, amount) for key, part in held.items()})
 
 
-def _drain(tx: Connection, machine: Machine, short: Sequence[Shortage]) -> None:
-    """Let the whole cluster end with the time that is paid for, once; its users are told."""
+def _drain(tx: Connection, ledger: Ledger, machine: Machine, short: Sequence[Shortage]) -> None:
+    """Let the whole cluster end with the time that is paid for, once; its users and the budgets' owners are told."""
     if not short or machine.lease_until is None:
         return
+    for one in short:
+        ledger.use_up(one, _spender(machine))
     alive = [one for one in machines.of_cluster(tx, machine.cluster_id) if one.started_at and one.status in ALIVE]
     first = min(one.lease_until for one in alive if one.lease_until)
     ends = first - min(MARGIN, max(timedelta(), first - now()) / 4)

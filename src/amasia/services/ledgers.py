@@ -10,10 +10,12 @@ from sqlalchemy import Connection
 
 from amasia import errors
 from amasia.database import budgets
+from amasia.models.alerts import USED_UP, mark
 from amasia.models.base import now
-from amasia.models.budgets import MAIN, Budget, Key
+from amasia.models.budgets import MAIN, Budget, Count, Key
 from amasia.models.calendars import Piece, today
 from amasia.models.money import show
+from amasia.services import alerts
 
 
 class Spender(NamedTuple):
@@ -29,6 +31,7 @@ class Shortage(NamedTuple):
 
     budget: Budget
     """With what it holds in the period in question."""
+    id: str
     key: str
     needed: int
 
@@ -85,23 +88,49 @@ class Ledger:
         ]
         return min(left, default=0)
 
-    def post(self, moves: Mapping[Key, Move]) -> list[Shortage]:
-        """Do all of it, or nothing and say which budgets do not agree. What does not grow is never refused."""
+    def post(self, moves: Mapping[Key, Move], spenders: Iterable[Spender] = ()) -> list[Shortage]:
+        """Do all of it, or nothing and say which budgets do not agree. What does not grow is never refused.
+
+        Where a budget passes a mark, its owner and the spenders that it counts are told.
+        """
         counts = budgets.read(self._tx, moves)
         short = []
         for key, move in moves.items():
             budget, more = self.budgets[key[0]], move.spent + move.reserved
-            filled = budget.model_copy(update=counts[key].model_dump())
+            filled = budget.model_copy(update={"spent": counts[key].spent, "reserved": counts[key].reserved})
             if budget.hard and more > 0 and filled.spent + filled.reserved + more > budget.room(key[1]):
-                short.append(Shortage(filled, key[1], more))
+                short.append(Shortage(filled, *key, more))
         if short:
             return short
         for key, move in sorted(moves.items()):
             if move != Move():
                 count = counts[key]
                 more_of = {"spent": count.spent + move.spent, "reserved": count.reserved + move.reserved}
-                budgets.write(self._tx, key, count.model_copy(update=more_of))
+                self._write(key, count.model_copy(update=more_of), spenders)
         return []
+
+    def use_up(self, short: Shortage, spender: Spender) -> None:
+        """Tell that something had to be refused."""
+        key = (short.id, short.key)
+        count = budgets.read(self._tx, [key])[key]
+        if count.told < USED_UP:
+            alerts.tell(self._tx, short.budget, short.key, USED_UP, [spender.user])
+            budgets.write(self._tx, key, count.model_copy(update={"told": USED_UP}))
+
+    def begin_anew(self, budget_id: str) -> None:
+        """Its limit is another: marks that are not reached any more are told of again."""
+        key = (budget_id, self.budgets[budget_id].key(self.today))
+        count = budgets.read(self._tx, [key])[key]
+        told = mark(count.spent + count.reserved, self.budgets[budget_id].room(key[1]))
+        budgets.write(self._tx, key, count.model_copy(update={"told": told}))
+
+    def _write(self, key: Key, count: Count, spenders: Iterable[Spender]) -> None:
+        budget = self.budgets[key[0]]
+        reached = mark(count.spent + count.reserved, budget.room(key[1]))
+        if reached > count.told:
+            filled = budget.model_copy(update={"spent": count.spent, "reserved": count.reserved})
+            alerts.tell(self._tx, filled, key[1], reached, [one.user for one in spenders if _applies(budget, one)])
+        budgets.write(self._tx, key, count.model_copy(update={"told": max(count.told, reached)}))
 
 
 def moves(spent: Mapping[Key, int], before: Iterable[budgets.Held], after: Iterable[budgets.Held]) -> dict[Key, Move]:

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("spent", sa.BigInteger(), nullable=False),
         sa.Column("reserved", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["budget_id"], ["budgets.id"], name=op.f("fk_budget_periods_budget_id"), ondelete="CASCADE"
         ),
@@ -65,6 +66,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("machine_id", "budget_id", "key", name=op.f("pk_holds")),
     )
     op.create_index("ix_holds_budget_id", "holds", ["budget_id"])
+    op.create_table(
+        "alerts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("workspace", sa.String(), nullable=False),
+        sa.Column("budget", sa.String(), nullable=False),
+        sa.Column("percent", sa.Integer(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("shown_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["workspace"], ["workspaces.name"], name=op.f("fk_alerts_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
+    )
+    op.create_index("ix_alerts_user_shown_at", "alerts", ["user", "shown_at"])
+    op.create_index("ix_alerts_workspace_user_id", "alerts", ["workspace", "user", "id"])
     ids = {row.workspace: new_id("bu") for row in old}
     rest = {
         "name": "workspace",
@@ -110,6 +126,7 @@ def downgrade() -> None:
     tx = op.get_bind()
     main = "SELECT b.workspace, b.\"limit\", p.spent, p.reserved FROM budgets b JOIN budget_periods p ON p.budget_id = b.id WHERE b.name = 'workspace'"
     old = [dict(row) for row in tx.execute(sa.text(main)).mappings()]
+    op.drop_table("alerts")
     op.drop_table("holds")
     op.drop_table("budget_periods")
     op.drop_table("budgets")
