@@ -162,7 +162,7 @@ def _race(race: Race, dice: random.Random, kills: int) -> Counter[str]:
             share = max(1, race.left // PROCESSES)
             race.left -= share
             arguments = [race.url, str(race.base / "key"), str(dice.randrange(10**9)), str(share)]
-            race.running.append(subprocess.Popen([sys.executable, "-m", "show.launcher", *arguments],
+            race.running.append(subprocess.Popen([sys.executable, "-W", "ignore", "-m", "show.launcher", *arguments],
                                                  stdout=subprocess.PIPE, text=True))  # fmt: skip
         time.sleep(dice.uniform(0.2, 0.8))
         if kills > 0:

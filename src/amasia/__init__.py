@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from amasia.client import accounts as accounts
     from amasia.client import alerts as alerts
     from amasia.client import budgets as budgets
+    from amasia.client import channels as channels
     from amasia.client import cleanings as cleanings
     from amasia.client import clusters as clusters
     from amasia.client import costs as costs
@@ -41,6 +42,7 @@ _WHERE = {
     "accounts": "amasia.client.accounts",
     "alerts": "amasia.client.alerts",
     "budgets": "amasia.client.budgets",
+    "channels": "amasia.client.channels",
     "cleanings": "amasia.client.cleanings",
     "clusters": "amasia.client.clusters",
     "costs": "amasia.client.costs",

@@ -32,6 +32,7 @@ LAZY = {
     "location": ("amasia.cli.locations", "Where machines come from: list, add, check."),
     "cost": ("amasia.cli.costs", "What was spent, by user, cluster or repository."),
     "budget": ("amasia.cli.budgets", "What a workspace, a user, a location or a tag may spend."),
+    "alert": ("amasia.cli.alerts", "What you are told of budgets, and where."),
     "grant": ("amasia.cli.grants", "Who may do what with a repository."),
     "group": ("amasia.cli.groups", "Groups of members, that grants can name."),
     "account": ("amasia.cli.service_accounts", "Service accounts: for programs, with tokens and no password."),

@@ -1,15 +1,20 @@
 """Named queries on what people are told of budgets."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from amasia.database.rows import add, every
+from amasia.database import channels
+from amasia.database.rows import every
 from amasia.database.tables import alerts
 from amasia.models.alerts import Alert
 from amasia.models.base import now
 
 
 def append(tx: Connection, *, workspace: str, budget: str, percent: int, text: str, user: str) -> None:
-    add(tx, alerts, workspace=workspace, budget=budget, percent=percent, text=text, user=user, at=now())
+    """Of all ways: its channels send it on."""
+    columns = {"workspace": workspace, "budget": budget, "percent": percent, "text": text, "user": user, "at": now()}
+    made = tx.execute(insert(alerts).values(columns)).inserted_primary_key
+    assert made is not None
+    channels.send(tx, made[0], user)
 
 
 def last(tx: Connection, workspace: str, user: str, limit: int) -> list[Alert]:

@@ -160,6 +160,30 @@ alerts = Table(
     Index("ix_alerts_workspace_user_id", "workspace", "user", "id"),
 )
 
+channels = Table(
+    "channels",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("user", ForeignKey("users.name"), nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("private", Boolean, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+# Alerts that are to go out by a channel; gone when they went.
+sendings = Table(
+    "sendings",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("channel_id", ForeignKey("channels.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Instant),
+)
+
 # What each machine has reserved in each budget. Read and written only by whoever has locked the workspace.
 holds = Table(
     "holds",

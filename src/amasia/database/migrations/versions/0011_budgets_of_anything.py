@@ -81,6 +81,34 @@ def upgrade() -> None:
     )
     op.create_index("ix_alerts_user_shown_at", "alerts", ["user", "shown_at"])
     op.create_index("ix_alerts_workspace_user_id", "alerts", ["workspace", "user", "id"])
+    op.create_table(
+        "channels",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("private", sa.Boolean(), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["user"], ["users.name"], name=op.f("fk_channels_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_channels")),
+    )
+    op.create_index("ix_channels_user", "channels", ["user"])
+    op.create_table(
+        "sendings",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("alert_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("channel_id", sa.String(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["alert_id"], ["alerts.id"], name=op.f("fk_sendings_alert_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["channel_id"], ["channels.id"], name=op.f("fk_sendings_channel_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sendings")),
+    )
+    op.create_index("ix_sendings_channel_id", "sendings", ["channel_id"])
     ids = {row.workspace: new_id("bu") for row in old}
     rest = {
         "name": "workspace",
@@ -126,6 +154,8 @@ def downgrade() -> None:
     tx = op.get_bind()
     main = "SELECT b.workspace, b.\"limit\", p.spent, p.reserved FROM budgets b JOIN budget_periods p ON p.budget_id = b.id WHERE b.name = 'workspace'"
     old = [dict(row) for row in tx.execute(sa.text(main)).mappings()]
+    op.drop_table("sendings")
+    op.drop_table("channels")
     op.drop_table("alerts")
     op.drop_table("holds")
     op.drop_table("budget_periods")
