@@ -11,7 +11,7 @@ DOSE ?= 1
 # One more than cores: tests wait for servers, leases and heartbeats as often as they compute.
 PROCESSES ?= $(shell python3 -c 'import os; print(os.cpu_count() + 1)')
 
-.PHONY: help demo down test lint format openapi reference migration show-house show-lake show-machines providers test-publish clean
+.PHONY: help demo down test lint format openapi reference migration show-house show-lake show-machines show-money providers test-publish clean
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -64,6 +64,9 @@ show-lake: .venv/.synced  ## Every promise of the lake at full dose, as a table;
 
 show-machines: .venv/.synced  ## Every promise of the machines at full dose, as a table; DOSE=0.05 for a small one
 	$(RUN) python -m show.machines --dose $(DOSE) $(foreach line,$(ONLY),--only $(line))
+
+show-money: .venv/.synced  ## Every promise of money at full dose, as a table; DOSE=0.05 for a small one
+	$(RUN) python -m show.money --dose $(DOSE) $(foreach line,$(ONLY),--only $(line))
 
 providers: .venv/.synced  ## The one contract suite against every provider, its page and its story, on its real server or stand-in
 	@tools/debian.sh slurmdbd mariadb-server

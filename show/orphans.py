@@ -62,7 +62,7 @@ def records(plane: Plane) -> tuple[dict[str, float], int, int]:
     """What the dead control plane had promised: each lease's end, and the money reserved and charged."""
     with closing(sqlite3.connect(plane.home / "amasia.db")) as db:
         rows = db.execute("select id, lease_until from machines where status != 'stopped'").fetchall()
-        reserved, spent = db.execute("select reserved, spent from budgets").fetchone()
+        reserved, spent = db.execute("select reserved, spent from budget_periods").fetchone()
     ends = {key: datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for key, text in rows}
     return ends, reserved, spent
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from amasia import errors as errors
     from amasia.client import accounts as accounts
+    from amasia.client import alerts as alerts
     from amasia.client import budgets as budgets
+    from amasia.client import channels as channels
     from amasia.client import cleanings as cleanings
     from amasia.client import clusters as clusters
     from amasia.client import costs as costs
@@ -39,7 +41,9 @@ _WHERE = {
     "Cluster": "amasia.client.dask:Cluster",
     "View": "amasia.client.definitions:View",
     "accounts": "amasia.client.accounts",
+    "alerts": "amasia.client.alerts",
     "budgets": "amasia.client.budgets",
+    "channels": "amasia.client.channels",
     "cleanings": "amasia.client.cleanings",
     "clusters": "amasia.client.clusters",
     "costs": "amasia.client.costs",

@@ -30,6 +30,7 @@ from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.providers.local import LocalProvider
 from amasia.reconcilers import (
+    alerts,
     buckets,
     cleanings,
     clusters,
@@ -155,6 +156,7 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("changes", 1.0, lambda: repositories.compare(db)),
         Loop("cleanings", 1.0, lambda: cleanings.reconcile(db)),
         Loop("deleted repositories", 60.0, lambda: cleanings.remove(db, timedelta(days=settings.grace_days))),
+        Loop("alerts", 2.0, lambda: alerts.send(db, settings)),
         Loop("storage", 30.0, lambda: storage.reconcile(db, parse(settings.storage_price))),
         Loop("snapshot sizes", 1.0, lambda: storage.snapshots(db)),
         Loop("watched histories", 60.0, lambda: repositories.watch(db)),

@@ -95,6 +95,11 @@ class ServerSettings(Settings):
     """Per GiB of memory and hour on the local provider."""
     storage_price: str = "0.02"
     """Per GiB and month of 730 hours of what repositories take up; 0 for nothing."""
+    smtp_url: SecretStr = SecretStr("")
+    """Of the server that takes e-mail, such as smtps://user:password@mail.example.org; empty for no e-mail. With smtp://
+    the connection is encrypted where the server can."""
+    smtp_from: str = "amasia@localhost"
+    """Sender of e-mail."""
     grace_days: int = 30
     """So long after a repository was deleted, its objects are removed."""
 

@@ -24,6 +24,9 @@ BODIES = {
     "PUT /v1/workspaces/{workspace}/members/{user}": {"role": "viewer"},
     "PUT /v1/workspaces/{workspace}/policy": {"regions": ["eu-central-1"]},
     "PUT /v1/workspaces/{workspace}/budget": {"limit": 1_000_000},
+    "POST /v1/me/channels": {"kind": "webhook", "address": "https://hooks.example.org/amasia"},
+    "POST /v1/workspaces/{workspace}/budgets": {"name": "fresh", "limit": 1_000_000},
+    "PUT /v1/workspaces/{workspace}/budgets/{name}": {"limit": 1_000_000},
     "POST /v1/workspaces/{workspace}/buckets": {"name": "mine", "kind": "s3", "uri": "s3://mine"},
     "PUT /v1/workspaces/{workspace}/environments/{digest}": {"python": "3.13.0", "pylock": ""},
     "POST /v1/workspaces/{workspace}/repositories": {"name": "fresh"},
@@ -77,6 +80,7 @@ NAMES = {
     "machine_id": "ma-0", "group": "no-group", "account": "no-account", "grantee": "everyone",
     "refresh_id": "rf-0", "collection": "lab:own", "item": "_root", "snapshot": "S0", "turn_id": "tu-0",
     "cleaning_id": "gc-0", "arrival_id": "1", "kit_name": "0", "file": "x", "machine_type": "small",
+    "channel_id": "ch-0",
 }  # fmt: skip
 """What stands in the place of each name in a path."""
 

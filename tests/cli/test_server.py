@@ -4,9 +4,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -178,6 +180,10 @@ def test_the_shell_completes_names_that_the_control_plane_knows(run: Run) -> Non
 def test_budget_token_workspace_and_audit_by_command_line(run: Run) -> None:
     assert "25.00 EUR" in run("budget", "set", "25.00").stdout
     assert run("budget", "set", "a lot").returncode == 2
+    assert "5.00 EUR" in run("budget", "create", "daily", "5.00", "--tag", "project=x", "--per", "day").stdout
+    assert "tag project=x\tday, until " in run("budget", "list").stdout
+    assert run("budget", "delete", "daily", "--yes").returncode == 0
+    assert run("budget", "create", "spring", "9.00", "--per", "grant", "--from", "2026-13-01").returncode == 2
     made = run("token", "create", "ci", "--scope", "read")
     assert run("whoami", AMASIA_TOKEN=made.stdout.strip()).returncode == 0
     tokens = data(run, "token", "list")
@@ -190,6 +196,21 @@ def test_budget_token_workspace_and_audit_by_command_line(run: Run) -> None:
     assert run("workspace", "use", "nowhere").returncode == 1
     assert "(owner)" not in run("workspace", "members").stdout
     assert "budget.set" in run("audit").stdout
+
+
+def test_the_next_command_says_once_that_a_budget_fills_up(run: Run, variables: dict[str, str]) -> None:
+    user = json.loads(run("whoami", "--json").stdout)["user"]["name"]
+    with closing(sqlite3.connect(Path(variables["AMASIA_HOME"]) / "amasia.db")) as db, db:
+        db.execute(
+            "INSERT INTO alerts (workspace, budget, percent, text, user, at) VALUES "
+            "('demo', 'workspace', 80, '80 % of it are spent.', ?, '2026-11-25 00:00:00.000000')",
+            (user,),
+        )
+    assert "80 %" not in run("whoami", "--json").stderr
+    said = run("whoami")
+    assert said.stderr == "note: 80 % of it are spent.\n"
+    assert "80 %" not in said.stdout
+    assert run("whoami").stderr == ""
 
 
 def test_doctor_finds_it_well(run: Run) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from amasia.client import budgets, clusters
+from amasia.client import alerts, budgets, clusters
 from amasia.errors import BudgetExceeded, Conflict, InvalidRequest, NotFound, PermissionDenied, TimedOut, TooLarge
 from amasia.models.clusters import Cluster, ClusterSpec, ClusterStatus, ClusterTarget
 from tests.client.conftest import ControlPlane
@@ -88,3 +88,11 @@ def test_somebody_elses_keys_are_not_given(control_plane: ControlPlane) -> None:
 def test_there_is_no_log_before_there_are_machines(control_plane: ControlPlane) -> None:
     made(control_plane)
     assert clusters.log("climate") == []
+
+
+def test_what_fills_a_budget_is_told_once_to_whoever_asks_first(control_plane: ControlPlane) -> None:
+    budgets.create("climate", "0.005", tag="project=climate")
+    made(control_plane, ClusterSpec(n_workers=3, tags={"project": "climate"}))
+    assert [(one.budget, one.percent) for one in alerts.find()] == [("climate", 50)]
+    assert [one.text[:38] for one in alerts.take()] == ["50 % of the budget 'climate' (tag proj"]
+    assert alerts.take() == []

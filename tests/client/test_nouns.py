@@ -74,6 +74,26 @@ def test_a_budget_that_is_no_money_is_refused(control_plane: ControlPlane) -> No
     assert budgets.get().limit == 10_000_000
 
 
+def test_budgets_of_users_tags_and_months_come_and_go(control_plane: ControlPlane) -> None:
+    made = budgets.create("daily", "5", user="ada", per="day")
+    assert (made.scope.kind, made.scope.name, made.period, made.limit) == ("user", "ada", "day", 5_000_000)
+    assert made.resets_at is not None
+    budgets.create("nino", "7.50", tag="project=nino", hard=False)
+    assert budgets.set("6", name="daily").limit == 6_000_000
+    assert [one.name for one in budgets.find()] == ["workspace", "daily", "nino"]
+    with pytest.raises(InvalidRequest, match="user and tag"):
+        budgets.create("both", "1", user="ada", tag="a=b")
+    with pytest.raises(InvalidRequest, match="period"):
+        budgets.create("odd", "1", per="week")
+    budgets.delete("daily")
+    with pytest.raises(NotFound):
+        budgets.get(name="daily")
+    assert workspaces.set_time_zone("Europe/Zurich").time_zone == "Europe/Zurich"
+    assert budgets.get(name="nino").time_zone == "Europe/Zurich"
+    with pytest.raises(InvalidRequest, match="is no time zone"):
+        workspaces.set_time_zone("Zurich")
+
+
 def test_members_come_and_go(control_plane: ControlPlane) -> None:
     eve = control_plane.another("eve")
     assert workspaces.find(connection=eve) == []

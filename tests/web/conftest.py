@@ -26,6 +26,7 @@ from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
 from amasia.models.machines import Heartbeat, Join, Metrics, ProcessReport
 from amasia.models.repositories import CommitDone, CommitRequest, Input, RepositoryRequest
 from amasia.services import budgets, clusters, machines, repositories
+from amasia.services.ledgers import Ledger, Move, Spender
 from amasia.web import app as web
 from tests.browsers import LOOKS
 
@@ -189,11 +190,13 @@ def charge(world, cluster, amount, milliseconds):
     machine = cluster.machines[-1]
     at = now()
     with world.db.write() as tx:
-        budget_rows.move(tx, "lab", spent=amount)
+        ledger = Ledger(tx, "lab")
+        ledger.post({key: Move(spent=amount) for key in ledger.keys(Spender(), ledger.today)})
         item = Charge(id=0, workspace="lab", user=cluster.owner, cluster_id=cluster.id, machine_id=machine.id,
-                      machine_type=machine.machine_type, start=at - timedelta(milliseconds=milliseconds), end=at,
-                      milliseconds=milliseconds, amount=amount)  # fmt: skip
-        budget_rows.charge(tx, item)
+                      machine_type=machine.machine_type, day=ledger.today.isoformat(),
+                      start=at - timedelta(milliseconds=milliseconds), end=at, milliseconds=milliseconds,
+                      amount=amount)  # fmt: skip
+        budget_rows.charge(tx, [item])
 
 
 def backdate(world, cluster, minutes, pace):

@@ -7,9 +7,11 @@ from structlog.testing import capture_logs
 
 from amasia.database import clusters as cluster_rows
 from amasia.models.base import now
+from amasia.models.budgets import NewBudget, NewScope
+from amasia.models.clusters import ClusterRequest, ClusterSpec
 from amasia.models.diffs import ArrayChange, Diff, Grid
 from amasia.models.repositories import Input
-from amasia.services import clusters, diffs, machines, repositories, storage
+from amasia.services import budgets, clusters, diffs, machines, repositories, storage
 from amasia.web import answers, pages
 
 from .conftest import charge, commit, end, repository, start
@@ -227,3 +229,15 @@ def test_a_commit_tells_what_it_changed_with_a_picture_and_everything_escaped(wo
     assert "<svg" in text[text.index("What it changed") :]
     assert HOSTILE not in text
     assert as_("ada").get("/lab/repositories/data/commits/none").status_code == 404
+
+
+def test_budgets_and_what_one_was_told_of_them_are_on_the_page_of_costs(world, as_):
+    scope = NewScope(kind="user", name="bo")
+    budgets.create(world.db, world.ada, "lab", NewBudget(name="bo-daily", scope=scope, period="day", limit=1000))
+    request = ClusterRequest(environment_hash=world.environment_hash, spec=ClusterSpec(n_workers=0))
+    clusters.create(world.db, world.settings, world.bo, "lab", request)
+    for page in ("/lab", "/lab/costs"):
+        text = " ".join(as_("bo").get(page).text.split())
+        assert "50 % of the budget &#39;bo-daily&#39; (user bo, 0.0010 EUR a day)" in text
+    assert "bo-daily<small>user bo, per day</small>" in text
+    assert "50 %" not in as_("eve").get("/other/costs").text

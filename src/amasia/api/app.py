@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from amasia import __version__
 from amasia.api import (
+    alerts,
     answers,
     arrivals,
     bodies,
@@ -76,6 +77,7 @@ def create(
     answers.install(app)
     app.add_middleware(bodies.Limited)
     for noun in (
+        alerts,
         health,
         users,
         workspaces,

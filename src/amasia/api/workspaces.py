@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 
 from amasia.api.access import Db, Grant, Settings, may, operator, person
 from amasia.models.base import Cursor, Name, Page
-from amasia.models.budgets import Budget, BudgetRequest, Charge, Costs
+from amasia.models.budgets import Budget, BudgetRequest, Charge, Costs, NewBudget
 from amasia.models.events import Event
 from amasia.models.money import parse
 from amasia.models.permissions import Permission
@@ -76,6 +76,41 @@ def set_budget(
     db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "budget.set")], body: BudgetRequest
 ) -> Budget:
     return budgets.set_limit(db, grant.who, workspace, body)
+
+
+@router.get("/{workspace}/budgets", dependencies=[may(Permission.read, "budget.list")])
+def find_budgets(db: Db, workspace: str) -> Page[Budget]:
+    return Page(items=tuple(budgets.find(db, workspace)))
+
+
+@router.post("/{workspace}/budgets", status_code=201)
+def create_budget(
+    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "budget.create")], body: NewBudget
+) -> Budget:
+    return budgets.create(db, grant.who, workspace, body)
+
+
+@router.get("/{workspace}/budgets/{name}", dependencies=[may(Permission.read, "budget.get")])
+def get_named_budget(db: Db, workspace: str, name: str) -> Budget:
+    return budgets.get(db, workspace, name)
+
+
+@router.put("/{workspace}/budgets/{name}")
+def set_named_budget(
+    db: Db,
+    workspace: str,
+    name: str,
+    grant: Annotated[Grant, may(Permission.manage, "budget.set")],
+    body: BudgetRequest,
+) -> Budget:
+    return budgets.set_limit(db, grant.who, workspace, body, name)
+
+
+@router.delete("/{workspace}/budgets/{name}", status_code=204)
+def delete_budget(
+    db: Db, workspace: str, name: str, grant: Annotated[Grant, may(Permission.manage, "budget.delete")]
+) -> None:
+    budgets.delete(db, grant.who, workspace, name)
 
 
 @router.get("/{workspace}/costs")

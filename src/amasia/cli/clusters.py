@@ -119,6 +119,7 @@ def start(
     location: Annotated[str | None, typer.Option(help="Where the machines come from; the cheapest without it.")] = None,
     near: Annotated[str, typer.Option(help="Repository of the data: what carrying them costs counts.")] = "",
     shared: Annotated[bool, typer.Option("--shared", help="Let other members connect.")] = False,
+    tag: Annotated[list[str] | None, typer.Option(help="key=value: budgets and bills go by it.")] = None,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
@@ -128,6 +129,7 @@ def start(
         maximum=maximum, idle_timeout=seconds(idle), location=location, shared=shared, worker_gpu=gpu, arch=arch,
         machine_type=tuple(machine_type or ()), spot=spot, near=near,
         worker_groups=dict(kinds.parse(text) for text in group or ()),
+        tags=dict(one.partition("=")[::2] for one in tag or ()),
     )  # fmt: skip
     link = connect()
     with Stages(f"Cluster {name}" if name else "Cluster", quiet=as_json) as stages:

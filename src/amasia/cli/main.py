@@ -31,7 +31,8 @@ LAZY = {
     "cluster": ("amasia.cli.clusters", "Clusters: list, start, scale, stop, read their logs."),
     "location": ("amasia.cli.locations", "Where machines come from: list, add, check."),
     "cost": ("amasia.cli.costs", "What was spent, by user, cluster or repository."),
-    "budget": ("amasia.cli.budgets", "Show or set what a workspace may spend."),
+    "budget": ("amasia.cli.budgets", "What a workspace, a user, a location or a tag may spend."),
+    "alert": ("amasia.cli.alerts", "What you are told of budgets, and where."),
     "grant": ("amasia.cli.grants", "Who may do what with a repository."),
     "group": ("amasia.cli.groups", "Groups of members, that grants can name."),
     "account": ("amasia.cli.service_accounts", "Service accounts: for programs, with tokens and no password."),
@@ -123,9 +124,20 @@ def _run() -> None:
         raise InvalidRequest(error.format_message(), cure="Add --help to see what there is.") from error
     except typer.Abort:
         sys.exit(1)
+    except SystemExit as end:  # Typer's own, when it shows errors itself
+        status = end.code
     finally:
         sys.stdout.flush()
+    if not status:
+        _tell_alerts()
     sys.exit(status or 0)
+
+
+def _tell_alerts() -> None:
+    """Only by a command for people, and that has talked to a control plane anyway."""
+    transport = sys.modules.get("amasia.client.transport")
+    if transport is not None and transport.is_connected() and "--json" not in sys.argv:
+        import_module("amasia.cli.alerts").tell()
 
 
 def _report(error: AmasiaError) -> None:

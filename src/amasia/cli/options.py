@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from amasia.client import clusters, views, workspaces
+from amasia.client import budgets, clusters, views, workspaces
 from amasia.client.transport import connect
 from amasia.errors import AmasiaError, InvalidRequest
 from amasia.models.repositories import Repository
@@ -37,6 +37,10 @@ def complete[**P](find: Callable[P, Iterator[str]]) -> Callable[[str], list[str]
 
 def cluster_names() -> Iterator[str]:
     return (cluster.name for cluster in clusters.find())
+
+
+def budget_names() -> Iterator[str]:
+    return (budget.name for budget in budgets.find())
 
 
 def workspace_names() -> Iterator[str]:

@@ -66,6 +66,17 @@ def regions(
     show_json(made) if as_json else say(f"{made.name} may have machines in: {where}.")
 
 
+@app.command(epilog=examples("amasia workspace zone Europe/Zurich", "amasia workspace zone UTC -w oceans"))
+def zone(
+    name: Annotated[str, typer.Argument(help="Of a time zone, such as Europe/Zurich.")],
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Say at whose midnights the days and months of its budgets turn. For admins."""
+    made = workspaces.set_time_zone(name, workspace)
+    show_json(made) if as_json else say(f"Days and months of {made.name}'s budgets turn in {made.time_zone}.")
+
+
 @app.command(epilog=examples("amasia workspace members", "amasia workspace members -w oceans --json"))
 def members(workspace: Workspace = None, as_json: Json = False) -> None:
     """Who is in it, and as what."""

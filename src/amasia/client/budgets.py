@@ -1,18 +1,83 @@
-"""Budgets: what the machines of a workspace may cost in all."""
+"""Budgets: what a workspace, a user, a location or what bears a tag may cost."""
 
-from amasia.client.inputs import amount
+from collections.abc import Mapping
+from datetime import date
+
+from amasia.client.inputs import amount, request
 from amasia.client.transport import Connection, connect
 from amasia.client.workspaces import path
-from amasia.models.budgets import Budget, BudgetRequest
+from amasia.errors import InvalidRequest
+from amasia.models.budgets import MAIN, Budget, BudgetRequest, NewBudget
 
 
-def get(workspace: str | None = None, *, connection: Connection | None = None) -> Budget:
-    """The budget of a workspace. Amounts are micro-units of its currency."""
-    return (connection or connect()).get(f"{path(workspace)}/budget", Budget)
+def get(workspace: str | None = None, *, name: str = MAIN, connection: Connection | None = None) -> Budget:
+    """A budget of a workspace; the one for all that it ever costs where none is named.
+
+    Amounts are micro-units of its currency, ``spent`` and ``reserved`` those of the period that it is now.
+
+    Raises
+    ------
+    NotFound
+        There is none of that name.
+    """
+    return (connection or connect()).get(f"{path(workspace)}/budgets/{name}", Budget)
 
 
-def set(limit: str | int, workspace: str | None = None, *, connection: Connection | None = None) -> Budget:
-    """Set the limit of a workspace.
+def find(workspace: str | None = None, *, connection: Connection | None = None) -> list[Budget]:
+    """Every budget of a workspace, the one for all that it ever costs first."""
+    return list((connection or connect()).items(f"{path(workspace)}/budgets", Budget))
+
+
+def create(
+    name: str,
+    limit: str | int,
+    workspace: str | None = None,
+    *,
+    user: str = "",
+    tag: str = "",
+    location: str = "",
+    per: str = "total",
+    starts: date | None = None,
+    ends: date | None = None,
+    hard: bool = True,
+    connection: Connection | None = None,
+) -> Budget:
+    """Make a budget. Whatever it counts must fit into it and into every other that applies.
+
+    Parameters
+    ----------
+    limit
+        Of one period, in the workspace's currency: 12, or ``"12.50"`` as text, because money is never a float.
+    user, tag, location
+        Whose or which spending it counts, at most one of them; a tag as ``"project=x"``. That of the whole workspace
+        where none is given.
+    per
+        ``"day"``, ``"month"``, ``"grant"`` or ``"total"``. Days and months are those of the workspace's time zone.
+    starts, ends
+        First and last day of a grant; it holds no money before and after.
+    hard
+        Nothing starts or goes on beyond it; False for one that only tells.
+
+    Raises
+    ------
+    Conflict
+        There is one of that name.
+    PermissionDenied
+        Only admins and owners make budgets.
+    """
+    given = {kind: one for kind, one in (("user", user), ("tag", tag), ("location", location)) if one}
+    if len(given) > 1:
+        raise InvalidRequest(f"A budget counts one of {' and '.join(given)}.", cure="Make one for each.")
+    scope: Mapping[str, str] = {"kind": next(iter(given), "workspace"), "name": next(iter(given.values()), "")}
+    body = request(NewBudget, name=name, scope=scope, period=per, starts=starts, ends=ends, hard=hard,
+                   limit=amount(limit))  # fmt: skip
+    return (connection or connect()).post(f"{path(workspace)}/budgets", body, Budget)
+
+
+def set(
+    limit: str | int, workspace: str | None = None, *, name: str = MAIN, connection: Connection | None = None
+) -> Budget:
+    """Set the limit of a budget.
 
     Parameters
     ----------
@@ -26,5 +91,10 @@ def set(limit: str | int, workspace: str | None = None, *, connection: Connectio
     PermissionDenied
         Only admins and owners set budgets.
     """
-    body = BudgetRequest(limit=amount(limit))
-    return (connection or connect()).put(f"{path(workspace)}/budget", body, Budget)
+    body = request(BudgetRequest, limit=amount(limit))
+    return (connection or connect()).put(f"{path(workspace)}/budgets/{name}", body, Budget)
+
+
+def delete(name: str, workspace: str | None = None, *, connection: Connection | None = None) -> None:
+    """Delete a budget. What was spent stays in the bill and in the other budgets."""
+    (connection or connect()).delete(f"{path(workspace)}/budgets/{name}")

@@ -92,6 +92,8 @@ class Cluster(DaskCluster):
         ``"workspace/repository"`` of the data: placement counts what it costs to carry them to each location.
     shared
         Let other members of the workspace connect. Their tasks can then reach your client process.
+    tags
+        Such as ``{"project": "x"}``: budgets and bills go by them.
     environment
         Hash of one that the workspace has; None to capture that of this process.
     wait
@@ -142,6 +144,7 @@ class Cluster(DaskCluster):
         location: str | None = None,
         near: str = "",
         shared: bool = False,
+        tags: Mapping[str, str] | None = None,
         environment: str | None = None,
         wait: Wait = True,
         quiet: bool = False,
@@ -162,6 +165,7 @@ class Cluster(DaskCluster):
             location=location,
             near=near,
             shared=shared,
+            tags=dict(tags or {}),
         )
         self._link = connect()
         self._wait: Wait = wait

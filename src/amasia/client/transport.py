@@ -110,6 +110,11 @@ def connect() -> Connection:
     return _connection(settings.url, settings.token.get_secret_value())
 
 
+def is_connected() -> bool:
+    """Whether anything in this process has asked for the connection that settings describe."""
+    return _connection.cache_info().currsize > 0
+
+
 @cache
 def _connection(url: str, token: str) -> Connection:
     return Connection(url, token)

@@ -60,6 +60,12 @@ def set_regions(
     return (connection or connect()).put(f"{path(workspace)}/policy", body, Workspace)
 
 
+def set_time_zone(zone: str, workspace: str | None = None, *, connection: Connection | None = None) -> Workspace:
+    """Say at whose midnights the days and months of its budgets turn, such as ``"Europe/Zurich"``; for admins."""
+    body = request(PolicyRequest, time_zone=zone)
+    return (connection or connect()).put(f"{path(workspace)}/policy", body, Workspace)
+
+
 def members(workspace: str | None = None, *, connection: Connection | None = None) -> list[Membership]:
     """Who is in a workspace, and as what."""
     return list((connection or connect()).items(f"{path(workspace)}/members", Membership))

@@ -1,5 +1,6 @@
 """Named queries on clusters, their notices and logs."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +65,18 @@ def page(tx: Connection, workspace: str, limit: int, after: str = "", *, live: b
 
 def live(tx: Connection) -> list[Cluster]:
     return every(tx, select(clusters).where(clusters.c.status != "stopped"), Cluster)
+
+
+def ending(tx: Connection, cluster_ids: Iterable[str]) -> bool:
+    """Whether any of these is to end with the time that was paid for."""
+    query = select(clusters.c.id).where(clusters.c.id.in_(list(cluster_ids)), clusters.c.ends_at.is_not(None))
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def go_on(tx: Connection, workspace: str) -> None:
+    """Money came: clusters of a workspace that were to end for the lack of it need not."""
+    change(tx, clusters, clusters.c.workspace == workspace, clusters.c.ends_at.is_not(None),
+           clusters.c.target == "running", ends_at=None, reason="")  # fmt: skip
 
 
 def update(tx: Connection, cluster_id: str, *where: Any, **columns: Any) -> int:

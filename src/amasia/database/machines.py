@@ -153,6 +153,12 @@ def deaths(tx: Connection, cluster_id: str) -> int:
     return int(tx.execute(query).scalar_one())
 
 
+def reserving(tx: Connection, workspace: str) -> list[tuple[Machine, Account]]:
+    """Those of a workspace that have money reserved."""
+    rows = tx.execute(MACHINE.where(machines.c.workspace == workspace, machines.c.reserved > 0)).mappings()
+    return [(Machine.model_validate(dict(row)), Account.model_validate(dict(row))) for row in rows]
+
+
 def accounts(tx: Connection) -> list[tuple[Machine, Account]]:
     """Every machine with its account: for audits of the money."""
     rows = tx.execute(MACHINE).mappings()

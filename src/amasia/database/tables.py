@@ -61,6 +61,27 @@ from amasia.database.data_tables import (
 from amasia.database.data_tables import (
     turns as turns,
 )
+from amasia.database.money_tables import (
+    alerts as alerts,
+)
+from amasia.database.money_tables import (
+    budget_periods as budget_periods,
+)
+from amasia.database.money_tables import (
+    budgets as budgets,
+)
+from amasia.database.money_tables import (
+    channels as channels,
+)
+from amasia.database.money_tables import (
+    charges as charges,
+)
+from amasia.database.money_tables import (
+    holds as holds,
+)
+from amasia.database.money_tables import (
+    sendings as sendings,
+)
 from amasia.database.schema import Instant, Serial, workspace
 from amasia.database.schema import metadata as metadata
 
@@ -101,6 +122,7 @@ workspaces = Table(
     Column("name", String, primary_key=True),
     Column("currency", String, nullable=False),
     Column("regions", JSON, nullable=False, server_default="[]"),
+    Column("time_zone", String, nullable=False, server_default="UTC"),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -112,14 +134,9 @@ memberships = Table(
     Column("role", String, nullable=False),
 )
 
-budgets = Table(
-    "budgets",
-    metadata,
-    workspace(primary_key=True),
-    Column("limit", BigInteger, nullable=False),
-    Column("spent", BigInteger, nullable=False),
-    Column("reserved", BigInteger, nullable=False),
-)
+# Alerts that are to go out by a channel; gone when they went.
+
+# What each machine has reserved in each budget. Read and written only by whoever has locked the workspace.
 
 locations = Table(
     "locations",
@@ -247,6 +264,7 @@ clusters = Table(
     Column("reason", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("stopped_at", Instant),
+    Column("ends_at", Instant),
     Column("tls_ca", Text, nullable=False),
     Column("tls_certificate", Text, nullable=False),
     Column("tls_key", Text, nullable=False),
@@ -284,6 +302,7 @@ machines = Table(
     Column("zone", String, nullable=False, server_default=""),
     Column("alternatives", JSON, nullable=False, server_default="[]"),
     Column("no_room", JSON, nullable=False, server_default="[]"),
+    Column("tags", JSON, nullable=False, server_default="{}"),
     Column("handle", JSON, nullable=False),
     Column("lease_until", Instant),
     Column("started_at", Instant),
@@ -299,23 +318,6 @@ machines = Table(
     Column("join_hash", String, nullable=False),
     Column("claimed_until", Instant),
     Column("tries", Integer, nullable=False),
-)
-
-charges = Table(
-    "charges",
-    metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
-    workspace(),
-    Column("user", String, nullable=False),
-    Column("cluster_id", String),
-    Column("machine_id", String, nullable=False, index=True),
-    Column("machine_type", String, nullable=False),
-    Column("group", String, nullable=False, server_default=""),
-    Column("start", Instant, nullable=False),
-    Column("end", Instant, nullable=False),
-    Column("milliseconds", BigInteger, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    Index("ix_charges_workspace_end", "workspace", "end"),
 )
 
 logs = Table(
@@ -453,7 +455,6 @@ refreshes = Table(
         postgresql_where=text("status in ('requested', 'running')"),
     ),
 )
-
 
 publications = Table(
     "publications",

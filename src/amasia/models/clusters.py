@@ -3,9 +3,10 @@
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from amasia.models.base import Model, Name, Time
+from amasia.models.budgets import check_tag
 from amasia.models.locations import Arch
 from amasia.models.machines import Machine, MachineRole
 from amasia.models.placements import Placement, Spot, Wants
@@ -78,6 +79,18 @@ class ClusterSpec(WorkerGroup):
     """Other members of the workspace may connect. Their tasks can then reach each other's client processes."""
     refresh: str = ""
     """``view/refresh`` that its scheduler's machine does as the owner; the cluster ends with it. Empty for none."""
+
+    tags: dict[str, str] = Field(default={}, max_length=20)
+    """``{"project": "x"}``: budgets and bills go by them."""
+
+    @field_validator("tags")
+    @classmethod
+    def tagged(cls, value: dict[str, str]) -> dict[str, str]:
+        for key, word in value.items():
+            check_tag(f"{key}={word}")
+            if "=" in key:
+                raise ValueError(f"the key of the tag {key!r} has a '=' in it")
+        return value
 
     @property
     def groups(self) -> dict[str, WorkerGroup]:
@@ -162,6 +175,8 @@ class Cluster(Model):
     reason: str = ""
     created_at: Time
     stopped_at: Time | None = None
+    ends_at: Time | None = None
+    """A budget does not let it go on: it works until then, on time that is paid for. None while it may go on."""
     machines: tuple[Machine, ...] = ()
     notices: tuple[str, ...] = ()
     version: str = ""

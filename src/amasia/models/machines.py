@@ -128,6 +128,8 @@ class Machine(Model):
     """Part of the region that it is in, where there is such a choice."""
     alternatives: tuple[Offer, ...] = ()
     """Other types that would do as well and cost no more: the provider takes one of them where its own has no room."""
+    tags: dict[str, str] = {}
+    """Of its cluster: budgets and bills go by them."""
     no_room: tuple[str, ...] = ()
     """Types that its provider had no room for."""
     handle: dict[str, Any] = {}

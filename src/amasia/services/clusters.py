@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, events, machines, storage, users
+from amasia.database import budgets, events, machines, storage
 from amasia.database import clusters as rows
 from amasia.database import locations as location_rows
 from amasia.database.engine import Database
@@ -28,6 +28,7 @@ from amasia.models.repositories import BucketKind
 from amasia.models.users import Principal
 from amasia.services import certificates, environments, grants, leases, placements, standbys
 from amasia.services import machines as machine_verbs
+from amasia.services.ledgers import Ledger, Spender
 from amasia.services.placements import Asked
 from amasia.settings import ServerSettings
 
@@ -223,20 +224,18 @@ def _place(
             raise errors.NotFound(
                 f"The workspace {cluster.workspace!r} has no location {spec.location!r}.", cure=f"It has: {names}."
             )
-    workspace, budget = users.find_workspace(tx, cluster.workspace), budgets.find(tx, cluster.workspace)
-    assert workspace is not None
-    left = budget.limit - budget.spent - budget.reserved if budget else 0
+    ledger = Ledger(tx, cluster.workspace)
     return placements.place(
         [
             Asked("The scheduler", spec.wants(MachineRole.scheduler), 1),
             *(Asked(_each(name), spec.wants(MachineRole.worker, name), cluster.wanted(name)) for name in spec.groups),
         ],
         found,
-        regions=workspace.regions,
+        regions=ledger.workspace.regions,
         room={one.name: one.max_machines - machines.count(tx, cluster.workspace, one.name) for one in found},
         data=data,
-        rate=left * 3600 // settings.lease_seconds,
-        currency=workspace.currency,
+        rate=ledger.left(_spender(cluster, spec.location or "")) * 3600 // settings.lease_seconds,
+        currency=ledger.workspace.currency,
     )
 
 
@@ -260,17 +259,20 @@ def _add_machines(
     location: str,
     wanted: list[tuple[MachineRole, str, Choice]],
     first: int,
-) -> None:
-    """Machines by role, worker group and type: warm ones first, the others all or none. Workers are numbered from
-    ``first`` on."""
+) -> list[Machine]:
+    """Machines by role, worker group and type: warm ones first, the others all or none; those that are new. Workers are
+    numbered from ``first`` on."""
     worker, numbered = first, []
     for role, group, choice in wanted:
         numbered.append((role, 0 if role is MachineRole.scheduler else worker, group, choice))
         worker += role is MachineRole.worker
     lacking = standbys.take(tx, cluster, location, numbered)
-    amounts = leases.reserve(tx, cluster.workspace, [choice.price for *_, choice in lacking], settings.lease_seconds)
-    for (role, index, group, choice), amount in zip(lacking, amounts, strict=True):
-        machine_verbs.wish(tx, cluster, location, role, index, group, choice, amount)
+    spender, prices = _spender(cluster, location), [choice.price for *_, choice in lacking]
+    promises = leases.reserve(tx, cluster.workspace, spender, prices, settings.lease_seconds)
+    return [
+        machine_verbs.wish(tx, cluster, location, role, index, group, choice, promise)
+        for (role, index, group, choice), promise in zip(lacking, promises, strict=True)
+    ]
 
 
 def _wind_down(tx: Connection, cluster: Cluster, own: list[Machine]) -> None:
@@ -291,6 +293,10 @@ def _keep_up(tx: Connection, settings: ServerSettings, cluster: Cluster, own: li
     if scheduler.status is MachineStatus.stopped or scheduler.target is MachineTarget.stopped:
         # Its memory held every future; results that matter are commits. A new scheduler would know nothing.
         rows.wish_stop(tx, cluster.id, f"its scheduler ended: {scheduler.reason}")
+        return
+    if cluster.ends_at is not None:
+        if now() >= cluster.ends_at:
+            rows.wish_stop(tx, cluster.id, cluster.reason)
         return
     workers = [
         machine
@@ -334,8 +340,13 @@ def _affordable(
     """Of the workers that a load asks for, as many as the location has room and the budget money for; one at least, so
     that somebody says why there is none."""
     room = location.max_machines - machines.count(tx, cluster.workspace, location.name)
-    fitting = leases.fitting(tx, cluster.workspace, choice.price, settings.lease_seconds)
+    spender = _spender(cluster, location.name)
+    fitting = leases.fitting(tx, cluster.workspace, spender, choice.price, settings.lease_seconds)
     return max(1, min(more, room, fitting))
+
+
+def _spender(cluster: Cluster, location: str) -> Spender:
+    return Spender(cluster.owner, location, cluster.spec.tags)
 
 
 def _shrink(tx: Connection, workers: list[Machine], surplus: int) -> None:

@@ -25,13 +25,14 @@ from amasia.models.machines import (
     Stages,
     Wishes,
 )
-from amasia.models.money import cost
 from amasia.models.permissions import Permission, may
 from amasia.models.placements import Choice
 from amasia.models.standbys import Standby
 from amasia.models.users import Scope
 from amasia.services import leases, placements, schedulers
 from amasia.services.access import digest, issue_token
+from amasia.services.leases import Promise
+from amasia.services.ledgers import exceeded
 from amasia.settings import ServerSettings
 
 FINAL = ("failed", "exited")
@@ -47,7 +48,7 @@ def wish(
     index: int,
     group: str,
     choice: Choice,
-    reserved: int,
+    promise: Promise,
 ) -> Machine:
     """Write the wish for one machine, whose first lease is reserved already."""
     machine = Machine(
@@ -62,14 +63,16 @@ def wish(
         group=group,
         status=MachineStatus.requested,
         target=MachineTarget.running,
+        tags=cluster.spec.tags,
         **_typed(choice),
         stages=Stages(requested=now()),
     )
-    machines.create(tx, machine, reserved)
+    machines.create(tx, machine, promise.amount)
+    budgets.hold(tx, {}, {machine.id: promise.held})
     return machine
 
 
-def wish_warm(tx: Connection, standby: Standby, choice: Choice, reserved: int) -> None:
+def wish_warm(tx: Connection, standby: Standby, choice: Choice, promise: Promise) -> None:
     """Write the wish for one machine that is to be kept warm."""
     machine = Machine(
         id=new_id("ma"),
@@ -85,7 +88,8 @@ def wish_warm(tx: Connection, standby: Standby, choice: Choice, reserved: int) -
         **_typed(choice),
         stages=Stages(requested=now()),
     )
-    machines.create(tx, machine, reserved)
+    machines.create(tx, machine, promise.amount)
+    budgets.hold(tx, {}, {machine.id: promise.held})
 
 
 def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | None:
@@ -96,6 +100,9 @@ def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | No
     token = db.derive("join", machine.id)
     until = now() + timedelta(seconds=settings.lease_seconds)
     with db.write() as tx:
+        held = machines.locked(tx, machine.id)
+        if held is None or not _moved(tx, settings, held[0]):
+            return None
         done = machines.begin(tx, machine.id, lease_until=until, join_hash=digest(token))
         location = locations.find_location(tx, machine.workspace, machine.location)
     if not done:
@@ -267,6 +274,8 @@ def wait(db: Database, settings: ServerSettings, machine: Machine, found: Found)
         held = machines.locked(tx, machine.id)
         if held is None or held[0].status is not MachineStatus.booting or held[0].started_at is not None:
             return
+        if not _moved(tx, settings, held[0], queued=True):
+            return
         machines.update(tx, machine.id, lease_until=now() + timedelta(seconds=settings.lease_seconds))
         text = f"{machine.role.value} {machine.index} waits. {found.reason}."
         if found.reason and text not in clusters.last_notices(tx, machine.cluster_id):
@@ -296,6 +305,19 @@ def _price_made(machine: Machine, location: Location | None, handle: dict[str, o
     return machine.price if price is None else min(price, machine.price)
 
 
+def _moved(tx: Connection, settings: ServerSettings, machine: Machine, *, queued: bool = False) -> bool:
+    """Let its first lease begin now; where the budgets of today do not agree it ends, and its cluster is told."""
+    if machine.target is MachineTarget.stopped:
+        return False
+    found = leases.shift(tx, machine, settings.lease_seconds, queued=queued)
+    if isinstance(found, leases.Promise):
+        return True
+    refusal = exceeded(machine.workspace, found, f"{machine.role.value} {machine.index}")
+    machines.wish_stop(tx, [machine.id], refusal.message)
+    clusters.add_notice(tx, machine.cluster_id, str(refusal))
+    return False
+
+
 def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
     """Ask for the next best type from now on; False where there is none that the budget holds."""
     held = machines.locked(tx, machine.id)
@@ -309,11 +331,11 @@ def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
     except errors.TooLarge:
         machines.update(tx, machine.id, no_room=())  # from the first one again, later
         return False
-    amount = cost(choice.price, settings.lease_seconds * 1000)
-    if not budgets.move(tx, machine.workspace, reserved=amount - held[1].reserved):
+    promise = leases.shift(tx, held[0], settings.lease_seconds, price=choice.price)
+    if not isinstance(promise, leases.Promise):
         return False
     typed = _typed(choice)
-    machines.update(tx, machine.id, **typed, no_room=tried, reserved=amount, claimed_until=None)
+    machines.update(tx, machine.id, **typed, no_room=tried, reserved=promise.amount, claimed_until=None)
     return True
 
 
@@ -420,7 +442,7 @@ def _renewed(tx: Connection, settings: ServerSettings, machine: Machine, account
     if machine.target is MachineTarget.stopped or machine.lease_until is None:
         return machine
     at = min(now(), beat.at)
-    if machine.lease_until - at > timedelta(seconds=settings.lease_seconds * 11 / 12):
+    if not leases.is_due(machine.lease_until, at, settings.lease_seconds):
         return machine
     role = users.role(tx, machine.workspace, machine.owner)
     if not may(role, Permission.run):
@@ -430,10 +452,7 @@ def _renewed(tx: Connection, settings: ServerSettings, machine: Machine, account
             machines.wish_stop(tx, [machine.id], reason)
         return machine
     until = leases.renew(tx, machine, account, at, settings.lease_seconds)
-    if until is None:
-        leases.warn_unpaid(tx, machine)
-        return machine
-    return machine.model_copy(update={"lease_until": until})
+    return machine if until is None else machine.model_copy(update={"lease_until": until})
 
 
 def _wishes(tx: Connection, machine: Machine, beat: Heartbeat) -> Wishes:

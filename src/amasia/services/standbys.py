@@ -1,6 +1,7 @@
 """Machines that are kept warm: wished, looked after, and taken by clusters before others are asked for."""
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -17,6 +18,7 @@ from amasia.models.standbys import Standby, StandbyRequest
 from amasia.models.users import Principal
 from amasia.services import leases, placements
 from amasia.services import machines as machine_verbs
+from amasia.services.ledgers import Spender
 from amasia.settings import ServerSettings
 
 DEAR = 2
@@ -82,28 +84,25 @@ def take(
             (one for one in ready if one.machine_type in offers and one.price <= DEAR * choice.price
              and placements.suits(offers[one.machine_type], wants)), None,
         )  # fmt: skip
-        if machine is None:
+        if machine is None or not _give(tx, machine, cluster, role, index, group):
             lacking.append((role, index, group, choice))
             continue
         ready.remove(machine)
-        _give(tx, machine, cluster, role, index, group)
     return lacking
 
 
-def _give(tx: Connection, machine: Machine, cluster: Cluster, role: MachineRole, index: int, group: str) -> None:
-    """Hand a warm machine to a cluster; its agent hears of it by its next heartbeat. Its lease goes on."""
+def _give(tx: Connection, machine: Machine, cluster: Cluster, role: MachineRole, index: int, group: str) -> bool:
+    """Hand a warm machine to a cluster, if its budgets agree; its agent hears of it by its next heartbeat. Its lease
+    goes on."""
     at = now()
-    machines.update(
-        tx,
-        machine.id,
-        cluster_id=cluster.id,
-        owner=cluster.owner,
-        role=role,
-        index=index,
-        group=group,
-        status=MachineStatus.preparing,
-        stages=Stages(requested=at, accepted=at, joined=at),
-    )
+    changes: dict[str, Any] = {
+        "cluster_id": cluster.id, "owner": cluster.owner, "tags": cluster.spec.tags, "role": role, "index": index,
+        "group": group, "status": MachineStatus.preparing, "stages": Stages(requested=at, accepted=at, joined=at),
+    }  # fmt: skip
+    if not leases.hand_over(tx, machine, machine.model_copy(update=changes)):
+        return False
+    machines.update(tx, machine.id, **changes)
+    return True
 
 
 def _follow(db: Database, settings: ServerSettings, standby: Standby) -> None:
@@ -144,11 +143,12 @@ def _grow(tx: Connection, settings: ServerSettings, standby: Standby, location: 
                 f"{location.name!r} has {have} machines, and at most {location.max_machines} are allowed there.",
                 cure="Keep fewer, or stop something.",
             )
-        amounts = leases.reserve(tx, standby.workspace, [choice.price] * more, settings.lease_seconds)
+        spender = Spender(standby.created_by, standby.location)
+        promises = leases.reserve(tx, standby.workspace, spender, [choice.price] * more, settings.lease_seconds)
     except errors.AmasiaError as error:
         return str(error)
-    for amount in amounts:
-        machine_verbs.wish_warm(tx, standby, choice, amount)
+    for promise in promises:
+        machine_verbs.wish_warm(tx, standby, choice, promise)
     return ""
 
 

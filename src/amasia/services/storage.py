@@ -3,14 +3,18 @@
 from datetime import datetime
 from fractions import Fraction
 
+from sqlalchemy import Connection
+
 from amasia import errors
-from amasia.database import budgets, users
 from amasia.database import storage as rows
+from amasia.database import users
 from amasia.database.engine import Database
 from amasia.models.base import now
+from amasia.models.calendars import today
 from amasia.models.money import milliseconds
 from amasia.models.repositories import Commit, Repository
 from amasia.models.storage import SnapshotStorage, Storage, StorageBill, StorageCharge, StorageLine, owed
+from amasia.services.ledgers import Ledger, Move, Spender
 from amasia.services.repositories import known
 
 
@@ -101,7 +105,7 @@ def measured(
             return True
         start = before["charged_until"]
         amount, rest = owed(before["nbytes"], milliseconds(start, end), price, before["rest"])
-        if amount and not budgets.move(tx, repository.workspace, spent=amount):
+        if amount and not _spend(tx, repository.workspace, amount, end):
             rows.put(tx, repository.id, measured_at=end)
             return False
         if amount:
@@ -111,3 +115,10 @@ def measured(
             rows.charge(tx, item)
         rows.put(tx, repository.id, **sizes, charged_until=end, rest=rest)
     return True
+
+
+def _spend(tx: Connection, workspace: str, amount: int, at: datetime) -> bool:
+    """On the day of its end, however long it was: it is measured every few minutes."""
+    ledger = Ledger(tx, workspace)
+    keys = ledger.keys(Spender(), today(at, ledger.zone))
+    return not ledger.post({key: Move(spent=amount) for key in keys})

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from amasia import errors
 from amasia.database import budgets, events, locations, users
 from amasia.database.engine import Database
-from amasia.models.base import now
+from amasia.models.base import new_id, now
 from amasia.models.budgets import Budget
 from amasia.models.locations import Location, Offer
 from amasia.models.permissions import Permission, Role, may
@@ -27,7 +27,7 @@ def create(
             raise errors.Conflict(f"There is a workspace {workspace.name!r} already.", cure="Choose another name.")
         users.add_workspace(tx, workspace)
         users.set_member(tx, Membership(workspace=workspace.name, user=who.user, role=Role.owner))
-        budgets.create(tx, Budget(workspace=workspace.name, limit=limit, spent=0, reserved=0))
+        budgets.create(tx, new_id("bu"), Budget(workspace=workspace.name, limit=limit, owner=who.user))
         locations.put_location(
             tx, Location(workspace=workspace.name, name="local", provider="local", offers=tuple(offers))
         )
@@ -51,9 +51,10 @@ def members(db: Database, workspace: str) -> list[Membership]:
 def set_policy(db: Database, who: Principal, workspace: str, request: PolicyRequest) -> Workspace:
     """Say what it allows itself, from now on: what runs is left as it is."""
     with db.write() as tx:
-        users.update_workspace(tx, workspace, regions=request.regions)
+        said = request.model_dump(exclude_none=True)
+        users.update_workspace(tx, workspace, **said)
         events.append(tx, actor=who.actor, verb="workspace.policy", target=workspace, workspace=workspace,
-                      source=who.source, regions=list(request.regions))  # fmt: skip
+                      source=who.source, **said)  # fmt: skip
         found = users.find_workspace(tx, workspace)
     assert found is not None
     return found

@@ -1,11 +1,14 @@
 """The first page: what runs, whose, what it costs; and the bill."""
 
+from datetime import timedelta
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from amasia import __version__, errors
+from amasia.models.base import now
 from amasia.models.clusters import ClusterStatus
-from amasia.services import budgets, clusters, standbys, users
+from amasia.services import alerts, budgets, clusters, standbys, users
 from amasia.web import pages
 from amasia.web.access import Db, Reader, Who
 
@@ -14,6 +17,8 @@ router = APIRouter()
 ENDED = 8
 """Ended clusters that are shown."""
 LOOK_BACK = 60
+FRESH = timedelta(days=1)
+"""So long the first page shows what one was told of budgets; that of costs shows it for longer."""
 
 
 @router.get("/")
@@ -39,6 +44,7 @@ def home(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
         ended=ended[:ENDED],
         budget=budgets.get(db, workspace),
         warm=standbys.find(db, workspace),
+        alerts=[one for one in alerts.find(db, grant.who, workspace) if now() - one.at < FRESH],
     )
 
 
@@ -50,4 +56,6 @@ def costs(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
         **pages.place(db, grant, workspace, "costs"),
         costs=budgets.costs(db, grant.who, workspace, None),
         budget=budgets.get(db, workspace),
+        budgets=budgets.find(db, workspace),
+        alerts=alerts.find(db, grant.who, workspace),
     )

@@ -1,0 +1,57 @@
+"""What was there before a migration is there after it."""
+
+import secrets
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import text
+
+from amasia.database import budgets
+from amasia.database.engine import MIGRATIONS, Database
+from amasia.models.base import now
+from tests.conftest import KEY, _create
+
+BEFORE = (
+    "INSERT INTO workspaces (name, currency, created_at) VALUES ('lab', 'CHF', '2026-01-01 00:00:00+00')",
+    "INSERT INTO users (id, name, issuer, subject, operator, created_at) VALUES"
+    " ('us-1', 'ada', 'local', 'ada', true, '2026-01-01 00:00:00+00')",
+    "INSERT INTO budgets (workspace, \"limit\", spent, reserved) VALUES ('lab', 1000, 300, 20)",
+    "INSERT INTO clusters (id, workspace, name, owner, location, status, target, spec, environment_hash,"
+    " wanted_workers, scheduler_address, dashboard_address, reason, created_at, tls_ca, tls_certificate, tls_key)"
+    " VALUES ('cl-1', 'lab', 'c', 'ada', 'local', 'running', 'running', '{}', '', 0, '', '', '',"
+    " '2026-01-01 00:00:00+00', '', '', '')",
+    'INSERT INTO machines (id, workspace, location, cluster_id, owner, role, "index", status, target, machine_type,'
+    " cpus, memory, price, handle, address, reason, stages, metrics, reserved, charged_ms, charged_amount, join_hash,"
+    " tries) VALUES ('ma-1', 'lab', 'local', 'cl-1', 'ada', 'scheduler', 0, 'running', 'running', 'small', 1, 1, 1,"
+    " '{}', '', '', '{}', '{}', 20, 1000, 300, '', 0)",
+    'INSERT INTO charges (workspace, "user", cluster_id, machine_id, machine_type, start, "end", milliseconds, amount)'
+    " VALUES ('lab', 'ada', 'cl-1', 'ma-1', 'small', '2026-01-02 23:59:00+00', '2026-01-03 00:01:00+00', 1000, 300)",
+)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_a_budget_with_all_that_it_holds_outlives_the_migration_to_budgets_of_anything(dialect, tmp_path, request):
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    if dialect == "postgresql":
+        url = _create(request.getfixturevalue("postgres"), f"m{secrets.token_hex(6)}", "template0")
+    db = Database(url, KEY)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with db.write() as tx:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0009")
+        for statement in BEFORE:
+            tx.execute(text(statement if dialect == "postgresql" else statement.replace("+00'", ".000000'")))
+    db.migrate()
+    with db.read() as tx:
+        found = budgets.counted(tx, "lab", now())[0]
+        assert (found.limit, found.spent, found.reserved, found.currency) == (1000, 300, 20, "CHF")
+        assert [*budgets.held(tx, ["ma-1"])["ma-1"].values()] == [20]
+        charge = budgets.page(tx, "lab", 0, 10)[0]
+        assert (charge.day, charge.location, charge.tags, charge.amount) == ("2026-01-03", "local", {}, 300)
+    with db.write() as tx:
+        config.attributes["connection"] = tx
+        command.downgrade(config, "0009")
+        assert tuple(tx.execute(text('SELECT "limit", spent, reserved FROM budgets')).one()) == (1000, 300, 20)
+    db.close()
