@@ -8,7 +8,7 @@ from amasia import errors
 from amasia.database import machines as rows
 from amasia.database import standbys as standby_rows
 from amasia.models.base import now
-from amasia.models.budgets import BudgetRequest
+from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
 from amasia.models.machines import Heartbeat, Join, MachineRole, MachineStatus, ProcessReport
 from amasia.models.standbys import StandbyRequest
 from amasia.services import budgets, clusters, locations, machines, standbys
@@ -97,6 +97,17 @@ def test_a_budget_that_does_not_hold_them_is_a_reason_and_no_machine(world):
     assert len(kept(world)) == 2
 
 
+def test_a_warm_machine_is_not_taken_against_the_budget_of_who_takes_it(world):
+    warm_up(world, keep(world, 1)[0])
+    before = budgets.get(world.db, "lab").reserved
+    small = NewBudget(name="poor", scope=NewScope(kind="tag", name="project=x"), limit=1)
+    budgets.create(world.db, world.ada, "lab", small)
+    with pytest.raises(errors.BudgetExceeded, match="poor"):
+        world.cluster(n_workers=0, tags={"project": "x"})
+    assert len(kept(world)) == 1
+    assert budgets.get(world.db, "lab").reserved == before
+
+
 def test_machines_that_end_again_and_again_are_not_replaced_for_ever(world):
     keep(world, 1)
     for _ in range(2 * standbys.MAX_DEATHS):
@@ -124,7 +135,8 @@ def test_a_cluster_takes_warm_machines_first_and_pays_nothing_twice(world):
     made = world.cluster(n_workers=1)
     assert made.machines[0].id == first.id
     assert [machine.status.value for machine in made.machines] == ["preparing", "requested"]
-    assert budgets.get(world.db, "lab").reserved == before + PRICE
+    now = budgets.get(world.db, "lab")
+    assert now.reserved + now.spent == before + PRICE, "what it lived as a warm one is charged, the rest goes on"
     standbys.follow(world.db, world.settings)
     assert second.id in {machine.id for machine in kept(world)}
     assert len(kept(world)) == 2, "another takes its place"
