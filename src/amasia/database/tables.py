@@ -138,6 +138,20 @@ locations = Table(
     Column("findings", JSON, nullable=False, server_default="[]"),
     Column("checked_at", Instant),
     Column("created_at", Instant),
+    Column("boot_seconds", Float),
+)
+
+standbys = Table(
+    "standbys",
+    metadata,
+    workspace(primary_key=True),
+    Column("location", String, primary_key=True),
+    Column("machine_type", String, primary_key=True),
+    Column("machines", Integer, nullable=False),
+    Column("until", Instant),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 environments = Table(
@@ -227,6 +241,7 @@ clusters = Table(
     Column("placement", JSON(none_as_null=True)),
     Column("environment_hash", String, nullable=False),
     Column("wanted_workers", Integer, nullable=False),
+    Column("wanted_groups", JSON, nullable=False, server_default="{}"),
     Column("scheduler_address", String, nullable=False),
     Column("dashboard_address", String, nullable=False),
     Column("reason", Text, nullable=False),
@@ -253,10 +268,11 @@ machines = Table(
     Column("id", String, primary_key=True),
     workspace(),
     Column("location", String, nullable=False),
-    Column("cluster_id", ForeignKey("clusters.id"), nullable=False, index=True),
+    Column("cluster_id", ForeignKey("clusters.id"), index=True),
     Column("owner", String, nullable=False),
     Column("role", String, nullable=False),
     Column("index", Integer, nullable=False),
+    Column("group", String, nullable=False, server_default=""),
     Column("status", String, nullable=False, index=True),
     Column("target", String, nullable=False),
     Column("machine_type", String, nullable=False),
@@ -294,6 +310,7 @@ charges = Table(
     Column("cluster_id", String),
     Column("machine_id", String, nullable=False, index=True),
     Column("machine_type", String, nullable=False),
+    Column("group", String, nullable=False, server_default=""),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
     Column("milliseconds", BigInteger, nullable=False),

@@ -67,6 +67,8 @@ class Location(Model):
     findings: tuple[Finding, ...] = ()
     """Of the last check."""
     checked_at: Time | None = None
+    boot_seconds: float | None = None
+    """From the wish for a machine until it is of use, as measured lately; None before the first one."""
     private_endpoints: bool = False
     """Whether its hosts and endpoint may be at private or loopback addresses: as an operator registered it, or
     everybody may."""

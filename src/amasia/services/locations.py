@@ -69,7 +69,8 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
         running = machines.count(tx, workspace, name)
         if running:
             raise errors.Conflict(
-                f"The location {name!r} has {running} machines.", cure="Stop their clusters first: amasia cluster list"
+                f"The location {name!r} has {running} machines.",
+                cure="Stop their clusters first: amasia cluster list. Those that are kept warm: amasia location warm",
             )
         rows.delete_location(tx, workspace, name)
         events.append(tx, actor=who.actor, verb="location.delete", target=name, workspace=workspace,
