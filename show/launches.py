@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 
 import structlog
@@ -90,7 +91,7 @@ class Toll:
 
 def lines(dose: float, seed: int, base: Path, providers: tuple[str, ...] = tuple(KILLS)) -> Iterator[Line]:
     """As many pieces at once as there are processors, each a process of its own."""
-    pieces = [piece for provider in providers for piece in _pieces(provider, dose)]
+    pieces = [piece for each in zip_longest(*(_pieces(one, dose) for one in providers)) for piece in each if piece]
     tolls = {provider: Toll(provider) for provider in providers}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for toll in pool.map(lambda item: _apart(*item[1], seed + item[0], base / str(item[0])), enumerate(pieces)):

@@ -126,6 +126,7 @@ SelectTypeParameters=CR_Core_Memory
 ReturnToService=2
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
+MessageTimeout=2
 MinJobAge={2 if self.accounting else 300}
 KillWait=5
 {stored}

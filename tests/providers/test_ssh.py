@@ -301,8 +301,8 @@ def test_the_log_of_a_machine_is_read_as_its_user(make, fleet):
 @pytest.fixture
 def whole(fleet, monkeypatch):
     """The hosts are mended after the test; and one that is silent is given up sooner, so that it is shorter."""
-    monkeypatch.setattr(shells, "CONNECT", 3.0)
-    monkeypatch.setattr(shells, "KEEPALIVE", 1.5)
+    monkeypatch.setattr(shells, "CONNECT", 2.0)
+    monkeypatch.setattr(shells, "KEEPALIVE", 0.8)
     yield
     for name in fleet.names:
         fleet.restore(name)

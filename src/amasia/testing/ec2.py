@@ -164,6 +164,20 @@ class Ec2:
             instance.state_reason.code = code
             instance.state_reason.message = code
 
+    def forget(self, seconds: float) -> None:
+        """What ended longer ago is in no list any more, as AWS does after an hour."""
+        with self._lock:
+            old = {name for name, at in self._ends.items() if (now() - at).total_seconds() > seconds}
+            for key, reservation in list(self.backend.reservations.items()):
+                gone = [one for one in reservation.instances if one.id in old]
+                for one in gone:
+                    reservation.instances.remove(one)
+                    volumes = [disk.volume_id for disk in one.block_device_mapping.values()]
+                    for name in (one.id, *volumes, *(card.id for card in one.nics.values())):
+                        self.backend.tags.pop(name, None)
+                if not reservation.instances:
+                    del self.backend.reservations[key]
+
     def close(self) -> None:
         self._server.shutdown()
         self._thread.join()
@@ -239,7 +253,8 @@ class Ec2:
         named = [one for one in self.instances() if one.id == asked["InstanceId.1"]]
         if named and named[0]._state.name == "terminated":
             return _xml(start, "<TerminateInstancesResponse><instancesSet/></TerminateInstancesResponse>")
-        self._ends[asked["InstanceId.1"]] = now()
+        if named:
+            self._ends[named[0].id] = now()
         return self._locked(environ, start)
 
     def _again(self, environ: dict[str, Any], start: Start, made: str) -> Answer:
