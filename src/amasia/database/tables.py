@@ -5,7 +5,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Date,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -62,6 +61,27 @@ from amasia.database.data_tables import (
 from amasia.database.data_tables import (
     turns as turns,
 )
+from amasia.database.money_tables import (
+    alerts as alerts,
+)
+from amasia.database.money_tables import (
+    budget_periods as budget_periods,
+)
+from amasia.database.money_tables import (
+    budgets as budgets,
+)
+from amasia.database.money_tables import (
+    channels as channels,
+)
+from amasia.database.money_tables import (
+    charges as charges,
+)
+from amasia.database.money_tables import (
+    holds as holds,
+)
+from amasia.database.money_tables import (
+    sendings as sendings,
+)
 from amasia.database.schema import Instant, Serial, workspace
 from amasia.database.schema import metadata as metadata
 
@@ -103,6 +123,7 @@ workspaces = Table(
     Column("currency", String, nullable=False),
     Column("regions", JSON, nullable=False, server_default="[]"),
     Column("time_zone", String, nullable=False, server_default="UTC"),
+    Column("confirm_above", BigInteger, nullable=False, server_default="4611686018427387903"),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -112,86 +133,6 @@ memberships = Table(
     workspace(primary_key=True),
     Column("user", ForeignKey("users.name"), primary_key=True, index=True),
     Column("role", String, nullable=False),
-)
-
-budgets = Table(
-    "budgets",
-    metadata,
-    Column("id", String, primary_key=True),
-    workspace(),
-    Column("name", String, nullable=False),
-    Column("scope_kind", String, nullable=False),
-    Column("scope_name", String, nullable=False),
-    Column("period", String, nullable=False),
-    Column("starts", Date),
-    Column("ends", Date),
-    Column("hard", Boolean, nullable=False),
-    Column("limit", BigInteger, nullable=False),
-    Column("owner", String, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    UniqueConstraint("workspace", "name"),
-)
-
-budget_periods = Table(
-    "budget_periods",
-    metadata,
-    Column("budget_id", ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True),
-    # Of the period: 2026-11-25, 2026-11, or empty where there is one only.
-    Column("key", String, primary_key=True),
-    Column("spent", BigInteger, nullable=False),
-    Column("reserved", BigInteger, nullable=False),
-    # The highest mark of which people were told.
-    Column("told", Integer, nullable=False, server_default="0"),
-)
-
-alerts = Table(
-    "alerts",
-    metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
-    workspace(),
-    Column("budget", String, nullable=False),
-    Column("percent", Integer, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("user", String, nullable=False),
-    Column("at", Instant, nullable=False),
-    # By a terminal.
-    Column("shown_at", Instant),
-    Index("ix_alerts_user_shown_at", "user", "shown_at"),
-    Index("ix_alerts_workspace_user_id", "workspace", "user", "id"),
-)
-
-channels = Table(
-    "channels",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("user", ForeignKey("users.name"), nullable=False, index=True),
-    Column("kind", String, nullable=False),
-    Column("address", String, nullable=False),
-    Column("private", Boolean, nullable=False),
-    Column("secret", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
-)
-
-# Alerts that are to go out by a channel; gone when they went.
-sendings = Table(
-    "sendings",
-    metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
-    Column("channel_id", ForeignKey("channels.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("tries", Integer, nullable=False),
-    Column("due_at", Instant),
-)
-
-# What each machine has reserved in each budget. Read and written only by whoever has locked the workspace.
-holds = Table(
-    "holds",
-    metadata,
-    Column("machine_id", ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True),
-    Column("budget_id", ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True, index=True),
-    Column("key", String, primary_key=True),
-    Column("amount", BigInteger, nullable=False),
 )
 
 locations = Table(
@@ -357,26 +298,6 @@ machines = Table(
     Column("join_hash", String, nullable=False),
     Column("claimed_until", Instant),
     Column("tries", Integer, nullable=False),
-)
-
-charges = Table(
-    "charges",
-    metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
-    workspace(),
-    Column("user", String, nullable=False),
-    Column("cluster_id", String),
-    Column("machine_id", String, nullable=False, index=True),
-    Column("machine_type", String, nullable=False),
-    Column("location", String, nullable=False, server_default=""),
-    # JSON with its keys in order, so that it can be grouped by.
-    Column("tags", String, nullable=False, server_default="{}"),
-    Column("day", String, nullable=False, server_default=""),
-    Column("start", Instant, nullable=False),
-    Column("end", Instant, nullable=False),
-    Column("milliseconds", BigInteger, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    Index("ix_charges_workspace_end", "workspace", "end"),
 )
 
 logs = Table(

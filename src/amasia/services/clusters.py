@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, events, machines, storage
+from amasia.database import budgets, events, machines, storage, users
 from amasia.database import clusters as rows
 from amasia.database import locations as location_rows
 from amasia.database.engine import Database
@@ -18,6 +18,7 @@ from amasia.models.clusters import (
     ClusterSpec,
     ClusterStatus,
     ClusterTarget,
+    Quote,
     ScaleRequest,
     Security,
 )
@@ -43,7 +44,33 @@ MAX_DEATHS = 5
 
 def create(db: Database, settings: ServerSettings, who: Principal, workspace: str, request: ClusterRequest) -> Cluster:
     """Reserve the first leases and write the wishes; the reconcilers do the rest."""
-    cluster = Cluster(
+    cluster = _wished(who, workspace, request)
+    security = certificates.issue(cluster.id)
+    data = _data(db, who, request.spec.near)
+    with db.write() as tx:
+        _check(tx, cluster)
+        placement, (scheduler, worker) = _place(tx, settings, cluster, data)
+        _quote(tx, cluster, placement, scheduler, worker).check(confirmed=request.confirmed)
+        cluster = cluster.model_copy(update={"placement": placement})
+        rows.create(tx, cluster, location=placement.location, security=security, sealed_key=db.seal(security.tls_key))
+        wanted = [(MachineRole.scheduler, scheduler), *[(MachineRole.worker, worker)] * cluster.wanted_workers]
+        _add_machines(tx, settings, cluster, placement.location, wanted, first=0)
+        events.append(tx, actor=who.actor, verb="cluster.create", target=cluster.id, workspace=workspace,
+                      source=who.source, name=cluster.name, spec=cluster.spec.model_dump(mode="json"))  # fmt: skip
+    return get(db, workspace, cluster.id)
+
+
+def quote(db: Database, settings: ServerSettings, who: Principal, workspace: str, spec: ClusterSpec) -> Quote:
+    """What it would cost now, and where; refused as the cluster itself would be, but nothing is reserved."""
+    cluster = _wished(who, workspace, ClusterRequest(environment_hash="", spec=spec))
+    data = _data(db, who, spec.near)
+    with db.write() as tx:
+        placement, (scheduler, worker) = _place(tx, settings, cluster, data)
+        return _quote(tx, cluster, placement, scheduler, worker)
+
+
+def _wished(who: Principal, workspace: str, request: ClusterRequest) -> Cluster:
+    return Cluster(
         id=new_id("cl"),
         workspace=workspace,
         name=request.name or f"{who.user[:40]}-{secrets.token_hex(3)}",
@@ -55,18 +82,6 @@ def create(db: Database, settings: ServerSettings, who: Principal, workspace: st
         wanted_workers=_first_size(request.spec),
         created_at=now(),
     )
-    security = certificates.issue(cluster.id)
-    data = _data(db, who, request.spec.near)
-    with db.write() as tx:
-        _check(tx, cluster)
-        placement, (scheduler, worker) = _place(tx, settings, cluster, data)
-        cluster = cluster.model_copy(update={"placement": placement})
-        rows.create(tx, cluster, location=placement.location, security=security, sealed_key=db.seal(security.tls_key))
-        wanted = [(MachineRole.scheduler, scheduler), *[(MachineRole.worker, worker)] * cluster.wanted_workers]
-        _add_machines(tx, settings, cluster, placement.location, wanted, first=0)
-        events.append(tx, actor=who.actor, verb="cluster.create", target=cluster.id, workspace=workspace,
-                      source=who.source, name=cluster.name, spec=cluster.spec.model_dump(mode="json"))  # fmt: skip
-    return get(db, workspace, cluster.id)
 
 
 def get(db: Database, workspace: str, name: str) -> Cluster:
@@ -156,6 +171,20 @@ def follow(db: Database, settings: ServerSettings, cluster_id: str) -> None:
                 _wind_down(tx, cluster, own)
             case _:
                 _keep_up(tx, settings, cluster, own)
+
+
+def _quote(tx: Connection, cluster: Cluster, placement: Placement, scheduler: Choice, worker: Choice) -> Quote:
+    workspace = users.find_workspace(tx, cluster.workspace)
+    assert workspace is not None
+    largest = max(cluster.wanted_workers, cluster.spec.maximum or 0)
+    return Quote(
+        placement=placement,
+        machines=1 + cluster.wanted_workers,
+        rate=scheduler.price + cluster.wanted_workers * worker.price,
+        most=scheduler.price + largest * worker.price,
+        confirm_above=workspace.confirm_above,
+        currency=workspace.currency,
+    )
 
 
 def _first_size(spec: ClusterSpec) -> int:

@@ -1,0 +1,117 @@
+"""The tables of money: what may be spent, what was, and who is told. Amounts are in micro-units."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from amasia.database.schema import Instant, Serial, metadata, workspace
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("id", String, primary_key=True),
+    workspace(),
+    Column("name", String, nullable=False),
+    Column("scope_kind", String, nullable=False),
+    Column("scope_name", String, nullable=False),
+    Column("period", String, nullable=False),
+    Column("starts", Date),
+    Column("ends", Date),
+    Column("hard", Boolean, nullable=False),
+    Column("limit", BigInteger, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("workspace", "name"),
+)
+
+budget_periods = Table(
+    "budget_periods",
+    metadata,
+    Column("budget_id", ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True),
+    # Of the period: 2026-11-25, 2026-11, or empty where there is one only.
+    Column("key", String, primary_key=True),
+    Column("spent", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    # The highest mark of which people were told.
+    Column("told", Integer, nullable=False, server_default="0"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    workspace(),
+    Column("budget", String, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("user", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    # By a terminal.
+    Column("shown_at", Instant),
+    Index("ix_alerts_user_shown_at", "user", "shown_at"),
+    Index("ix_alerts_workspace_user_id", "workspace", "user", "id"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("user", ForeignKey("users.name"), nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("private", Boolean, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+# Alerts that are to go out by a channel; gone when they went.
+sendings = Table(
+    "sendings",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("alert_id", ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("channel_id", ForeignKey("channels.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Instant),
+)
+
+# What each machine has reserved in each budget. Read and written only by whoever has locked the workspace.
+holds = Table(
+    "holds",
+    metadata,
+    Column("machine_id", ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True),
+    Column("budget_id", ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("key", String, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    workspace(),
+    Column("user", String, nullable=False),
+    Column("cluster_id", String),
+    Column("machine_id", String, nullable=False, index=True),
+    Column("machine_type", String, nullable=False),
+    Column("location", String, nullable=False, server_default=""),
+    # JSON with its keys in order, so that it can be grouped by.
+    Column("tags", String, nullable=False, server_default="{}"),
+    Column("day", String, nullable=False, server_default=""),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Index("ix_charges_workspace_end", "workspace", "end"),
+)
