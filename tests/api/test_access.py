@@ -61,6 +61,7 @@ BODIES = {
     "POST /v1/workspaces/{workspace}/repositories/{name}/cleanings": {"older_than": 60},
     "POST /v1/workspaces/{workspace}/locations": {"name": "lab", "provider": "ssh", "secrets": {"key": "x"}},
     "POST /v1/workspaces/{workspace}/clusters": {"environment_hash": "0" * 64},
+    "POST /v1/workspaces/{workspace}/clusters/quotes": {"n_workers": 1},
     "PATCH /v1/workspaces/{workspace}/clusters/{name}": {"n_workers": 1},
     "POST /stac/search": {"limit": 1},
     "POST /v1/machines/join": {

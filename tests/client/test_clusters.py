@@ -2,7 +2,7 @@
 
 import pytest
 
-from amasia.client import alerts, budgets, clusters
+from amasia.client import alerts, budgets, clusters, workspaces
 from amasia.errors import BudgetExceeded, Conflict, InvalidRequest, NotFound, PermissionDenied, TimedOut, TooLarge
 from amasia.models.clusters import Cluster, ClusterSpec, ClusterStatus, ClusterTarget
 from tests.client.conftest import ControlPlane
@@ -96,3 +96,17 @@ def test_what_fills_a_budget_is_told_once_to_whoever_asks_first(control_plane: C
     assert [(one.budget, one.percent) for one in alerts.find()] == [("climate", 50)]
     assert [one.text[:38] for one in alerts.take()] == ["50 % of the budget 'climate' (tag proj"]
     assert alerts.take() == []
+
+
+def test_what_costs_more_than_the_threshold_starts_only_when_it_is_confirmed(control_plane: ControlPlane) -> None:
+    workspaces.set_confirm_above("0.10")
+    spec = ClusterSpec(n_workers=1, minimum=1, maximum=2)
+    quote = clusters.quote(spec)
+    assert (quote.machines, quote.rate, quote.most, quote.asks) == (2, 90_000, 135_000, True)
+    with pytest.raises(InvalidRequest, match=r"may cost 0\.14 EUR per hour.*more than 0\.10 EUR.*confirm=True"):
+        made(control_plane, spec)
+    assert clusters.find() == []
+    clusters.create(spec, control_plane.environment, confirmed=True)
+    made(control_plane, ClusterSpec(n_workers=1))
+    workspaces.set_confirm_above(None)
+    assert not clusters.quote(spec).asks

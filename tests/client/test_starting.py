@@ -9,8 +9,9 @@ from amasia.client import starting
 from amasia.client.progress import Stages
 from amasia.client.transport import Connection
 from amasia.errors import EnvironmentFailed, MachineLost
-from amasia.models.clusters import Cluster, ClusterSpec
+from amasia.models.clusters import Cluster, ClusterSpec, Quote
 from amasia.models.machines import Machine
+from amasia.models.placements import Placement
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 NOWHERE = Connection("http://127.0.0.1:1")
@@ -65,11 +66,12 @@ def test_stages_never_take_less_than_no_time() -> None:
 
 
 def test_the_price_is_said_per_hour_and_until_the_idle_stop() -> None:
-    found = cluster(machine("scheduler", 0), machine("worker", 0), machine("worker", 1))
-    text = starting.price(found, "CHF")
+    quote = Quote(placement=Placement(location="local", region="here", why=""), machines=3, rate=135_000, most=135_000,
+                  confirm_above=10**9, currency="CHF")  # fmt: skip
+    text = starting.price(quote, ClusterSpec())
     assert text == "3 machines, 0.14 CHF per hour; unused, it stops itself after 20 min (0.0450 CHF)."
-    endless = found.model_copy(update={"spec": ClusterSpec(idle_timeout=0)})
-    assert "no idle stop" in starting.price(endless, "CHF")
+    assert "no idle stop" in starting.price(quote, ClusterSpec(idle_timeout=0))
+    assert "per hour, at most 0.40 CHF;" in starting.price(quote.model_copy(update={"most": 400_000}), ClusterSpec())
 
 
 def test_a_joined_cluster_is_compared_with_what_was_asked_for() -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from amasia.api.access import Db, Grant, Settings, may
 from amasia.api.waiting import until
 from amasia.models.base import Cursor, Page
-from amasia.models.clusters import Cluster, ClusterRequest, ScaleRequest, Security
+from amasia.models.clusters import Cluster, ClusterRequest, ClusterSpec, Quote, ScaleRequest, Security
 from amasia.models.machines import LogLine
 from amasia.models.permissions import Permission
 from amasia.services import clusters
@@ -30,6 +30,11 @@ def find(db: Db, workspace: str, live: bool = False, after: str = "") -> Page[Cl
 @router.post("", status_code=201)
 def create(db: Db, settings: Settings, workspace: str, grant: Runner, body: ClusterRequest) -> Cluster:
     return clusters.create(db, settings, grant.who, workspace, body)
+
+
+@router.post("/quotes")
+def quote(db: Db, settings: Settings, workspace: str, grant: Runner, body: ClusterSpec) -> Quote:
+    return clusters.quote(db, settings, grant.who, workspace, body)
 
 
 @router.get("/{name}", dependencies=[may(Permission.read, "cluster.get")])

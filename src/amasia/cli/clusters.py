@@ -121,6 +121,7 @@ def start(
     shared: Annotated[bool, typer.Option("--shared", help="Let other members connect.")] = False,
     tag: Annotated[list[str] | None, typer.Option(help="key=value: budgets and bills go by it.")] = None,
     workspace: Workspace = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Start a cluster with the environment of this command's Python. Join it: amasia.Cluster(name="…")."""
@@ -132,8 +133,11 @@ def start(
         tags=dict(one.partition("=")[::2] for one in tag or ()),
     )  # fmt: skip
     link = connect()
+    quote = clusters.quote(spec, workspace)
+    if quote.asks:
+        confirm(f"It may cost {show_money(quote.most, quote.currency)} per hour. Start it?", yes)
     with Stages(f"Cluster {name}" if name else "Cluster", quiet=as_json) as stages:
-        made = starting.start(spec, name, current(workspace), None, link, stages)
+        made = starting.start(spec, name, current(workspace), None, link, stages, confirmed=True)
         made = starting.wait_for(made, True, link, stages)
     show_json(made) if as_json else say(f"Join it: amasia.Cluster(name={made.name!r})")
 

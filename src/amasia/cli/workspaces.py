@@ -8,6 +8,7 @@ from amasia.cli.options import Json, Workspace, Yes, complete, confirm, examples
 from amasia.cli.output import ago, say, show_json, show_table
 from amasia.client import accounts, workspaces
 from amasia.errors import NotFound
+from amasia.models.money import show
 from amasia.models.permissions import Role
 from amasia.settings import client_settings, save_profile
 
@@ -75,6 +76,18 @@ def zone(
     """Say at whose midnights the days and months of its budgets turn. For admins."""
     made = workspaces.set_time_zone(name, workspace)
     show_json(made) if as_json else say(f"Days and months of {made.name}'s budgets turn in {made.time_zone}.")
+
+
+@app.command("confirm", epilog=examples("amasia workspace confirm 10.00", "amasia workspace confirm never"))
+def confirm_(
+    rate: Annotated[str, typer.Argument(help="Price per hour, such as 10.00; never.")],
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Say above what price per hour a cluster is to be confirmed when it is started. For admins."""
+    made = workspaces.set_confirm_above(None if rate == "never" else rate, workspace)
+    above = "never" if rate == "never" else f"above {show(made.confirm_above, made.currency)} per hour"
+    show_json(made) if as_json else say(f"Clusters of {made.name} are to be confirmed: {above}.")
 
 
 @app.command(epilog=examples("amasia workspace members", "amasia workspace members -w oceans --json"))

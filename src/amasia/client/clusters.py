@@ -7,7 +7,7 @@ from amasia.client.inputs import request
 from amasia.client.transport import Connection, connect
 from amasia.client.workspaces import path
 from amasia.errors import TimedOut
-from amasia.models.clusters import Cluster, ClusterRequest, ClusterSpec, ClusterStatus, ScaleRequest, Security
+from amasia.models.clusters import Cluster, ClusterRequest, ClusterSpec, ClusterStatus, Quote, ScaleRequest, Security
 from amasia.models.machines import LogLine
 
 FOLLOW_SECONDS = 20
@@ -43,9 +43,15 @@ def create(
     name: str | None = None,
     workspace: str | None = None,
     *,
+    confirmed: bool = False,
     connection: Connection | None = None,
 ) -> Cluster:
     """Ask for a cluster. Its machines start after the answer; see `follow`.
+
+    Parameters
+    ----------
+    confirmed
+        You know what it may cost: needed where that is more than the workspace's `confirm_above`.
 
     Raises
     ------
@@ -56,8 +62,19 @@ def create(
     Conflict
         A live cluster has that name.
     """
-    body = request(ClusterRequest, name=name or None, environment_hash=environment_hash, spec=spec)
+    body = request(ClusterRequest, name=name or None, environment_hash=environment_hash, spec=spec, confirmed=confirmed)
     return (connection or connect()).post(f"{path(workspace)}/clusters", body, Cluster)
+
+
+def quote(spec: ClusterSpec, workspace: str | None = None, *, connection: Connection | None = None) -> Quote:
+    """What a cluster would cost per hour, and where it would be. Nothing is started or reserved.
+
+    Raises
+    ------
+    TooLarge
+        No location here has such machines.
+    """
+    return (connection or connect()).post(f"{path(workspace)}/clusters/quotes", spec, Quote)
 
 
 def follow(

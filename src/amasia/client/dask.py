@@ -94,6 +94,8 @@ class Cluster(DaskCluster):
         Let other members of the workspace connect. Their tasks can then reach your client process.
     tags
         Such as ``{"project": "x"}``: budgets and bills go by them.
+    confirm
+        True to start it whatever it costs per hour; above the workspace's threshold nothing starts without.
     environment
         Hash of one that the workspace has; None to capture that of this process.
     wait
@@ -145,6 +147,7 @@ class Cluster(DaskCluster):
         near: str = "",
         shared: bool = False,
         tags: Mapping[str, str] | None = None,
+        confirm: bool = False,
         environment: str | None = None,
         wait: Wait = True,
         quiet: bool = False,
@@ -169,6 +172,7 @@ class Cluster(DaskCluster):
         )
         self._link = connect()
         self._wait: Wait = wait
+        self._confirm = confirm
         self._security: Security | None = None
         title = f"Cluster {name}" if name else "Cluster"
         with Stages(title, quiet=quiet) as stages:
@@ -188,7 +192,9 @@ class Cluster(DaskCluster):
         found = _live(name, workspace, self._link)
         if not found:
             try:
-                self._record = starting.start(spec, name, workspace, environment, self._link, stages)
+                self._record = starting.start(
+                    spec, name, workspace, environment, self._link, stages, confirmed=self._confirm
+                )
                 self.created = True
                 return
             except Conflict:

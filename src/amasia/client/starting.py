@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Literal
 
-from amasia.client import budgets, clusters, environments
+from amasia.client import clusters, environments
 from amasia.client.progress import Stages
 from amasia.client.sizes import duration, format_bytes
 from amasia.client.transport import Connection
 from amasia.errors import AmasiaError, EnvironmentFailed, MachineLost
 from amasia.models import money
-from amasia.models.clusters import Cluster, ClusterSpec, ClusterStatus, ClusterTarget, WorkerGroup
+from amasia.models.clusters import Cluster, ClusterSpec, ClusterStatus, ClusterTarget, Quote, WorkerGroup
 from amasia.models.machines import Machine, MachineRole, MachineTarget
 
 Wait = bool | Literal["all"]
@@ -27,22 +27,35 @@ LOG_TAIL = 20
 
 
 def start(
-    spec: ClusterSpec, name: str | None, workspace: str, environment: str | None, link: Connection, stages: Stages
+    spec: ClusterSpec,
+    name: str | None,
+    workspace: str,
+    environment: str | None,
+    link: Connection,
+    stages: Stages,
+    *,
+    confirmed: bool,
 ) -> Cluster:
-    """Capture the environment, unless the hash of one is given, and ask for the cluster; says what it will cost."""
+    """Say what it will cost, capture the environment, unless the hash of one is given, and ask for the cluster.
+
+    Raises
+    ------
+    InvalidRequest
+        It may cost more than the workspace lets pass without ``confirmed``.
+    """
     stages.expect(STAGES)
+    quote = clusters.quote(spec, workspace, connection=link)
+    stages.note(quote.placement.why)
+    stages.note(price(quote, spec))
+    quote.check(confirmed=confirmed)
     stages.begin("environment")
     if environment is None:
         environment = _send_environment(workspace, link, stages)
     stages.finish("environment", environment[:12])
     stages.begin("requested")
-    cluster = clusters.create(spec, environment, name, workspace, connection=link)
+    cluster = clusters.create(spec, environment, name, workspace, confirmed=confirmed, connection=link)
     stages.left_behind = still_running(cluster)
     stages.finish("requested", f"{len(cluster.machines)} machines")
-    currency = budgets.get(workspace, connection=link).currency
-    if cluster.placement:
-        stages.note(cluster.placement.why)
-    stages.note(price(cluster, currency))
     return cluster
 
 
@@ -78,15 +91,16 @@ def wait_for(cluster: Cluster, wait: Wait, link: Connection, stages: Stages) -> 
     raise _failure(newest, link)
 
 
-def price(cluster: Cluster, currency: str) -> str:
+def price(quote: Quote, spec: ClusterSpec) -> str:
     """What it costs per hour, and until the idle stop if nothing is done with it."""
-    rate = sum(machine.price for machine in _wanted(cluster))
-    text = f"{len(_wanted(cluster))} machines, {money.show(rate, currency)} per hour"
-    if not cluster.spec.idle_timeout:
-        return f"{text}; no idle stop: it runs until it is stopped or the budget ends it."
-    until = money.cost(rate, round(cluster.spec.idle_timeout * 1000))
-    idle = duration(cluster.spec.idle_timeout)
-    return f"{text}; unused, it stops itself after {idle} ({money.show(until, currency)})."
+    text = f"{quote.machines} machines, {money.show(quote.rate, quote.currency)} per hour"
+    if quote.most > quote.rate:
+        text += f", at most {money.show(quote.most, quote.currency)}"
+    if not spec.idle_timeout:
+        return f"{text}; no idle stop: it runs until it is stopped or a budget ends it."
+    until = money.cost(quote.rate, round(spec.idle_timeout * 1000))
+    idle = duration(spec.idle_timeout)
+    return f"{text}; unused, it stops itself after {idle} ({money.show(until, quote.currency)})."
 
 
 def still_running(cluster: Cluster) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from amasia.client.inputs import request
+from amasia.client.inputs import amount, request
 from amasia.client.transport import Connection, connect
 from amasia.errors import InvalidRequest
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
-from amasia.models.workspaces import MemberRequest, PolicyRequest, Workspace, WorkspaceRequest
+from amasia.models.workspaces import NEVER, MemberRequest, PolicyRequest, Workspace, WorkspaceRequest
 from amasia.settings import client_settings
 
 
@@ -63,6 +63,14 @@ def set_regions(
 def set_time_zone(zone: str, workspace: str | None = None, *, connection: Connection | None = None) -> Workspace:
     """Say at whose midnights the days and months of its budgets turn, such as ``"Europe/Zurich"``; for admins."""
     body = request(PolicyRequest, time_zone=zone)
+    return (connection or connect()).put(f"{path(workspace)}/policy", body, Workspace)
+
+
+def set_confirm_above(
+    rate: str | int | None, workspace: str | None = None, *, connection: Connection | None = None
+) -> Workspace:
+    """Say above what price per hour a cluster is to be confirmed, None for never; for admins."""
+    body = request(PolicyRequest, confirm_above=NEVER if rate is None else amount(rate))
     return (connection or connect()).put(f"{path(workspace)}/policy", body, Workspace)
 
 

@@ -1,4 +1,4 @@
-"""Tables of money: budgets and what they hold, what was charged, and who is told of it."""
+"""The tables of money: what may be spent, what was, and who is told. Amounts are in micro-units."""
 
 from sqlalchemy import (
     BigInteger,
@@ -75,6 +75,7 @@ channels = Table(
     Column("created_at", Instant, nullable=False),
 )
 
+# Alerts that are to go out by a channel; gone when they went.
 sendings = Table(
     "sendings",
     metadata,
@@ -85,6 +86,7 @@ sendings = Table(
     Column("due_at", Instant),
 )
 
+# What each machine has reserved in each budget. Read and written only by whoever has locked the workspace.
 holds = Table(
     "holds",
     metadata,

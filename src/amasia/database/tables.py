@@ -123,6 +123,7 @@ workspaces = Table(
     Column("currency", String, nullable=False),
     Column("regions", JSON, nullable=False, server_default="[]"),
     Column("time_zone", String, nullable=False, server_default="UTC"),
+    Column("confirm_above", BigInteger, nullable=False, server_default="4611686018427387903"),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -133,10 +134,6 @@ memberships = Table(
     Column("user", ForeignKey("users.name"), primary_key=True, index=True),
     Column("role", String, nullable=False),
 )
-
-# Alerts that are to go out by a channel; gone when they went.
-
-# What each machine has reserved in each budget. Read and written only by whoever has locked the workspace.
 
 locations = Table(
     "locations",

@@ -5,10 +5,12 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from amasia.errors import InvalidRequest
 from amasia.models.base import Model, Name, Time
 from amasia.models.budgets import check_tag
 from amasia.models.locations import Arch
 from amasia.models.machines import Machine, MachineRole
+from amasia.models.money import show
 from amasia.models.placements import Placement, Spot, Wants
 
 SCHEDULER_CPUS = 1.0
@@ -128,6 +130,42 @@ class ClusterRequest(Model):
     name: Name | None = None
     environment_hash: str
     spec: ClusterSpec = ClusterSpec()
+    confirmed: bool = False
+    """Whoever asks knows what it may cost; needed above the workspace's `confirm_above`."""
+
+
+class Quote(Model):
+    """What a cluster would cost, before anything starts. Amounts are micro-units."""
+
+    placement: Placement
+    machines: int
+    """To begin with."""
+    rate: int
+    """Per hour of these."""
+    most: int
+    """Per hour, if it grows to its maximum."""
+    confirm_above: int
+    currency: str
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is to be confirmed."""
+        return self.most > self.confirm_above
+
+    def check(self, *, confirmed: bool) -> None:
+        """Refuse what is to be confirmed and was not.
+
+        Raises
+        ------
+        InvalidRequest
+        """
+        if self.asks and not confirmed:
+            raise InvalidRequest(
+                f"This may cost {show(self.most, self.currency)} per hour, and here what costs more than "
+                f"{show(self.confirm_above, self.currency)} is to be confirmed.",
+                cure="Start it with confirm=True or --yes, or ask for less.",
+                most=self.most,
+            )
 
 
 class ScaleRequest(Model):

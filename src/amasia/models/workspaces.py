@@ -4,9 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amasia.models.base import Model, Name, Time
+from amasia.models.base import LARGEST, Model, Name, Time
 from amasia.models.calendars import Zone
 from amasia.models.permissions import Role
+
+NEVER = LARGEST // 2
+"""As a rate: nothing costs so much that it is to be confirmed."""
 
 
 class Workspace(Model):
@@ -16,6 +19,8 @@ class Workspace(Model):
     """Where it may have machines; empty for everywhere."""
     time_zone: Zone = "UTC"
     """Whose midnights the days and months of its budgets turn at."""
+    confirm_above: int = NEVER
+    """Micro-units per hour: a cluster that may cost more is started only by who confirms it."""
     created_at: Time
 
 
@@ -29,6 +34,7 @@ class PolicyRequest(Model):
 
     regions: Annotated[tuple[str, ...], Field(max_length=100)] | None = None
     time_zone: Zone | None = None
+    confirm_above: Annotated[int, Field(ge=0, le=NEVER)] | None = None
 
 
 class MemberRequest(Model):

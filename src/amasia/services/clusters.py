@@ -2,12 +2,12 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, events, machines, storage
+from amasia.database import budgets, events, machines, storage, users
 from amasia.database import clusters as rows
 from amasia.database import locations as location_rows
 from amasia.database.engine import Database
@@ -15,8 +15,10 @@ from amasia.models.base import new_id, now, split_repository
 from amasia.models.clusters import (
     Cluster,
     ClusterRequest,
+    ClusterSpec,
     ClusterStatus,
     ClusterTarget,
+    Quote,
     ScaleRequest,
     Security,
 )
@@ -42,7 +44,36 @@ MAX_DEATHS = 5
 
 def create(db: Database, settings: ServerSettings, who: Principal, workspace: str, request: ClusterRequest) -> Cluster:
     """Reserve the first leases and write the wishes; the reconcilers do the rest."""
-    cluster = Cluster(
+    cluster = _wished(who, workspace, request)
+    security = certificates.issue(cluster.id)
+    data = _data(db, who, request.spec.near)
+    with db.write() as tx:
+        _check(tx, cluster)
+        placement, choices = _place(tx, settings, cluster, data)
+        _quote(tx, cluster, placement, choices).check(confirmed=request.confirmed)
+        cluster = cluster.model_copy(update={"placement": placement})
+        rows.create(tx, cluster, location=placement.location, security=security, sealed_key=db.seal(security.tls_key))
+        scheduler, *workers = choices
+        wanted = [(MachineRole.scheduler, "", scheduler)]
+        for group, choice in zip(cluster.spec.groups, workers, strict=True):
+            wanted += [(MachineRole.worker, group, choice)] * cluster.wanted(group)
+        _add_machines(tx, settings, cluster, placement.location, wanted, first=0)
+        events.append(tx, actor=who.actor, verb="cluster.create", target=cluster.id, workspace=workspace,
+                      source=who.source, name=cluster.name, spec=cluster.spec.model_dump(mode="json"))  # fmt: skip
+    return get(db, workspace, cluster.id)
+
+
+def quote(db: Database, settings: ServerSettings, who: Principal, workspace: str, spec: ClusterSpec) -> Quote:
+    """What it would cost now, and where; refused as the cluster itself would be, but nothing is reserved."""
+    cluster = _wished(who, workspace, ClusterRequest(environment_hash="", spec=spec))
+    data = _data(db, who, spec.near)
+    with db.write() as tx:
+        placement, choices = _place(tx, settings, cluster, data)
+        return _quote(tx, cluster, placement, choices)
+
+
+def _wished(who: Principal, workspace: str, request: ClusterRequest) -> Cluster:
+    return Cluster(
         id=new_id("cl"),
         workspace=workspace,
         name=request.name or f"{who.user[:40]}-{secrets.token_hex(3)}",
@@ -55,20 +86,6 @@ def create(db: Database, settings: ServerSettings, who: Principal, workspace: st
         wanted_groups={name: kind.first_size for name, kind in request.spec.worker_groups.items()},
         created_at=now(),
     )
-    security = certificates.issue(cluster.id)
-    data = _data(db, who, request.spec.near)
-    with db.write() as tx:
-        _check(tx, cluster)
-        placement, (scheduler, *workers) = _place(tx, settings, cluster, data)
-        cluster = cluster.model_copy(update={"placement": placement})
-        rows.create(tx, cluster, location=placement.location, security=security, sealed_key=db.seal(security.tls_key))
-        wanted = [(MachineRole.scheduler, "", scheduler)]
-        for group, choice in zip(cluster.spec.groups, workers, strict=True):
-            wanted += [(MachineRole.worker, group, choice)] * cluster.wanted(group)
-        _add_machines(tx, settings, cluster, placement.location, wanted, first=0)
-        events.append(tx, actor=who.actor, verb="cluster.create", target=cluster.id, workspace=workspace,
-                      source=who.source, name=cluster.name, spec=cluster.spec.model_dump(mode="json"))  # fmt: skip
-    return get(db, workspace, cluster.id)
 
 
 def get(db: Database, workspace: str, name: str) -> Cluster:
@@ -161,6 +178,23 @@ def follow(db: Database, settings: ServerSettings, cluster_id: str) -> None:
                 _wind_down(tx, cluster, own)
             case _:
                 _keep_up(tx, settings, cluster, own)
+
+
+def _quote(tx: Connection, cluster: Cluster, placement: Placement, choices: Sequence[Choice]) -> Quote:
+    """Of the choices for the scheduler and each kind of worker; what is warm already is counted as if it were not."""
+    workspace = users.find_workspace(tx, cluster.workspace)
+    assert workspace is not None
+    scheduler, *workers = choices
+    groups = [(cluster.wanted(name), kind, one.price)
+              for (name, kind), one in zip(cluster.spec.groups.items(), workers, strict=True)]  # fmt: skip
+    return Quote(
+        placement=placement,
+        machines=1 + sum(wanted for wanted, _, _ in groups),
+        rate=scheduler.price + sum(wanted * price for wanted, _, price in groups),
+        most=scheduler.price + sum(max(wanted, kind.maximum or 0) * price for wanted, kind, price in groups),
+        confirm_above=workspace.confirm_above,
+        currency=workspace.currency,
+    )
 
 
 def _known(tx: Connection, workspace: str, name: str) -> Cluster:

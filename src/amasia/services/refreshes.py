@@ -213,7 +213,7 @@ def _cluster(db: Database, settings: ServerSettings, view: View, refresh: Refres
         refresh=f"{view.name}/{refresh.id}",
     )
     owner = Principal(user=view.owner, operator=False, scope=Scope.everything, token_id="", source="view")
-    wish = ClusterRequest(name=name, environment_hash=view.environment_hash, spec=spec)
+    wish = ClusterRequest(name=name, environment_hash=view.environment_hash, spec=spec, confirmed=True)
     return cluster_verbs.create(db, settings, owner, view.workspace, wish)
 
 

@@ -17,6 +17,8 @@ depends_on = None
 def upgrade() -> None:
     tx = op.get_bind()
     op.add_column("workspaces", sa.Column("time_zone", sa.String(), server_default="UTC", nullable=False))
+    never = sa.Column("confirm_above", sa.BigInteger(), server_default="4611686018427387903", nullable=False)
+    op.add_column("workspaces", never)
     op.add_column("machines", sa.Column("tags", sa.JSON(), server_default="{}", nullable=False))
     op.add_column("clusters", sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("charges", sa.Column("location", sa.String(), server_default="", nullable=False))
@@ -174,7 +176,7 @@ def downgrade() -> None:
         ("charges", ("location", "tags", "day")),
         ("clusters", ("ends_at",)),
         ("machines", ("tags",)),
-        ("workspaces", ("time_zone",)),
+        ("workspaces", ("time_zone", "confirm_above")),
     ):
         for column in columns:
             op.drop_column(table, column)
