@@ -54,6 +54,7 @@ class Plane:
     host: str = "127.0.0.1"
     """That it listens on."""
     process: subprocess.Popen[bytes] | None = None
+    scheme: str = "http"
 
     @property
     def home(self) -> Path:
@@ -61,7 +62,7 @@ class Plane:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     def share_cache(self, cache: Path) -> None:
         share_cache(self.home, cache)

@@ -30,6 +30,7 @@ from amasia.api import (
     views,
     workspaces,
 )
+from amasia.api.beats import Beats
 from amasia.api.visits import Visits
 from amasia.database.engine import Database
 from amasia.environments.kits import Kit
@@ -67,6 +68,7 @@ def create(
     )
     app.state.db = db
     app.state.settings = settings
+    app.state.beats = Beats(db, settings)
     app.state.lend = lend
     app.state.visits = Visits(settings.public_per_minute)
     app.state.health = pulse
@@ -75,6 +77,7 @@ def create(
     answers.install(app)
     app.add_middleware(bodies.Limited)
     for noun in (
+        machines,  # the first: it is asked most, and routes are tried one after the other
         health,
         users,
         workspaces,
@@ -92,7 +95,6 @@ def create(
         publications,
         locations,
         clusters,
-        machines,
         kits,
     ):
         app.include_router(noun.router, prefix="/v1")

@@ -1,10 +1,14 @@
 """What agents say: here I am, and I am still here."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from amasia.api.access import Db, Settings, anyone, itself
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from amasia.api.access import Db, Settings, anyone, itself_by, principal
 from amasia.models.machines import Assignment, Heartbeat, Join, Wishes
-from amasia.services import machines
+from amasia.services import access, machines
+from amasia.services.heartbeats import Told
 
 router = APIRouter(prefix="/machines", tags=["machines"])
 
@@ -15,6 +19,17 @@ def join(db: Db, settings: Settings, body: Join) -> Assignment:
     return machines.join(db, settings, body)
 
 
-@router.post("/{machine_id}/heartbeat", dependencies=[itself()])
-def heartbeat(db: Db, settings: Settings, machine_id: str, body: Heartbeat) -> Wishes:
-    return machines.heartbeat(db, settings, machine_id, body)
+@router.post("/{machine_id}/heartbeat", response_model=Wishes)
+async def heartbeat(
+    request: Request, machine_id: str, body: Heartbeat, digest: Annotated[str, itself_by()]
+) -> Response:
+    wishes = await request.app.state.beats.hear(Told(machine_id, digest, body))
+    if wishes is None:
+        wishes = await run_in_threadpool(_hear, request, machine_id, body)
+    return Response(wishes.model_dump_json(), media_type="application/json")
+
+
+def _hear(request: Request, machine_id: str, body: Heartbeat) -> Wishes:
+    db = request.app.state.db
+    access.require_machine(principal(request, db), machine_id)
+    return machines.heartbeat(db, request.app.state.settings, machine_id, body)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from amasia.database.rows import add, change, every, one
 from amasia.database.tables import budgets, charges, clusters, commits, machines, repositories, workspaces
@@ -31,9 +31,9 @@ def move(tx: Connection, workspace: str, *, spent: int = 0, reserved: int = 0) -
     return tx.execute(query).rowcount == 1
 
 
-def charge(tx: Connection, item: Charge) -> None:
-    fields = item.model_dump(exclude={"id"})
-    add(tx, charges, **fields)
+def charge(tx: Connection, items: list[Charge]) -> None:
+    if items:
+        tx.execute(insert(charges), [item.model_dump(exclude={"id"}) for item in items])
 
 
 def page(tx: Connection, workspace: str, after: int, limit: int) -> list[Charge]:

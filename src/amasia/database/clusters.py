@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from amasia.database.rows import add, change, every, mapping, one
-from amasia.database.tables import clusters, logs, notices
+from amasia.database.tables import clusters, logs, machines, notices
 from amasia.models.base import now
 from amasia.models.clusters import Cluster, Security
 from amasia.models.machines import LogLine
@@ -64,6 +64,32 @@ def page(tx: Connection, workspace: str, limit: int, after: str = "", *, live: b
 
 def live(tx: Connection) -> list[Cluster]:
     return every(tx, select(clusters).where(clusters.c.status != "stopped"), Cluster)
+
+
+def unsettled(tx: Connection, max_deaths: int) -> list[str]:
+    """Live ones that are to end, lost their scheduler, or have other workers than they want or too many dead ones."""
+    ended, worker = machines.c.target == "stopped", machines.c.role == "worker"
+    gone = machines.c.status == "stopped"
+
+    def number(*where: Any) -> Any:
+        return func.count().filter(*where)
+
+    wanted = clusters.c.wanted_workers
+    query = (
+        select(clusters.c.id)
+        .outerjoin(machines, machines.c.cluster_id == clusters.c.id)
+        .where(clusters.c.status != "stopped")
+        .group_by(clusters.c.id)
+        .having(
+            or_(
+                clusters.c.target == "stopped",
+                number(~worker, or_(gone, ended)) > 0,
+                number(worker, ~gone, ~ended) != wanted,
+                number(worker, gone, ~ended) > max_deaths * case((wanted > 1, wanted), else_=1),
+            )
+        )
+    )
+    return list(tx.execute(query).scalars())
 
 
 def update(tx: Connection, cluster_id: str, *where: Any, **columns: Any) -> int:

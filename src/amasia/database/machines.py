@@ -4,14 +4,83 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    RowMapping,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy import update as update_
 
 from amasia.database.rows import add, change, every, one
-from amasia.database.tables import clusters, machines
+from amasia.database.tables import clusters, machines, memberships, notices, tokens
 from amasia.models.base import Model
 from amasia.models.machines import ALIVE, Machine
 
 _MACHINE = select(machines, clusters.c.name.label("cluster")).join(clusters, clusters.c.id == machines.c.cluster_id)
+
+
+_OTHERS = machines.alias("others")
+
+
+def _leaves(table: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """Whether its provider has announced to take it back."""
+    return (table.c.status != "stopped", table.c.stages["leaves"].as_string().is_not(None))
+
+
+OF_MONEY = ("id", "workspace", "cluster_id", "owner", "role", "index", "machine_type", "price", "started_at",
+            "lease_until")  # fmt: skip
+"""What a machine's leases and charges are made of."""
+_HEARD = (*OF_MONEY, "status", "target", "address", "stages", "reserved", "charged_ms", "charged_amount")
+_FOR_HEARTBEATS = (
+    select(
+        *(machines.c[name] for name in _HEARD),
+        tokens.c.hash,
+        tokens.c.scope,
+        tokens.c.expires_at,
+        clusters.c.target.label("cluster_target"),
+        clusters.c.status.label("cluster_status"),
+        clusters.c.scheduler_address,
+        clusters.c.dashboard_address,
+        clusters.c.wanted_workers,
+        case((machines.c.role == "scheduler", clusters.c.spec)).label("spec"),
+        and_(
+            machines.c.role == "scheduler",
+            or_(
+                exists().where(notices.c.cluster_id == machines.c.cluster_id, notices.c.told.is_(False)),
+                exists().where(_OTHERS.c.cluster_id == machines.c.cluster_id, *_leaves(_OTHERS)),
+            ),
+        ).label("has_news"),
+        memberships.c.role.label("owner_role"),
+    )
+    .join(machines, machines.c.id == tokens.c.machine_id)
+    .join(clusters, clusters.c.id == machines.c.cluster_id)
+    .outerjoin(
+        memberships, and_(memberships.c.workspace == machines.c.workspace, memberships.c.user == machines.c.owner)
+    )
+    .where(tokens.c.hash.in_(bindparam("hashes", expanding=True)))
+    .order_by(machines.c.id)
+    .with_for_update(of=machines, skip_locked=True)
+)
+_HEARD_NOW = (
+    update_(machines)
+    .where(machines.c.id == bindparam("machine_id"))
+    .values(
+        last_heartbeat_at=bindparam("at"),
+        metrics=bindparam("told"),
+        lease_until=bindparam("until"),
+        reserved=bindparam("new_reserved"),
+        charged_ms=bindparam("new_charged_ms"),
+        charged_amount=bindparam("new_charged_amount"),
+    )
+)
 
 
 class Account(Model):
@@ -38,6 +107,17 @@ def locked(tx: Connection, machine_id: str) -> tuple[Machine, Account] | None:
     return Machine.model_validate(dict(row)), Account.model_validate(dict(row))
 
 
+def for_heartbeats(tx: Connection, hashes: Iterable[str]) -> Iterable[RowMapping]:
+    """Machines by the digests of their tokens, held until the end of the transaction; none that somebody else holds."""
+    return tx.execute(_FOR_HEARTBEATS, {"hashes": list(hashes)}).mappings()
+
+
+def heard(tx: Connection, changes: list[dict[str, Any]]) -> None:
+    """Write down many heartbeats at once: ``machine_id``, ``at``, ``told`` metrics, ``until``, ``new_`` account."""
+    if changes:
+        tx.execute(_HEARD_NOW, changes)
+
+
 def of_cluster(tx: Connection, cluster_id: str) -> list[Machine]:
     query = _MACHINE.where(machines.c.cluster_id == cluster_id)
     return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
@@ -50,14 +130,25 @@ def of_clusters(tx: Connection, cluster_ids: Iterable[str]) -> list[Machine]:
 
 def leaving(tx: Connection, cluster_id: str) -> list[str]:
     """Ids of those of a cluster that their provider has announced to take back."""
-    announced = machines.c.stages["leaves"].as_string().is_not(None)
-    query = select(machines.c.id).where(machines.c.cluster_id == cluster_id, machines.c.status != "stopped", announced)
+    query = select(machines.c.id).where(machines.c.cluster_id == cluster_id, *_leaves(machines))
     return list(tx.execute(query.order_by(machines.c.id)).scalars())
 
 
 def alive(tx: Connection) -> list[Machine]:
     """Every machine that a provider may have."""
     return every(tx, _MACHINE.where(machines.c.status.in_(ALIVE)), Machine)
+
+
+def crowd(tx: Connection) -> int:
+    return int(tx.execute(select(func.count()).where(machines.c.status.in_(ALIVE))).scalar_one())
+
+
+def to_watch(tx: Connection, after: str, limit: int, at: datetime) -> tuple[list[Machine], list[Machine]]:
+    """The next ones after an id; and of those before it, all whose lease is over."""
+    looked_at = machines.c.status.in_([status for status in ALIVE if status != "starting"])
+    some = _MACHINE.where(looked_at, machines.c.id > after).order_by(machines.c.id).limit(limit)
+    over = _MACHINE.where(looked_at, machines.c.id <= after, machines.c.lease_until < at)
+    return every(tx, some, Machine), every(tx, over, Machine)
 
 
 def known(tx: Connection, machine_ids: Iterable[str]) -> set[str]:

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, RowMapping, Select, Table, insert, update
+from sqlalchemy import ClauseElement, Connection, RowMapping, Select, Table, insert, update
 
 from amasia.models.base import Model
 
@@ -25,12 +25,16 @@ def mapping(tx: Connection, query: Select[Any]) -> RowMapping | None:
 def add(tx: Connection, table: Table, record: Model | None = None, **columns: Any) -> None:
     """Insert the record's fields that the table has, and the columns given besides."""
     fields = {} if record is None else plain(record)
-    tx.execute(insert(table).values({key: value for key, value in fields.items() if key in table.c} | _plain(columns)))
+    values = {key: value for key, value in fields.items() if key in table.c} | _plain(columns)
+    tx.execute(insert(table), values)  # as parameters: a statement with values is put together anew each time
 
 
 def change(tx: Connection, table: Table, *where: Any, **columns: Any) -> int:
     """Set the named columns only; how many rows were changed."""
-    return tx.execute(update(table).where(*where).values(_plain(columns))).rowcount
+    values = _plain(columns)
+    if any(isinstance(value, ClauseElement) for value in values.values()):
+        return tx.execute(update(table).where(*where).values(values)).rowcount
+    return tx.execute(update(table).where(*where), values).rowcount
 
 
 def plain(record: Model) -> dict[str, Any]:

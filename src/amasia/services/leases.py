@@ -35,6 +35,11 @@ def reserve(tx: Connection, workspace: str, prices: list[int], lease_seconds: in
     )
 
 
+def is_due(until: datetime, at: datetime, lease_seconds: int) -> bool:
+    """Whether a lease is to be renewed: when a quarter of it has passed, which is seldom enough for a large crowd."""
+    return until - at <= timedelta(seconds=lease_seconds * 3 / 4)
+
+
 def renew(tx: Connection, machine: Machine, account: Account, at: datetime, lease_seconds: int) -> datetime | None:
     """Charge until ``at`` and extend the lease from there; None where the budget does not allow it."""
     assert machine.started_at is not None
@@ -43,9 +48,28 @@ def renew(tx: Connection, machine: Machine, account: Account, at: datetime, leas
     needed = cost(machine.price, milliseconds(machine.started_at, until)) - charged.charged_amount
     if not budgets.move(tx, machine.workspace, spent=spent, reserved=needed - account.reserved):
         return None
-    _charge(tx, machine, account, charged)
+    _book(tx, machine, account, charged)
     machines.update(tx, machine.id, lease_until=until, reserved=needed)
     return until
+
+
+def renew_all(
+    tx: Connection, workspace: str, held: list[tuple[Machine, Account, datetime]], lease_seconds: int
+) -> list[tuple[datetime, Account]] | None:
+    """The same for many machines of a workspace, all or none; the caller writes the new leases and accounts down."""
+    renewed, charges, spent, reserved = [], [], 0, 0
+    for machine, account, at in held:
+        assert machine.started_at is not None
+        charged, more = _advance(machine, account, at)
+        until = at + timedelta(seconds=lease_seconds)
+        needed = cost(machine.price, milliseconds(machine.started_at, until)) - charged.charged_amount
+        spent, reserved = spent + more, reserved + needed - account.reserved
+        renewed.append((until, charged.model_copy(update={"reserved": needed})))
+        charges += [_charge(machine, account, charged)] if charged.charged_ms != account.charged_ms else []
+    if not budgets.move(tx, workspace, spent=spent, reserved=reserved):
+        return None
+    budgets.charge(tx, charges)
+    return renewed
 
 
 def settle(tx: Connection, machine: Machine, account: Account, end: datetime | None) -> None:
@@ -64,7 +88,7 @@ def settle(tx: Connection, machine: Machine, account: Account, end: datetime | N
         spent = account.reserved
         charged = charged.model_copy(update={"charged_amount": account.charged_amount + spent})
     budgets.move(tx, machine.workspace, spent=spent, reserved=-account.reserved)
-    _charge(tx, machine, account, charged)
+    _book(tx, machine, account, charged)
     machines.update(tx, machine.id, reserved=0)
 
 
@@ -93,23 +117,24 @@ def _advance(machine: Machine, account: Account, end: datetime) -> tuple[Account
     return account.model_copy(update={"charged_ms": lived, "charged_amount": amount}), amount - account.charged_amount
 
 
-def _charge(tx: Connection, machine: Machine, before: Account, after: Account) -> None:
+def _book(tx: Connection, machine: Machine, before: Account, after: Account) -> None:
     if after.charged_ms == before.charged_ms:
         return
-    assert machine.started_at is not None
-    budgets.charge(
-        tx,
-        Charge(
-            id=0,
-            workspace=machine.workspace,
-            user=machine.owner,
-            cluster_id=machine.cluster_id,
-            machine_id=machine.id,
-            machine_type=machine.machine_type,
-            start=machine.started_at + timedelta(milliseconds=before.charged_ms),
-            end=machine.started_at + timedelta(milliseconds=after.charged_ms),
-            milliseconds=after.charged_ms - before.charged_ms,
-            amount=after.charged_amount - before.charged_amount,
-        ),
-    )
+    budgets.charge(tx, [_charge(machine, before, after)])
     machines.update(tx, machine.id, charged_ms=after.charged_ms, charged_amount=after.charged_amount)
+
+
+def _charge(machine: Machine, before: Account, after: Account) -> Charge:
+    assert machine.started_at is not None
+    return Charge(
+        id=0,
+        workspace=machine.workspace,
+        user=machine.owner,
+        cluster_id=machine.cluster_id,
+        machine_id=machine.id,
+        machine_type=machine.machine_type,
+        start=machine.started_at + timedelta(milliseconds=before.charged_ms),
+        end=machine.started_at + timedelta(milliseconds=after.charged_ms),
+        milliseconds=after.charged_ms - before.charged_ms,
+        amount=after.charged_amount - before.charged_amount,
+    )

@@ -13,6 +13,7 @@ from amasia.models.base import new_id, now
 from amasia.models.clusters import Cluster
 from amasia.models.locations import Location
 from amasia.models.machines import (
+    FINAL,
     Assignment,
     Boot,
     Found,
@@ -33,7 +34,6 @@ from amasia.services import leases, placements, schedulers
 from amasia.services.access import digest, issue_token
 from amasia.settings import ServerSettings
 
-FINAL = ("failed", "exited")
 LONGEST = timedelta(days=30)
 """Of a machine's tokens; they are deleted when it ends, which is nearly always sooner."""
 
@@ -81,6 +81,7 @@ def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | No
         memory=machine.memory,
         workspace=machine.workspace,
         location=machine.location,
+        ca=settings.ca.read_text() if settings.ca else "",
     )
 
 
@@ -323,6 +324,7 @@ def _assignment(tx: Connection, db: Database, settings: ServerSettings, machine:
         tls_key=db.unseal(sealed),
         scheduler_address=cluster.scheduler_address if machine.role is MachineRole.worker else "",
         heartbeat_seconds=settings.heartbeat_seconds,
+        gateway=settings.gateway,
     )
 
 
@@ -370,7 +372,7 @@ def _renewed(tx: Connection, settings: ServerSettings, machine: Machine, account
     if machine.target is MachineTarget.stopped or machine.lease_until is None:
         return machine
     at = min(now(), beat.at)
-    if machine.lease_until - at > timedelta(seconds=settings.lease_seconds * 11 / 12):
+    if not leases.is_due(machine.lease_until, at, settings.lease_seconds):
         return machine
     role = users.role(tx, machine.workspace, machine.owner)
     if not may(role, Permission.run):
@@ -397,7 +399,7 @@ def _wishes(tx: Connection, machine: Machine) -> Wishes:
     return Wishes(
         target=target,
         lease_until=current.lease_until,
-        scale=schedulers.wish(tx, cluster),
+        scale=schedulers.size(cluster.spec, cluster.wanted_workers, machines.leaving(tx, cluster.id)),
         notices=tuple(clusters.take_notices(tx, cluster.id)),
     )
 
@@ -405,6 +407,18 @@ def _wishes(tx: Connection, machine: Machine) -> Wishes:
 def alive(db: Database) -> list[Machine]:
     with db.read() as tx:
         return machines.alive(tx)
+
+
+def crowd(db: Database) -> int:
+    """How many there are."""
+    with db.read() as tx:
+        return machines.crowd(tx)
+
+
+def to_watch(db: Database, after: str, limit: int) -> tuple[list[Machine], list[Machine]]:
+    """The next of those that a provider should have, by id; and of those before, all whose lease is over."""
+    with db.read() as tx:
+        return machines.to_watch(tx, after, limit, now())
 
 
 def claim(db: Database, seconds: float, limit: int = 64) -> list[Machine]:

@@ -1,11 +1,12 @@
 """What a cluster's scheduler says of itself, and what it is told: size, idleness, drained workers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from amasia.database import clusters, events, machines
-from amasia.models.clusters import Cluster, ClusterStatus
+from amasia.models.clusters import ClusterSpec, ClusterStatus
 from amasia.models.machines import Heartbeat, Machine
 
 
@@ -21,7 +22,7 @@ def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
         changes["dashboard_address"] = beat.process.dashboard_address
         if cluster.status is ClusterStatus.starting:
             changes["status"] = ClusterStatus.running
-    wanted = _clamp(cluster, report.wanted_workers)
+    wanted = _clamp(cluster.spec, report.wanted_workers)
     if wanted is not None and wanted != cluster.wanted_workers:
         changes["wanted_workers"] = wanted
     changed = {key: value for key, value in changes.items() if getattr(cluster, key) != value}
@@ -44,15 +45,28 @@ def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
                           reason=reason)  # fmt: skip
 
 
-def wish(tx: Connection, cluster: Cluster) -> dict[str, Any]:
+def size(spec: ClusterSpec, wanted: int, leaving: Sequence[str] = ()) -> dict[str, Any]:
     """What the scheduler is told about its size, and who leaves."""
-    size: dict[str, Any] = {"idle_timeout": cluster.spec.idle_timeout, "leaving": machines.leaving(tx, cluster.id)}
-    if cluster.spec.minimum is None:
-        return size | {"n_workers": cluster.wanted_workers}
-    return size | {"minimum": cluster.spec.minimum, "maximum": cluster.spec.maximum}
+    told: dict[str, Any] = {"idle_timeout": spec.idle_timeout, "leaving": list(leaving)}
+    if spec.minimum is None:
+        return told | {"n_workers": wanted}
+    return told | {"minimum": spec.minimum, "maximum": spec.maximum}
 
 
-def _clamp(cluster: Cluster, wanted: int | None) -> int | None:
-    if wanted is None or cluster.spec.minimum is None or cluster.spec.maximum is None:
+def is_steady(spec: ClusterSpec, *, wanted: int, running: bool, addresses: tuple[str, str], beat: Heartbeat) -> bool:
+    """Whether `take` would change nothing."""
+    report, process = beat.scheduler, beat.process
+    assert report is not None
+    told = process.status == "running" and process.address != ""
+    return (
+        not (report.retire or report.driver)
+        and (not told or (running and addresses == (process.address, process.dashboard_address)))
+        and _clamp(spec, report.wanted_workers) in (None, wanted)
+        and not (spec.idle_timeout and report.idle_seconds > spec.idle_timeout)
+    )
+
+
+def _clamp(spec: ClusterSpec, wanted: int | None) -> int | None:
+    if wanted is None or spec.minimum is None or spec.maximum is None:
         return None
-    return max(cluster.spec.minimum, min(cluster.spec.maximum, wanted))
+    return max(spec.minimum, min(spec.maximum, wanted))

@@ -1,0 +1,149 @@
+"""Many heartbeats at once: those of machines that go on as they were, in one transaction.
+
+Most heartbeats say nothing new. What each of them needs is the time written down, the lease renewed now and then, and
+the same wishes answered; for a hundred of them that is four statements. Everything else is one by one, in
+`services.machines.heartbeat`, to which these are an equal short way and no other rule.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from amasia.database import machines
+from amasia.database.engine import Database
+from amasia.database.machines import Account
+from amasia.models.base import now
+from amasia.models.clusters import ClusterSpec
+from amasia.models.machines import FINAL, Heartbeat, Machine, MachineRole, MachineStatus, MachineTarget, Wishes
+from amasia.models.permissions import Permission, Role, may
+from amasia.models.users import Scope
+from amasia.services import leases, schedulers
+from amasia.settings import ServerSettings
+
+PER_SECOND = 100
+"""Heartbeats that a control plane wishes for at most: the more machines, the seldomer each one."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One heartbeat, by the holder of a token with this digest."""
+
+    machine_id: str
+    digest: str
+    beat: Heartbeat
+
+
+def hear(db: Database, settings: ServerSettings, told: Sequence[Told], crowd: int) -> list[Wishes | None]:
+    """The answers in the order of the heartbeats; None for each one that is to be heard by itself.
+
+    Parameters
+    ----------
+    crowd
+        About how many machines there are.
+    """
+    at = now()
+    last = {one.digest: one for one in told}
+    found: dict[str, Wishes] = {}
+    with db.write(quiet=True) as tx:
+        rows = [row for row in machines.for_heartbeats(tx, last) if _is_steady(row, last[row["hash"]], at)]
+        until = _renew(tx, settings, [row for row in rows if _is_due(settings, row, last[row["hash"]].beat, at)], last)
+        changes = []
+        for row in rows:
+            if row["hash"] in until and until[row["hash"]] is None:
+                continue  # its lease cannot be renewed here: a matter of its own
+            lease_until, account = until.get(row["hash"]) or (row["lease_until"], Account.model_validate(dict(row)))
+            metrics = last[row["hash"]].beat.metrics.model_dump()
+            changes.append({"machine_id": row["id"], "at": at, "told": metrics, "until": lease_until,
+                            **{f"new_{name}": value for name, value in account}})  # fmt: skip
+            found[row["hash"]] = _wishes(settings, row, lease_until, crowd)
+        machines.heard(tx, changes)
+    return [found.get(one.digest) if last[one.digest] is one else None for one in told]
+
+
+def pace(settings: ServerSettings, crowd: int) -> float:
+    """Seconds between heartbeats of a machine that goes on as it was: more in a crowd, in time for its lease."""
+    longest = max(settings.heartbeat_seconds, settings.lease_seconds / 12)
+    return min(longest, max(settings.heartbeat_seconds, crowd / PER_SECOND))
+
+
+def _is_steady(row: RowMapping, told: Told, at: datetime) -> bool:
+    """Whether it is the machine itself that speaks, and says nothing that changes more than its own row."""
+    beat, process = told.beat, told.beat.process
+    return (
+        row["id"] == told.machine_id
+        and row["scope"] == Scope.machine
+        and row["expires_at"] > at
+        and row["target"] == row["cluster_target"] == MachineTarget.running
+        and row["lease_until"] is not None
+        and not (beat.deaths or beat.log)
+        and all(row["stages"].get(stage) for stage in beat.stages)
+        and process.address in ("", row["address"])
+        and process.status not in FINAL
+        and _is_same_status(row, process.status)
+        and (row["role"] == MachineRole.worker or _is_steady_scheduler(row, beat))
+    )
+
+
+def _is_same_status(row: RowMapping, told: str) -> bool:
+    if row["status"] == MachineStatus.running:
+        return True
+    return bool(row["status"] == MachineStatus.preparing and told != MachineStatus.running)
+
+
+def _is_steady_scheduler(row: RowMapping, beat: Heartbeat) -> bool:
+    if row["has_news"]:
+        return False
+    if beat.scheduler is None:
+        return True
+    return schedulers.is_steady(
+        ClusterSpec.model_validate(row["spec"]),
+        wanted=row["wanted_workers"],
+        running=row["cluster_status"] == "running",
+        addresses=(row["scheduler_address"], row["dashboard_address"]),
+        beat=beat,
+    )
+
+
+def _is_due(settings: ServerSettings, row: RowMapping, beat: Heartbeat, at: datetime) -> bool:
+    return leases.is_due(row["lease_until"], min(at, beat.at), settings.lease_seconds)
+
+
+Renewed = tuple[datetime, Account]
+
+
+def _renew(
+    tx: Connection, settings: ServerSettings, due: Iterable[RowMapping], told: dict[str, Told]
+) -> dict[str, Renewed | None]:
+    """New leases by digest; None where none can be had this way. Workspaces are locked in one order."""
+    at = now()
+    found: dict[str, Renewed | None] = {}
+    groups: dict[str, list[RowMapping]] = defaultdict(list)
+    for row in due:
+        found[row["hash"]] = None
+        if row["started_at"] is not None and may(row["owner_role"] and Role(row["owner_role"]), Permission.run):
+            groups[row["workspace"]].append(row)
+    for workspace in sorted(groups):
+        rows = groups[workspace]
+        held = [(_machine(row), Account.model_validate(dict(row)), min(at, told[row["hash"]].beat.at)) for row in rows]
+        renewed = leases.renew_all(tx, workspace, held, settings.lease_seconds)
+        found.update({row["hash"]: new for row, new in zip(rows, renewed, strict=True)} if renewed else {})
+    return found
+
+
+def _machine(row: RowMapping) -> Machine:
+    """As much of it as its money is about; it was checked when it was written."""
+    known: dict[str, Any] = {name: row[name] for name in machines.OF_MONEY}
+    return Machine.model_construct(**known)
+
+
+def _wishes(settings: ServerSettings, row: RowMapping, lease_until: datetime, crowd: int) -> Wishes:
+    seconds = pace(settings, crowd) if row["status"] == MachineStatus.running else settings.heartbeat_seconds
+    wishes = Wishes(target=MachineTarget.running, lease_until=lease_until, heartbeat_seconds=seconds)
+    if row["role"] == MachineRole.worker:
+        return wishes.model_copy(update={"scheduler_address": row["scheduler_address"]})
+    scale = schedulers.size(ClusterSpec.model_validate(row["spec"]), row["wanted_workers"])
+    return wishes.model_copy(update={"scale": scale})
