@@ -9,10 +9,10 @@ import os
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from amasia.errors import InvalidRequest
@@ -24,6 +24,10 @@ def default_home() -> Path:
 
 def default_profile() -> Path:
     return Path(platformdirs.user_config_dir("amasia")) / "profile.json"
+
+
+type Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+"""The same one wherever processes that inherit it run."""
 
 
 class Settings(BaseSettings):
@@ -45,7 +49,7 @@ class Settings(BaseSettings):
 class ServerSettings(Settings):
     """Of the control plane."""
 
-    home: Path = Field(default_factory=default_home)
+    home: Folder = Field(default_factory=default_home)
     """Directory of the database, the embedded object store, machines of the local provider, keys and logs."""
     host: str = "127.0.0.1"
     """Address that the API and the console listen on."""
@@ -150,11 +154,11 @@ class ClientSettings(Settings):
     """Prefixes that references in repositories may be read from, as JSON: ["file:///data/", "s3://bucket/"]."""
     ca: Path | None = None
     """PEM file with an authority of one's own, to be trusted beside the system's: for control plane and stores."""
-    profile: Path = Field(default_factory=default_profile)
+    profile: Folder = Field(default_factory=default_profile)
     """File with url, token and workspace, mode 0600; variables win over it."""
-    home: Path = Field(default_factory=default_home)
+    home: Folder = Field(default_factory=default_home)
     """Where ``amasia up`` keeps the control plane of this computer."""
-    cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("amasia")))
+    cache: Folder = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("amasia")))
     """Locks and wheels of captured environments."""
 
 

@@ -37,6 +37,7 @@ def start(
     stages.finish("environment", environment[:12])
     stages.begin("requested")
     cluster = clusters.create(spec, environment, name, workspace, connection=link)
+    stages.left_behind = still_running(cluster)
     stages.finish("requested", f"{len(cluster.machines)} machines")
     currency = budgets.get(workspace, connection=link).currency
     if cluster.placement:
