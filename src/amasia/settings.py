@@ -76,7 +76,7 @@ class ServerSettings(Settings):
     store_host: str = "127.0.0.1"
     """Address that the embedded object store's S3 listens on; all else of it stays on this computer."""
     store_public_url: str = ""
-    """How machines and clients reach the embedded object store; empty for http://127.0.0.1:store_port."""
+    """How machines and clients reach the embedded object store; empty for http://store_host:store_port."""
     lease_seconds: int = 120
     """Time that a machine is paid for in advance. It outlives the control plane for as long, and no longer."""
     heartbeat_seconds: float = 2.0

@@ -76,7 +76,7 @@ class EmbeddedStore:
         self.port = port
         self.host = host
         self.certificate, self.key = certificate, key
-        self.endpoint = public_url or f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
+        self.endpoint = public_url or f"{'https' if certificate else 'http'}://{host}:{port}"
 
     @property
     def keys(self) -> Keys:
