@@ -16,7 +16,7 @@ from amasia.gateway.doors import Gateway
 from amasia.models.base import now
 from amasia.models.machines import Heartbeat, Join, ProcessReport, SchedulerReport
 from amasia.models.tunnels import Service, of_client
-from amasia.services import clusters, machines
+from amasia.services import clusters, joins, machines
 from tests.conftest import SECRETS
 
 
@@ -55,7 +55,7 @@ def running(world):
         boot = machines.begin(world.db, world.settings, machine)
         machines.accepted(world.db, machine, {})
         join = Join(machine_id=machine.id, join_token=boot.join_token, agent_version="0", started_at=now())
-        assignment = machines.join(world.db, world.settings, join)
+        assignment = joins.join(world.db, world.settings, join)
         process = ProcessReport(status="running", address="tls://192.0.2.1:1", dashboard_address=dashboard)
         beat = Heartbeat(at=now(), process=process, scheduler=SchedulerReport())
         machines.heartbeat(world.db, world.settings, machine.id, beat)

@@ -12,7 +12,7 @@ from amasia.models.budgets import BudgetRequest
 from amasia.models.machines import Death, Heartbeat, Join, MachineTarget, Metrics, ProcessReport, SchedulerReport
 from amasia.models.money import cost
 from amasia.models.users import Membership
-from amasia.services import access, budgets, clusters, heartbeats, machines, workspaces
+from amasia.services import access, budgets, clusters, heartbeats, joins, machines, workspaces
 from amasia.services.heartbeats import Told
 
 ADDRESS = "tls://127.0.0.1:1"
@@ -25,7 +25,7 @@ def running(world, **spec):
         boot = machines.begin(world.db, world.settings, machine)
         machines.accepted(world.db, machine, {})
         body = Join(machine_id=machine.id, join_token=boot.join_token, agent_version="0", started_at=now())
-        assignment = machines.join(world.db, world.settings, body)
+        assignment = joins.join(world.db, world.settings, body)
         machines.heartbeat(world.db, world.settings, machine.id, beat(machine))
         found.append((machine, access.digest(assignment.token)))
     return found
@@ -58,6 +58,20 @@ def test_what_goes_on_as_it_was_is_written_down_and_answered_like_one_by_one(wor
     assert [wishes.model_copy(update={"heartbeat_seconds": 0.0}) for wishes in together] == alone
     assert together[1].scheduler_address == ADDRESS
     assert {machine.metrics.memory for machine, _ in read(world, rows.accounts)} == {7}
+
+
+def test_what_a_worker_says_of_itself_is_heard_with_the_others_and_wakes_who_waits(world):
+    _, (worker, digest) = running(world, n_workers=1)
+    with world.db.write() as tx:
+        rows.update(tx, worker.id, status="preparing", address="")
+    before, seen, at = of(world, worker)[0], world.db.changes.wait(-1, 0), now()
+    process = ProcessReport(status="running", address="tls://b:2")
+    (wishes,) = hear(world, Told(worker.id, digest, beat(worker, process=process, stages={"process_up": at})))
+    assert wishes is not None
+    found = of(world, worker)[0]
+    assert (found.status, found.address, found.stages.process_up) == ("running", "tls://b:2", at)
+    assert found.stages.joined == before.stages.joined
+    assert world.db.changes.wait(seen, 0) != seen
 
 
 def test_leases_of_many_are_renewed_and_charged_to_the_same_sums(world):
@@ -105,16 +119,17 @@ def a_log(world, scheduler, worker):
     return Told(worker[0].id, worker[1], beat(worker[0], log="a line\n"))
 
 
-def another_address(world, scheduler, worker):
-    return Told(worker[0].id, worker[1], beat(worker[0], process=ProcessReport(status="running", address="tls://b:2")))
-
-
 def a_failure(world, scheduler, worker):
     return Told(worker[0].id, worker[1], beat(worker[0], process=ProcessReport(status="failed", reason="no disk")))
 
 
-def a_new_stage(world, scheduler, worker):
-    return Told(worker[0].id, worker[1], beat(worker[0], stages={"process_up": now()}))
+def a_leave(world, scheduler, worker):
+    return Told(worker[0].id, worker[1], beat(worker[0], stages={"leaves": now() + timedelta(seconds=60)}))
+
+
+def another_address_of_the_scheduler(world, scheduler, worker):
+    process = ProcessReport(status="running", address="tls://b:2")
+    return Told(scheduler[0].id, scheduler[1], beat(scheduler[0], process=process))
 
 
 def a_wished_stop(world, scheduler, worker):
@@ -145,7 +160,8 @@ def a_notice(world, scheduler, worker):
 
 @pytest.mark.parametrize(
     "what",
-    [other_token, unknown_token, a_death, a_log, another_address, a_failure, a_new_stage, a_wished_stop,
+    [other_token, unknown_token, a_death, a_log, a_leave, another_address_of_the_scheduler, a_failure,
+     a_wished_stop,
      a_stopped_cluster, a_drained_worker, idleness, a_notice],
 )  # fmt: skip
 def test_what_is_news_is_heard_by_itself(world, what):

@@ -30,7 +30,6 @@ from amasia.api import (
     views,
     workspaces,
 )
-from amasia.api.beats import Beats
 from amasia.api.visits import Visits
 from amasia.database.engine import Database
 from amasia.environments.kits import Kit
@@ -68,7 +67,7 @@ def create(
     )
     app.state.db = db
     app.state.settings = settings
-    app.state.beats = Beats(db, settings)
+    machines.install(app, db, settings)
     app.state.lend = lend
     app.state.visits = Visits(settings.public_per_minute)
     app.state.health = pulse

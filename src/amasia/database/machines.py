@@ -1,6 +1,7 @@
 """Named queries on machines: the wishes, what is, and the money that each one holds."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -83,6 +84,23 @@ _HEARD_NOW = (
 )
 
 
+_JOINED_NOW = (
+    update_(machines)
+    .where(machines.c.id == bindparam("machine_id"))
+    .values(
+        status=bindparam("new_status"),
+        started_at=bindparam("new_start"),
+        lease_until=bindparam("until"),
+        stages=bindparam("new_stages"),
+    )
+)
+_ARRIVED_NOW = (
+    update_(machines)
+    .where(machines.c.id == bindparam("machine_id"))
+    .values(status=bindparam("new_status"), stages=bindparam("new_stages"), address=bindparam("new_address"))
+)
+
+
 class Account(Model):
     """What a machine has reserved and was charged."""
 
@@ -107,6 +125,39 @@ def locked(tx: Connection, machine_id: str) -> tuple[Machine, Account] | None:
     return Machine.model_validate(dict(row)), Account.model_validate(dict(row))
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A machine whose agent says that it is here."""
+
+    machine: Machine
+    account: Account
+    join_hash: str
+
+
+def waiting(tx: Connection, machine_ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, Waiting]:
+    """Machines by id, held until the end of the transaction; with ``skip_locked`` none that somebody else holds."""
+    query = _MACHINE.where(machines.c.id.in_(list(machine_ids))).order_by(machines.c.id)
+    rows = tx.execute(query.with_for_update(of=machines, skip_locked=skip_locked)).mappings()
+    return {row["id"]: Waiting(Machine.model_validate(dict(row)), Account.model_validate(dict(row)), row["join_hash"])
+            for row in rows}  # fmt: skip
+
+
+def joined(tx: Connection, found: Iterable[Machine]) -> None:
+    """Write down many joins at once."""
+    changes = [
+        {
+            "machine_id": one.id,
+            "new_status": one.status.value,
+            "new_start": one.started_at,
+            "until": one.lease_until,
+            "new_stages": one.stages.model_dump(mode="json"),
+        }
+        for one in found
+    ]
+    if changes:
+        tx.execute(_JOINED_NOW, changes)
+
+
 def for_heartbeats(tx: Connection, hashes: Iterable[str]) -> Iterable[RowMapping]:
     """Machines by the digests of their tokens, held until the end of the transaction; none that somebody else holds."""
     return tx.execute(_FOR_HEARTBEATS, {"hashes": list(hashes)}).mappings()
@@ -116,6 +167,12 @@ def heard(tx: Connection, changes: list[dict[str, Any]]) -> None:
     """Write down many heartbeats at once: ``machine_id``, ``at``, ``told`` metrics, ``until``, ``new_`` account."""
     if changes:
         tx.execute(_HEARD_NOW, changes)
+
+
+def arrived(tx: Connection, changes: list[dict[str, Any]]) -> None:
+    """Write down what many say of themselves: ``machine_id``, ``new_status``, ``new_stages``, ``new_address``."""
+    if changes:
+        tx.execute(_ARRIVED_NOW, changes)
 
 
 def of_cluster(tx: Connection, cluster_id: str) -> list[Machine]:
@@ -198,10 +255,6 @@ def wish_stop(tx: Connection, machine_ids: Iterable[str], reason: str) -> None:
     where = (machines.c.id.in_(list(machine_ids)), machines.c.target != "stopped")
     change(tx, machines, *where, machines.c.reason == "", target="stopped", reason=reason)
     change(tx, machines, *where, target="stopped")
-
-
-def join_hash(tx: Connection, machine_id: str) -> str:
-    return tx.execute(select(machines.c.join_hash).where(machines.c.id == machine_id)).scalar() or ""
 
 
 def tries(tx: Connection, machine_id: str) -> int:

@@ -1,5 +1,6 @@
 """How a row becomes a model and a change becomes named columns."""
 
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -24,9 +25,14 @@ def mapping(tx: Connection, query: Select[Any]) -> RowMapping | None:
 
 def add(tx: Connection, table: Table, record: Model | None = None, **columns: Any) -> None:
     """Insert the record's fields that the table has, and the columns given besides."""
-    fields = {} if record is None else plain(record)
-    values = {key: value for key, value in fields.items() if key in table.c} | _plain(columns)
-    tx.execute(insert(table), values)  # as parameters: a statement with values is put together anew each time
+    # As parameters: a statement with values is put together anew each time.
+    tx.execute(insert(table), _values(table, record, columns))
+
+
+def add_all(tx: Connection, table: Table, records: Iterable[tuple[Model, Mapping[str, Any]]]) -> None:
+    """The same for many at once."""
+    if values := [_values(table, record, columns) for record, columns in records]:
+        tx.execute(insert(table), values)
 
 
 def change(tx: Connection, table: Table, *where: Any, **columns: Any) -> int:
@@ -42,7 +48,12 @@ def plain(record: Model) -> dict[str, Any]:
     return _plain({name: getattr(record, name) for name in type(record).model_fields})
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
+def _values(table: Table, record: Model | None, columns: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {} if record is None else plain(record)
+    return {key: value for key, value in fields.items() if key in table.c} | _plain(columns)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _column(value) for key, value in values.items()}
 
 

@@ -1,8 +1,9 @@
 """Many heartbeats at once: those of machines that go on as they were, in one transaction.
 
-Most heartbeats say nothing new. What each of them needs is the time written down, the lease renewed now and then, and
-the same wishes answered; for a hundred of them that is four statements. Everything else is one by one, in
-`services.machines.heartbeat`, to which these are an equal short way and no other rule.
+Most heartbeats say nothing new, or only what is the machine's own: that its worker is up, and where. What each of them
+needs is the time written down, the lease renewed now and then, and the same wishes answered; for a hundred of them that
+is five statements. Everything else is one by one, in `services.machines.heartbeat`, to which these are an equal short
+way and no other rule.
 """
 
 from collections import defaultdict
@@ -18,7 +19,7 @@ from amasia.database.engine import Database
 from amasia.database.machines import Account
 from amasia.models.base import now
 from amasia.models.clusters import ClusterSpec
-from amasia.models.machines import FINAL, Heartbeat, Machine, MachineRole, MachineStatus, MachineTarget, Wishes
+from amasia.models.machines import FINAL, Heartbeat, Machine, MachineRole, MachineStatus, MachineTarget, Stages, Wishes
 from amasia.models.permissions import Permission, Role, may
 from amasia.models.users import Scope
 from amasia.services import leases, schedulers
@@ -51,7 +52,7 @@ def hear(db: Database, settings: ServerSettings, told: Sequence[Told], crowd: in
     with db.write(quiet=True) as tx:
         rows = [row for row in machines.for_heartbeats(tx, last) if _is_steady(row, last[row["hash"]], at)]
         until = _renew(tx, settings, [row for row in rows if _is_due(settings, row, last[row["hash"]].beat, at)], last)
-        changes = []
+        changes, arrivals = [], []
         for row in rows:
             if row["hash"] in until and until[row["hash"]] is None:
                 continue  # its lease cannot be renewed here: a matter of its own
@@ -60,7 +61,11 @@ def hear(db: Database, settings: ServerSettings, told: Sequence[Told], crowd: in
             changes.append({"machine_id": row["id"], "at": at, "told": metrics, "until": lease_until,
                             **{f"new_{name}": value for name, value in account}})  # fmt: skip
             found[row["hash"]] = _wishes(settings, row, lease_until, crowd)
+            arrivals += _arrival(row, last[row["hash"]].beat)
         machines.heard(tx, changes)
+        machines.arrived(tx, arrivals)
+    if arrivals:
+        db.changes.note()
     return [found.get(one.digest) if last[one.digest] is one else None for one in told]
 
 
@@ -79,19 +84,27 @@ def _is_steady(row: RowMapping, told: Told, at: datetime) -> bool:
         and row["expires_at"] > at
         and row["target"] == row["cluster_target"] == MachineTarget.running
         and row["lease_until"] is not None
+        and row["status"] in (MachineStatus.preparing, MachineStatus.running)
         and not (beat.deaths or beat.log)
-        and all(row["stages"].get(stage) for stage in beat.stages)
-        and process.address in ("", row["address"])
+        and "leaves" not in _new_stages(row, beat)
         and process.status not in FINAL
-        and _is_same_status(row, process.status)
-        and (row["role"] == MachineRole.worker or _is_steady_scheduler(row, beat))
+        and (row["role"] == MachineRole.worker or (not _arrival(row, beat) and _is_steady_scheduler(row, beat)))
     )
 
 
-def _is_same_status(row: RowMapping, told: str) -> bool:
-    if row["status"] == MachineStatus.running:
-        return True
-    return bool(row["status"] == MachineStatus.preparing and told != MachineStatus.running)
+def _new_stages(row: RowMapping, beat: Heartbeat) -> dict[str, datetime]:
+    return {name: at for name, at in beat.stages.items() if name in Stages.model_fields and not row["stages"].get(name)}
+
+
+def _arrival(row: RowMapping, beat: Heartbeat) -> list[dict[str, Any]]:
+    """What is new of the machine itself, if anything is."""
+    runs = MachineStatus.running if beat.process.status == MachineStatus.running else row["status"]
+    new = {"new_status": str(runs), "new_address": beat.process.address or row["address"]}
+    stages = _new_stages(row, beat)
+    if not stages and new == {"new_status": row["status"], "new_address": row["address"]}:
+        return []
+    told = {**row["stages"], **{name: at.isoformat() for name, at in stages.items()}}
+    return [{"machine_id": row["id"], "new_stages": told, **new}]
 
 
 def _is_steady_scheduler(row: RowMapping, beat: Heartbeat) -> bool:

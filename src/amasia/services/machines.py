@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, clusters, environments, events, locations, machines, users
+from amasia.database import budgets, clusters, events, locations, machines, users
 from amasia.database.engine import Database
 from amasia.database.machines import Account
 from amasia.models.base import new_id, now
@@ -14,11 +14,9 @@ from amasia.models.clusters import Cluster
 from amasia.models.locations import Location
 from amasia.models.machines import (
     FINAL,
-    Assignment,
     Boot,
     Found,
     Heartbeat,
-    Join,
     Machine,
     MachineRole,
     MachineStatus,
@@ -29,13 +27,9 @@ from amasia.models.machines import (
 from amasia.models.money import cost
 from amasia.models.permissions import Permission, may
 from amasia.models.placements import Choice
-from amasia.models.users import Scope
 from amasia.services import leases, placements, schedulers
-from amasia.services.access import digest, issue_token
+from amasia.services.access import digest
 from amasia.settings import ServerSettings
-
-LONGEST = timedelta(days=30)
-"""Of a machine's tokens; they are deleted when it ends, which is nearly always sooner."""
 
 
 def wish(
@@ -149,19 +143,6 @@ def expire(db: Database, machine: Machine) -> None:
         events.append(tx, actor="amasia", verb="machine.expire", target=machine.id, workspace=machine.workspace)
 
 
-def join(db: Database, settings: ServerSettings, request: Join) -> Assignment:
-    """An agent says it is here. Repeatable until its first heartbeat, since an answer may be lost."""
-    with db.write() as tx:
-        held = machines.locked(tx, request.machine_id)
-        if held is None or machines.join_hash(tx, request.machine_id) != digest(request.join_token):
-            raise errors.NotSignedIn(f"No machine {request.machine_id!r} waits for this join token.")
-        machine, account = held
-        if machine.target is MachineTarget.stopped or machine.last_heartbeat_at is not None:
-            raise errors.PermissionDenied(f"Machine {machine.id} may not join: it was ended, or has joined before.")
-        machine = _joined(tx, machine, account, request)
-        return _assignment(tx, db, settings, machine)
-
-
 def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Heartbeat) -> Wishes:
     """Take down what is, renew the lease, answer what should be."""
     with db.write() as tx:
@@ -196,7 +177,7 @@ def gone(db: Database, machine: Machine, found: Found | None) -> None:
             reason=reason,
             claimed_until=None,
         )
-        users.delete_tokens_of_machine(tx, machine.id)
+        users.delete_tokens_of_machines(tx, [machine.id])
         unwished = current.target is MachineTarget.running
         if unwished:
             clusters.add_notice(tx, current.cluster_id, f"{current.role.value} {current.index} ended: {reason}.")
@@ -283,49 +264,6 @@ def _last_sign(machine: Machine, started: datetime | None) -> datetime | None:
     if machine.last_heartbeat_at or started is None:
         return machine.last_heartbeat_at
     return min(now(), machine.lease_until or started)
-
-
-def _joined(tx: Connection, machine: Machine, account: Account, request: Join) -> Machine:
-    at = now()
-    started_at = min(machine.started_at or request.started_at, at)
-    paid = started_at + timedelta(milliseconds=account.reserved * 3_600_000 // max(1, machine.price))
-    assert machine.lease_until is not None
-    changes = {
-        "status": MachineStatus.preparing,
-        "started_at": started_at,
-        "lease_until": min(machine.lease_until, paid) if machine.price else machine.lease_until,
-        "stages": machine.stages.model_copy(
-            update={"accepted": machine.stages.accepted or at, "booted": request.booted_at, "joined": at}
-        ),
-    }
-    machines.update(tx, machine.id, **changes)
-    return machine.model_copy(update=changes)
-
-
-def _assignment(tx: Connection, db: Database, settings: ServerSettings, machine: Machine) -> Assignment:
-    cluster = clusters.find(tx, machine.cluster_id)
-    assert cluster is not None
-    environment = environments.find(tx, machine.workspace, cluster.environment_hash)
-    assert environment is not None
-    security, sealed = clusters.security(tx, cluster.id)
-    users.delete_tokens_of_machine(tx, machine.id)
-    bound = {"workspace": machine.workspace, "cluster_id": cluster.id, "machine_id": machine.id}
-    own = issue_token(tx, machine.owner, machine.id, Scope.machine, LONGEST, **bound)
-    data = issue_token(tx, machine.owner, f"{machine.id} data", Scope.data, LONGEST, **bound)
-    return Assignment(
-        machine=machine,
-        token=own.secret,
-        owner_token=data.secret,
-        environment_hash=cluster.environment_hash,
-        environment=environment,
-        spec=cluster.spec.model_dump(mode="json"),
-        tls_ca=security.tls_ca,
-        tls_certificate=security.tls_certificate,
-        tls_key=db.unseal(sealed),
-        scheduler_address=cluster.scheduler_address if machine.role is MachineRole.worker else "",
-        heartbeat_seconds=settings.heartbeat_seconds,
-        gateway=settings.gateway,
-    )
 
 
 def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
