@@ -23,6 +23,7 @@ from statistics import median
 from typing import Any
 
 import psutil
+from sqlalchemy import create_engine, text
 
 from amasia.client.environments import ensure
 from amasia.environments.capture import Captured
@@ -66,7 +67,10 @@ class Crowd:
 
     def __init__(self, home: Path, *_: Any, **__: Any) -> None:
         self._path = home / BOOTS
-        self._started: dict[str, Found] = {}
+        boots = [Boot.model_validate_json(line) for line in self._path.open()] if self._path.exists() else []
+        self._started = {
+            one.machine_id: Found(machine_id=one.machine_id, alive=True, started_at=now()) for one in boots
+        }
 
     def offers(self) -> list[Offer]:
         return [Offer(type="small", cpus=1, memory=1 << 30, price=1000, price_source="show")]
@@ -171,19 +175,22 @@ def lines(dose: float, base: Path) -> Iterator[Line]:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     database = _postgres(base / "postgres")
-    lease = {"AMASIA_LEASE_SECONDS": str(round(LEASE * interval / INTERVAL))}
-    plane = Plane(base / "plane", {"AMASIA_DATABASE_URL": database.url, "AMASIA_JOIN_SECONDS": "3600", **lease})
+    lease = round(LEASE * interval / INTERVAL)
+    told = {"AMASIA_DATABASE_URL": database.url, "AMASIA_JOIN_SECONDS": "3600", "AMASIA_LEASE_SECONDS": "3600"}
+    plane = Plane(base / "plane", told)
     try:
         with planes.cleared(plane):
             begin(plane)
-            yield from _measure(plane, database, count, interval)
+            started = _launch(plane, database, count)
+            _begin_leases(plane, lease)
+            yield from _measure(plane, database, count, interval, started)
     finally:
         database.stop()
 
 
 def begin(plane: Plane) -> None:
     """The real control plane, with a crowd instead of this computer's own machines."""
-    (plane.home / "logs").mkdir(parents=True)
+    (plane.home / "logs").mkdir(parents=True, exist_ok=True)
     with (plane.home / "logs" / "server.log").open("ab") as log:
         plane.process = subprocess.Popen(
             [sys.executable, "-c", SERVE], env=plane.environ(), cwd=planes.ROOT, stdout=log, stderr=log,
@@ -192,11 +199,9 @@ def begin(plane: Plane) -> None:
     plane.up()
 
 
-def _measure(plane: Plane, database: "Postgres", count: int, interval: float) -> Iterator[Line]:
+def _measure(plane: Plane, database: "Postgres", count: int, interval: float, started: "Started") -> Iterator[Line]:
     assert plane.process is not None
     meter = Meter(plane.process.pid, database.pid)
-    empty = _timed(meter, lambda: time.sleep(5))
-    started = _timed(meter, lambda: _launch(plane, count))
     agents = [Agent(Boot.model_validate_json(line)) for line in (plane.home / BOOTS).read_text().splitlines()]
     with asyncio.Runner() as runner:
         joined = _timed(meter, lambda: runner.run(_join(agents, plane.port)))
@@ -216,7 +221,7 @@ def _measure(plane: Plane, database: "Postgres", count: int, interval: float) ->
         steady = _timed(meter, lambda: runner.run(_beat(agents, plane.port, interval)))
         runner.run(_leave(agents))
     waits = sorted(wait for agent in agents for wait in agent.waits)
-    alone, rest = empty.cpu / empty.seconds, idle.cpu / idle.seconds
+    alone, rest = started.alone, idle.cpu / idle.seconds
     each = max(0.0, steady.cpu - rest * steady.seconds) / len(waits)
     cores = alone + max(0.0, rest - alone) * MACHINES / count + each * MACHINES / INTERVAL
     rate = len(waits) / steady.seconds
@@ -244,12 +249,35 @@ def _timed(meter: Meter, work: Callable[[], Any]) -> Spent:
     return Spent(meter.read() - cpu, time.monotonic() - begun)
 
 
-def _launch(plane: Plane, count: int) -> None:
+@dataclass(frozen=True)
+class Started:
+    cpu: float
+    """Seconds for all of them."""
+    alone: float
+    """Cores of a control plane without machines."""
+
+
+def _launch(plane: Plane, database: "Postgres", count: int) -> Started:
+    assert plane.process is not None
+    meter = Meter(plane.process.pid, database.pid)
+    empty = _timed(meter, lambda: time.sleep(5))
+    return Started(_timed(meter, lambda: _start(plane, count)).cpu, empty.cpu / empty.seconds)
+
+
+def _begin_leases(plane: Plane, seconds: int) -> None:
+    """A launch of this crowd takes longer than a lease, and all are to join at once: their leases begin now."""
+    plane.clear()
+    _write(plane, "UPDATE machines SET lease_until = now() + make_interval(secs => :value)", seconds)
+    plane.settings["AMASIA_LEASE_SECONDS"] = str(seconds)
+    begin(plane)
+
+
+def _start(plane: Plane, count: int) -> None:
     """Wish for the machines, and wait until each was started."""
     link = plane.link()
     link.put("/v1/workspaces/demo/budget", BudgetRequest(limit=10**15), Budget)
     digest = ensure(link, "demo", Captured(Environment(python="3.13.0", pylock=""), {}))
-    _allow(plane, count)
+    _write(plane, "UPDATE locations SET max_machines = :value", 2 * count)  # the first one is for one computer
     spec = ClusterSpec(n_workers=CLUSTER - 1, idle_timeout=0)
     for _ in range(count // CLUSTER):
         link.post("/v1/workspaces/demo/clusters", ClusterRequest(environment_hash=digest, spec=spec), Cluster)
@@ -261,13 +289,10 @@ def _launch(plane: Plane, count: int) -> None:
     time.sleep(2)  # the last ones are written down as accepted
 
 
-def _allow(plane: Plane, count: int) -> None:
-    """The first location is for one computer; this one is for a crowd."""
-    from sqlalchemy import create_engine, text  # noqa: PLC0415
-
+def _write(plane: Plane, statement: str, value: int) -> None:
     engine = create_engine(plane.settings["AMASIA_DATABASE_URL"])
     with engine.begin() as tx:
-        tx.execute(text("UPDATE locations SET max_machines = :most"), {"most": 2 * count})
+        tx.execute(text(statement), {"value": value})
     engine.dispose()
 
 
