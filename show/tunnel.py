@@ -22,7 +22,7 @@ from show import planes
 from show.lines import Line
 from show.planes import Plane
 
-MEGABYTES, TASKS, ROUNDS = 200, 300, 3
+MEGABYTES, TASKS, ROUNDS, TURNS = 200, 300, 3, 3
 OUR_END, THEIR_END = "10.213.77.1", "10.213.77.2"
 CREATE = """
 import os, sys, amasia
@@ -141,7 +141,7 @@ def _measure(
     run([python, "-c", CREATE], here)
     exec_away = ["ip", "netns", "exec", namespace]
     direct, far = [], []
-    for _ in range(2):  # in turns, so that whatever else this computer does is in both
+    for _ in range(TURNS):  # one after the other, so that whatever else this computer does is in both
         direct.append(run([python, "-c", MEASURE, *counts], here))
         far.append(run([*exec_away, python, "-c", MEASURE, *counts], there))
     raw = _plain_tls(files, int(counts[0]))

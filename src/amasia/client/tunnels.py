@@ -187,5 +187,8 @@ def _pair() -> tuple[socket.socket, socket.socket]:
         while True:
             far, peer = server.accept()
             if peer == near.getsockname():
-                return near, far
+                break
             far.close()
+    for stream in (near, far):  # else a small message waits until the one before it was acknowledged
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return near, far
