@@ -89,8 +89,8 @@ class ServerSettings(Settings):
     public_per_minute: int = Field(default=120, ge=1)
     """Requests without an account from one address in a minute."""
     private_endpoints: bool = False
-    """Whether everybody who manages buckets may register a store at a private or loopback address, and not only
-    operators."""
+    """Whether everybody who manages buckets and locations may register a store, a host or an endpoint at a private or
+    loopback address, and not only operators."""
     join_seconds: int = 60
     """A machine that did not join within this time is ended."""
     publish: bool = True

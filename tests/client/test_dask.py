@@ -80,7 +80,8 @@ def test_it_has_the_habits_of_dasks_clusters(cluster: amasia.Cluster) -> None:
     html = cluster._repr_html_()
     assert "steady" in html
     assert "per hour now" in html
-    assert "Scaling: by hand" in cluster._scaling_status()
+    assert "process up" in html
+    assert "1 with 1 cores and 512.00 MiB" in cluster._scaling_status()
 
 
 def test_it_knows_its_stages_its_cost_and_its_logs(cluster: amasia.Cluster) -> None:

@@ -14,7 +14,7 @@ from amasia.web import answers, pages
 
 from .conftest import charge, commit, end, repository, start
 
-HOSTILE = """<script>alert("1")</script>"><img src=x onerror='alert(2)'>{{ 7 * 7 }}"""
+HOSTILE = """<script>alert("1")</script>"><img src=x onerror='alert(2)'>{{ 7777 * 7777 }}"""
 
 
 def test_every_answer_carries_the_headers_that_keep_a_browser_safe(world, as_, anybody):
@@ -66,7 +66,7 @@ def test_hostile_messages_notices_reasons_and_log_lines_are_shown_as_text(world,
         assert "alert" in text, path
         assert "<script>" not in text
         assert "<img src=x" not in text
-        assert "49" not in text[text.index("alert") : text.index("alert") + 200]
+        assert "60481729" not in text
     assert escape(HOSTILE).replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in ada.get("/lab").text
 
 

@@ -125,6 +125,16 @@ def operator(verb: str) -> Any:
     return _decided("operator", check)
 
 
+def itself() -> Any:
+    """The machine of the path."""
+
+    async def check(who: Who, machine_id: str) -> Principal:
+        access.require_machine(who, machine_id)
+        return who
+
+    return _decided("machine", check)
+
+
 def itself_by() -> Any:
     """The machine of the path, by its token's digest: the route asks whose that is together with all else."""
 

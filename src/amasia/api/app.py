@@ -26,6 +26,7 @@ from amasia.api import (
     repositories,
     service_accounts,
     stac,
+    standbys,
     users,
     views,
     workspaces,
@@ -93,6 +94,7 @@ def create(
         refreshes,
         publications,
         locations,
+        standbys,
         clusters,
         kits,
     ):

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from amasia.api.access import anyone, itself_by, principal
+from amasia.api.access import Db, Settings, anyone, itself, itself_by, principal
 from amasia.api.gatherings import Crowd, Gathering
 from amasia.database.engine import Database
 from amasia.models.base import Model
@@ -40,6 +40,12 @@ async def join(request: Request, body: Join) -> Response:
         state = request.app.state
         assignment = await run_in_threadpool(joins.join, state.db, state.settings, body)
     return _answer(assignment)
+
+
+@router.post("/{machine_id}/assignment", dependencies=[itself()])
+def assignment(db: Db, settings: Settings, machine_id: str) -> Assignment:
+    """What a machine that was kept warm is for, when a cluster has taken it."""
+    return joins.assignment(db, settings, machine_id)
 
 
 @router.post("/{machine_id}/heartbeat", response_model=Wishes)

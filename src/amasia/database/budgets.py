@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
 
+from amasia.database.machines import WARM
 from amasia.database.rows import add, change, every, one
 from amasia.database.tables import budgets, charges, clusters, commits, machines, repositories, workspaces
 from amasia.models.budgets import Budget, Charge, CostLine
@@ -50,21 +51,24 @@ def by_user(tx: Connection, workspace: str, since: datetime | None) -> list[Cost
 
 
 def by_cluster(tx: Connection, workspace: str, since: datetime | None) -> list[tuple[str, CostLine]]:
-    """(cluster id, line named as the cluster), newest cluster first."""
+    """(cluster id, line named as the cluster, or as ``cluster/group``), newest cluster first, warm machines last."""
+    name = func.coalesce(clusters.c.name, WARM)
+    named = case((charges.c.group == "", name), else_=name + "/" + charges.c.group)
     query = (
         select(
-            clusters.c.id,
-            clusters.c.name.label("key"),
+            func.coalesce(clusters.c.id, "").label("id"),
+            named.label("key"),
             func.sum(charges.c.milliseconds).label("milliseconds"),
             func.sum(charges.c.amount).label("amount"),
         )
-        .join(clusters, clusters.c.id == charges.c.cluster_id)
+        .outerjoin_from(charges, clusters, clusters.c.id == charges.c.cluster_id)
         .where(charges.c.workspace == workspace)
     )
     if since is not None:
         query = query.where(charges.c.end > since)
-    query = query.group_by(clusters.c.id, clusters.c.name, clusters.c.created_at)
-    rows = tx.execute(query.order_by(clusters.c.created_at.desc())).mappings()
+    query = query.group_by(clusters.c.id, clusters.c.name, clusters.c.created_at, charges.c.group)
+    warm_last = (clusters.c.created_at.is_(None), clusters.c.created_at.desc())
+    rows = tx.execute(query.order_by(*warm_last, clusters.c.id, charges.c.group)).mappings()
     return [(row["id"], CostLine.model_validate(dict(row))) for row in rows]
 
 
@@ -87,14 +91,15 @@ def by_repository(
     return every(tx, query.group_by(repositories.c.name).order_by(repositories.c.name), CostLine)
 
 
-def promised(tx: Connection, workspace: str) -> list[tuple[str, str, int]]:
-    """(owner, cluster id, amount reserved) of what runs."""
+def promised(tx: Connection, workspace: str) -> list[tuple[str, str, str, int]]:
+    """(owner, cluster id, worker group, amount reserved) of what runs."""
+    key = (machines.c.owner, machines.c.cluster_id, machines.c.group)
     query = (
-        select(machines.c.owner, machines.c.cluster_id, func.sum(machines.c.reserved))
+        select(*key, func.sum(machines.c.reserved))
         .where(machines.c.workspace == workspace, machines.c.reserved > 0)
-        .group_by(machines.c.owner, machines.c.cluster_id)
+        .group_by(*key)
     )
-    return [(owner, cluster_id, int(amount)) for owner, cluster_id, amount in tx.execute(query)]
+    return [(owner, cluster_id or "", group, int(amount)) for owner, cluster_id, group, amount in tx.execute(query)]
 
 
 def of_cluster(tx: Connection, cluster_id: str) -> tuple[int, int]:

@@ -6,14 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    FromClause,
     RowMapping,
     and_,
     bindparam,
-    case,
-    exists,
     func,
     or_,
     select,
@@ -21,25 +17,23 @@ from sqlalchemy import (
 from sqlalchemy import update as update_
 
 from amasia.database.rows import add, change, every, one
-from amasia.database.tables import clusters, machines, memberships, notices, tokens
+from amasia.database.tables import clusters, machines, memberships, tokens
 from amasia.models.base import Model
 from amasia.models.machines import ALIVE, Machine
 
-_MACHINE = select(machines, clusters.c.name.label("cluster")).join(clusters, clusters.c.id == machines.c.cluster_id)
+WARM = "warm"
+"""What stands for the cluster of a machine that has none."""
+MACHINE = select(
+    *(column for column in machines.c if column.name != "cluster_id"),
+    func.coalesce(machines.c.cluster_id, "").label("cluster_id"),
+    func.coalesce(clusters.c.name, WARM).label("cluster"),
+).outerjoin_from(machines, clusters, clusters.c.id == machines.c.cluster_id)
 
 
-_OTHERS = machines.alias("others")
-
-
-def _leaves(table: FromClause) -> tuple[ColumnElement[bool], ...]:
-    """Whether its provider has announced to take it back."""
-    return (table.c.status != "stopped", table.c.stages["leaves"].as_string().is_not(None))
-
-
-OF_MONEY = ("id", "workspace", "cluster_id", "owner", "role", "index", "machine_type", "price", "started_at",
-            "lease_until")  # fmt: skip
+OF_MONEY = ("id", "workspace", "cluster_id", "owner", "role", "index", "machine_type", "group", "price",
+            "started_at", "lease_until")  # fmt: skip
 """What a machine's leases and charges are made of."""
-_HEARD = (*OF_MONEY, "status", "target", "address", "stages", "reserved", "charged_ms", "charged_amount")
+_HEARD = (*OF_MONEY, "location", "status", "target", "address", "stages", "reserved", "charged_ms", "charged_amount")
 _FOR_HEARTBEATS = (
     select(
         *(machines.c[name] for name in _HEARD),
@@ -47,18 +41,7 @@ _FOR_HEARTBEATS = (
         tokens.c.scope,
         tokens.c.expires_at,
         clusters.c.target.label("cluster_target"),
-        clusters.c.status.label("cluster_status"),
         clusters.c.scheduler_address,
-        clusters.c.dashboard_address,
-        clusters.c.wanted_workers,
-        case((machines.c.role == "scheduler", clusters.c.spec)).label("spec"),
-        and_(
-            machines.c.role == "scheduler",
-            or_(
-                exists().where(notices.c.cluster_id == machines.c.cluster_id, notices.c.told.is_(False)),
-                exists().where(_OTHERS.c.cluster_id == machines.c.cluster_id, *_leaves(_OTHERS)),
-            ),
-        ).label("has_news"),
         memberships.c.role.label("owner_role"),
     )
     .join(machines, machines.c.id == tokens.c.machine_id)
@@ -110,16 +93,26 @@ class Account(Model):
 
 
 def create(tx: Connection, machine: Machine, reserved: int) -> None:
-    add(tx, machines, machine, reserved=reserved, charged_ms=0, charged_amount=0, join_hash="", tries=0)
+    add(
+        tx,
+        machines,
+        machine,
+        cluster_id=machine.cluster_id or None,
+        reserved=reserved,
+        charged_ms=0,
+        charged_amount=0,
+        join_hash="",
+        tries=0,
+    )
 
 
 def find(tx: Connection, machine_id: str) -> Machine | None:
-    return one(tx, _MACHINE.where(machines.c.id == machine_id), Machine)
+    return one(tx, MACHINE.where(machines.c.id == machine_id), Machine)
 
 
 def locked(tx: Connection, machine_id: str) -> tuple[Machine, Account] | None:
     """The machine and its account, held until the end of the transaction."""
-    row = tx.execute(_MACHINE.where(machines.c.id == machine_id).with_for_update(of=machines)).mappings().first()
+    row = tx.execute(MACHINE.where(machines.c.id == machine_id).with_for_update(of=machines)).mappings().first()
     if row is None:
         return None
     return Machine.model_validate(dict(row)), Account.model_validate(dict(row))
@@ -136,7 +129,7 @@ class Waiting:
 
 def waiting(tx: Connection, machine_ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, Waiting]:
     """Machines by id, held until the end of the transaction; with ``skip_locked`` none that somebody else holds."""
-    query = _MACHINE.where(machines.c.id.in_(list(machine_ids))).order_by(machines.c.id)
+    query = MACHINE.where(machines.c.id.in_(list(machine_ids))).order_by(machines.c.id)
     rows = tx.execute(query.with_for_update(of=machines, skip_locked=skip_locked)).mappings()
     return {row["id"]: Waiting(Machine.model_validate(dict(row)), Account.model_validate(dict(row)), row["join_hash"])
             for row in rows}  # fmt: skip
@@ -176,24 +169,25 @@ def arrived(tx: Connection, changes: list[dict[str, Any]]) -> None:
 
 
 def of_cluster(tx: Connection, cluster_id: str) -> list[Machine]:
-    query = _MACHINE.where(machines.c.cluster_id == cluster_id)
+    query = MACHINE.where(machines.c.cluster_id == cluster_id)
     return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
 
 
 def of_clusters(tx: Connection, cluster_ids: Iterable[str]) -> list[Machine]:
-    query = _MACHINE.where(machines.c.cluster_id.in_(list(cluster_ids)))
+    query = MACHINE.where(machines.c.cluster_id.in_(list(cluster_ids)))
     return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
 
 
 def leaving(tx: Connection, cluster_id: str) -> list[str]:
     """Ids of those of a cluster that their provider has announced to take back."""
-    query = select(machines.c.id).where(machines.c.cluster_id == cluster_id, *_leaves(machines))
+    announced = machines.c.stages["leaves"].as_string().is_not(None)
+    query = select(machines.c.id).where(machines.c.cluster_id == cluster_id, machines.c.status != "stopped", announced)
     return list(tx.execute(query.order_by(machines.c.id)).scalars())
 
 
 def alive(tx: Connection) -> list[Machine]:
     """Every machine that a provider may have."""
-    return every(tx, _MACHINE.where(machines.c.status.in_(ALIVE)), Machine)
+    return every(tx, MACHINE.where(machines.c.status.in_(ALIVE)), Machine)
 
 
 def crowd(tx: Connection) -> int:
@@ -203,8 +197,8 @@ def crowd(tx: Connection) -> int:
 def to_watch(tx: Connection, after: str, limit: int, at: datetime) -> tuple[list[Machine], list[Machine]]:
     """The next ones after an id; and of those before it, all whose lease is over."""
     looked_at = machines.c.status.in_([status for status in ALIVE if status != "starting"])
-    some = _MACHINE.where(looked_at, machines.c.id > after).order_by(machines.c.id).limit(limit)
-    over = _MACHINE.where(looked_at, machines.c.id <= after, machines.c.lease_until < at)
+    some = MACHINE.where(looked_at, machines.c.id > after).order_by(machines.c.id).limit(limit)
+    over = MACHINE.where(looked_at, machines.c.id <= after, machines.c.lease_until < at)
     return every(tx, some, Machine), every(tx, over, Machine)
 
 
@@ -226,7 +220,7 @@ def claim(tx: Connection, at: datetime, until: datetime, limit: int) -> list[Mac
     if not ids:
         return []
     change(tx, machines, machines.c.id.in_(ids), claimed_until=until)
-    return every(tx, _MACHINE.where(machines.c.id.in_(ids)), Machine)
+    return every(tx, MACHINE.where(machines.c.id.in_(ids)), Machine)
 
 
 def update(tx: Connection, machine_id: str, **columns: Any) -> int:
@@ -283,5 +277,5 @@ def deaths(tx: Connection, cluster_id: str) -> int:
 
 def accounts(tx: Connection) -> list[tuple[Machine, Account]]:
     """Every machine with its account: for audits of the money."""
-    rows = tx.execute(_MACHINE).mappings()
+    rows = tx.execute(MACHINE).mappings()
     return [(Machine.model_validate(dict(row)), Account.model_validate(dict(row))) for row in rows]

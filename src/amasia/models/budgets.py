@@ -32,6 +32,8 @@ class Charge(Model):
     cluster_id: str | None
     machine_id: str
     machine_type: str
+    group: str = ""
+    """Worker group that it was in; empty for none."""
     start: Time
     end: Time
     milliseconds: int
@@ -40,6 +42,7 @@ class Charge(Model):
 
 class CostLine(Model):
     key: str
+    """Of a worker group: ``cluster/group``."""
     milliseconds: int
     amount: int
     reserved: int = 0

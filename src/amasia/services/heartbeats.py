@@ -1,28 +1,28 @@
 """Many heartbeats at once: those of machines that go on as they were, in one transaction.
 
-Most heartbeats say nothing new, or only what is the machine's own: that its worker is up, and where. What each of them
-needs is the time written down, the lease renewed now and then, and the same wishes answered; for a hundred of them that
-is five statements. Everything else is one by one, in `services.machines.heartbeat`, to which these are an equal short
-way and no other rule.
+Most heartbeats are workers', and say nothing new, or only what is the machine's own: that it is up, and where. What
+each needs is the time written down, the lease renewed now and then, and the same wishes answered; for a hundred of them
+that is five statements. Everything else, and every scheduler, is heard one by one, in `services.machines.heartbeat`, to
+which these are an equal short way and no other rule.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import fmean
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from amasia.database import machines
+from amasia.database import locations, machines
 from amasia.database.engine import Database
 from amasia.database.machines import Account
 from amasia.models.base import now
-from amasia.models.clusters import ClusterSpec
 from amasia.models.machines import FINAL, Heartbeat, Machine, MachineRole, MachineStatus, MachineTarget, Stages, Wishes
 from amasia.models.permissions import Permission, Role, may
 from amasia.models.users import Scope
-from amasia.services import leases, schedulers
+from amasia.services import leases
 from amasia.settings import ServerSettings
 
 PER_SECOND = 100
@@ -64,6 +64,8 @@ def hear(db: Database, settings: ServerSettings, told: Sequence[Told], crowd: in
             arrivals += _arrival(row, last[row["hash"]].beat)
         machines.heard(tx, changes)
         machines.arrived(tx, arrivals)
+        told_up = (row for row in rows if row["hash"] in found)
+        _measure(tx, (row for row in told_up if "process_up" in _new_stages(row, last[row["hash"]].beat)), at)
     if arrivals:
         db.changes.note()
     return [found.get(one.digest) if last[one.digest] is one else None for one in told]
@@ -76,19 +78,19 @@ def pace(settings: ServerSettings, crowd: int) -> float:
 
 
 def _is_steady(row: RowMapping, told: Told, at: datetime) -> bool:
-    """Whether it is the machine itself that speaks, and says nothing that changes more than its own row."""
-    beat, process = told.beat, told.beat.process
+    """Whether it is the worker itself that speaks, and says nothing that changes more than its own row."""
+    beat = told.beat
     return (
         row["id"] == told.machine_id
+        and row["role"] == MachineRole.worker
         and row["scope"] == Scope.machine
         and row["expires_at"] > at
         and row["target"] == row["cluster_target"] == MachineTarget.running
-        and row["lease_until"] is not None
         and row["status"] in (MachineStatus.preparing, MachineStatus.running)
+        and row["lease_until"] is not None
         and not (beat.deaths or beat.log)
+        and beat.process.status not in (*FINAL, "warm")
         and "leaves" not in _new_stages(row, beat)
-        and process.status not in FINAL
-        and (row["role"] == MachineRole.worker or (not _arrival(row, beat) and _is_steady_scheduler(row, beat)))
     )
 
 
@@ -107,18 +109,15 @@ def _arrival(row: RowMapping, beat: Heartbeat) -> list[dict[str, Any]]:
     return [{"machine_id": row["id"], "new_stages": told, **new}]
 
 
-def _is_steady_scheduler(row: RowMapping, beat: Heartbeat) -> bool:
-    if row["has_news"]:
-        return False
-    if beat.scheduler is None:
-        return True
-    return schedulers.is_steady(
-        ClusterSpec.model_validate(row["spec"]),
-        wanted=row["wanted_workers"],
-        running=row["cluster_status"] == "running",
-        addresses=(row["scheduler_address"], row["dashboard_address"]),
-        beat=beat,
-    )
+def _measure(tx: Connection, up: Iterable[RowMapping], at: datetime) -> None:
+    """What those that are up now tell of their location: one word for all of them."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in up:
+        requested = datetime.fromisoformat(row["stages"]["requested"])
+        if row["started_at"] is None or row["started_at"] >= requested:  # else it was warm
+            found[row["workspace"], row["location"]].append((at - requested).total_seconds())
+    for place in sorted(found):
+        locations.measure(tx, *place, fmean(found[place]))
 
 
 def _is_due(settings: ServerSettings, row: RowMapping, beat: Heartbeat, at: datetime) -> bool:
@@ -155,8 +154,9 @@ def _machine(row: RowMapping) -> Machine:
 
 def _wishes(settings: ServerSettings, row: RowMapping, lease_until: datetime, crowd: int) -> Wishes:
     seconds = pace(settings, crowd) if row["status"] == MachineStatus.running else settings.heartbeat_seconds
-    wishes = Wishes(target=MachineTarget.running, lease_until=lease_until, heartbeat_seconds=seconds)
-    if row["role"] == MachineRole.worker:
-        return wishes.model_copy(update={"scheduler_address": row["scheduler_address"]})
-    scale = schedulers.size(ClusterSpec.model_validate(row["spec"]), row["wanted_workers"])
-    return wishes.model_copy(update={"scale": scale})
+    return Wishes(
+        target=MachineTarget.running,
+        lease_until=lease_until,
+        scheduler_address=row["scheduler_address"],
+        heartbeat_seconds=seconds,
+    )

@@ -43,6 +43,17 @@ def join_all(db: Database, settings: ServerSettings, requests: Sequence[Join]) -
     return [made.get(one.machine_id) if last[one.machine_id] is one else None for one in requests]
 
 
+def assignment(db: Database, settings: ServerSettings, machine_id: str) -> Assignment:
+    """What a machine that was warm is for. Repeatable: what it was told before stays good until its end."""
+    with db.write() as tx:
+        held = machines.locked(tx, machine_id)
+        if held is None or held[0].target is MachineTarget.stopped:
+            raise errors.NotFound(f"Machine {machine_id} is no longer known.")
+        if held[0].role is MachineRole.warm:
+            raise errors.Unavailable(f"No cluster has taken machine {machine_id} yet.")
+        return _assign(tx, db, settings, [held[0]])[0]
+
+
 def _is_welcome(held: Waiting, request: Join) -> bool:
     return held.join_hash == digest(request.join_token) and _may_join(held.machine)
 
@@ -58,11 +69,21 @@ def _take_in(
     joined = [_joined(held, request) for held, request in welcome]
     machines.joined(tx, joined)
     users.delete_tokens_of_machines(tx, [machine.id for machine in joined])
-    tokens = iter(issue_tokens(tx, [wish for machine in joined for wish in _tokens(machine)], LONGEST))
-    work = {one.cluster_id: one for one in joined}
-    shared = {cluster_id: _shared(tx, db, settings, machine) for cluster_id, machine in work.items()}
-    return [_assignment(machine, next(tokens).secret, next(tokens).secret, *shared[machine.cluster_id])
-            for machine in joined]  # fmt: skip
+    return _assign(tx, db, settings, joined)
+
+
+def _assign(tx: Connection, db: Database, settings: ServerSettings, found: Sequence[Machine]) -> list[Assignment]:
+    """Tokens for each: its own, and in a cluster one that tasks open data with. What a cluster shares is read once."""
+    own = issue_tokens(tx, [_token(machine, machine.id, Scope.machine) for machine in found], LONGEST)
+    busy = [machine for machine in found if machine.role is not MachineRole.warm]
+    lent = issue_tokens(tx, [_token(machine, f"{machine.id} data", Scope.data) for machine in busy], LONGEST)
+    data = {machine.id: token.secret for machine, token in zip(busy, lent, strict=True)}
+    work = {(one.workspace, one.cluster_id): one for one in found}
+    shared = {key: _shared(tx, db, settings, machine) for key, machine in work.items()}
+    return [
+        _assignment(machine, token.secret, data.get(machine.id, ""), *shared[machine.workspace, machine.cluster_id])
+        for machine, token in zip(found, own, strict=True)
+    ]
 
 
 def _joined(held: Waiting, request: Join) -> Machine:
@@ -82,30 +103,28 @@ def _joined(held: Waiting, request: Join) -> Machine:
     )
 
 
-def _tokens(machine: Machine) -> tuple[TokenWish, TokenWish]:
-    """Its own, and the one that its tasks open data with."""
-    bound = {"workspace": machine.workspace, "cluster_id": machine.cluster_id, "machine_id": machine.id}
-    return (
-        TokenWish(machine.owner, machine.id, Scope.machine, bound),
-        TokenWish(machine.owner, f"{machine.id} data", Scope.data, bound),
-    )
+def _token(machine: Machine, label: str, scope: Scope) -> TokenWish:
+    bound = {"workspace": machine.workspace, "cluster_id": machine.cluster_id or None, "machine_id": machine.id}
+    return TokenWish(machine.owner, label, scope, bound)
 
 
 def _shared(tx: Connection, db: Database, settings: ServerSettings, machine: Machine) -> tuple[dict[str, Any], str]:
     """What all machines of a cluster are told, and the address of its scheduler."""
     cluster = clusters.find(tx, machine.cluster_id)
-    assert cluster is not None
-    environment = environments.find(tx, cluster.workspace, cluster.environment_hash)
-    assert environment is not None
+    wanted = cluster.environment_hash if cluster else environments.newest(tx, machine.workspace)
+    told: dict[str, Any] = {
+        "environment_hash": wanted,
+        "environment": environments.find(tx, machine.workspace, wanted),
+        "heartbeat_seconds": settings.heartbeat_seconds,
+    }
+    if cluster is None:  # warm: it builds what the last cluster had, which the next one will most likely need too
+        return told, ""
     security, sealed = clusters.security(tx, cluster.id)
-    told = {
-        "environment_hash": cluster.environment_hash,
-        "environment": environment,
+    told |= {
         "spec": cluster.spec.model_dump(mode="json"),
         "tls_ca": security.tls_ca,
         "tls_certificate": security.tls_certificate,
         "tls_key": db.unseal(sealed),
-        "heartbeat_seconds": settings.heartbeat_seconds,
         "gateway": settings.gateway,
     }
     return told, cluster.scheduler_address

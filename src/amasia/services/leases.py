@@ -40,6 +40,13 @@ def is_due(until: datetime, at: datetime, lease_seconds: int) -> bool:
     return until - at <= timedelta(seconds=lease_seconds * 3 / 4)
 
 
+def fitting(tx: Connection, workspace: str, price: int, lease_seconds: int) -> int:
+    """How many machines of this price could be promised a first lease now."""
+    budget = budgets.find(tx, workspace)
+    left = budget.limit - budget.spent - budget.reserved if budget else 0
+    return max(0, left) // max(1, cost(price, lease_seconds * 1000))
+
+
 def renew(tx: Connection, machine: Machine, account: Account, at: datetime, lease_seconds: int) -> datetime | None:
     """Charge until ``at`` and extend the lease from there; None where the budget does not allow it."""
     assert machine.started_at is not None
@@ -93,7 +100,9 @@ def settle(tx: Connection, machine: Machine, account: Account, end: datetime | N
 
 
 def warn_unpaid(tx: Connection, machine: Machine) -> None:
-    """Tell the cluster, once per machine, that its lease is not renewed."""
+    """Tell the cluster, once per machine, that its lease is not renewed. A warm one has nobody to tell."""
+    if not machine.cluster_id:
+        return
     text = (
         f"The budget of {machine.workspace!r} is used up: {machine.role.value} {machine.index} ends at "
         f"{machine.lease_until:%H:%M:%S} UTC. Commit what must not be lost."
@@ -130,9 +139,10 @@ def _charge(machine: Machine, before: Account, after: Account) -> Charge:
         id=0,
         workspace=machine.workspace,
         user=machine.owner,
-        cluster_id=machine.cluster_id,
+        cluster_id=machine.cluster_id or None,
         machine_id=machine.id,
         machine_type=machine.machine_type,
+        group=machine.group,
         start=machine.started_at + timedelta(milliseconds=before.charged_ms),
         end=machine.started_at + timedelta(milliseconds=after.charged_ms),
         milliseconds=after.charged_ms - before.charged_ms,

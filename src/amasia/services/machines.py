@@ -27,13 +27,21 @@ from amasia.models.machines import (
 from amasia.models.money import cost
 from amasia.models.permissions import Permission, may
 from amasia.models.placements import Choice
+from amasia.models.standbys import Standby
 from amasia.services import leases, placements, schedulers
 from amasia.services.access import digest
 from amasia.settings import ServerSettings
 
 
 def wish(
-    tx: Connection, cluster: Cluster, location: str, role: MachineRole, index: int, choice: Choice, reserved: int
+    tx: Connection,
+    cluster: Cluster,
+    location: str,
+    role: MachineRole,
+    index: int,
+    group: str,
+    choice: Choice,
+    reserved: int,
 ) -> Machine:
     """Write the wish for one machine, whose first lease is reserved already."""
     machine = Machine(
@@ -45,6 +53,7 @@ def wish(
         owner=cluster.owner,
         role=role,
         index=index,
+        group=group,
         status=MachineStatus.requested,
         target=MachineTarget.running,
         **_typed(choice),
@@ -52,6 +61,25 @@ def wish(
     )
     machines.create(tx, machine, reserved)
     return machine
+
+
+def wish_warm(tx: Connection, standby: Standby, choice: Choice, reserved: int) -> None:
+    """Write the wish for one machine that is to be kept warm."""
+    machine = Machine(
+        id=new_id("ma"),
+        workspace=standby.workspace,
+        location=standby.location,
+        cluster_id="",
+        cluster=machines.WARM,
+        owner=standby.created_by,
+        role=MachineRole.warm,
+        index=0,
+        status=MachineStatus.requested,
+        target=MachineTarget.running,
+        **_typed(choice),
+        stages=Stages(requested=now()),
+    )
+    machines.create(tx, machine, reserved)
 
 
 def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | None:
@@ -153,7 +181,7 @@ def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Hea
         if machine.role is MachineRole.scheduler and beat.scheduler is not None:
             schedulers.take(tx, machine, beat)
         machine = _renewed(tx, settings, machine, held[1], beat)
-        return _wishes(tx, machine)
+        return _wishes(tx, machine, beat)
 
 
 def gone(db: Database, machine: Machine, found: Found | None) -> None:
@@ -247,7 +275,7 @@ def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
         return False
     tried = (*machine.no_room, machine.machine_type, *(offer.type for offer in machine.alternatives))
     try:
-        choice = placements.choose(location, cluster.spec.wants(machine.role), "It", without=tried)
+        choice = placements.choose(location, cluster.spec.wants(machine.role, machine.group), "It", without=tried)
     except errors.TooLarge:
         machines.update(tx, machine.id, no_room=())  # from the first one again, later
         return False
@@ -268,10 +296,10 @@ def _last_sign(machine: Machine, started: datetime | None) -> datetime | None:
 
 def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
     at = now()
-    stages = machine.stages.model_copy(
-        update={key: time for key, time in beat.stages.items() if key in Stages.model_fields}
-    )
-    changes = {
+    unaware = _is_unaware(machine, beat)
+    told = {} if unaware else {key: time for key, time in beat.stages.items() if key in Stages.model_fields}
+    stages = machine.stages.model_copy(update=told)
+    changes: dict[str, Any] = {
         "last_heartbeat_at": at,
         "metrics": beat.metrics,
         "stages": stages,
@@ -281,9 +309,13 @@ def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
         changes["reason"] = beat.process.reason  # what a process recovers from is a notice, and no reason of its end
     machines.update(tx, machine.id, **changes)
     status = machine.status
-    if beat.process.status == "running" and status in (MachineStatus.booting, MachineStatus.preparing):
+    of_use = beat.process.status == "running" or (machine.role is MachineRole.warm and stages.environment_ready)
+    if of_use and status in (MachineStatus.booting, MachineStatus.preparing):
         machines.advance(tx, machine.id, status, MachineStatus.running)
         changes["status"] = MachineStatus.running
+    was_warm = machine.started_at is not None and machine.started_at < stages.requested
+    if stages.process_up and not machine.stages.process_up and not was_warm:
+        locations.measure(tx, machine.workspace, machine.location, (at - stages.requested).total_seconds())
     if stages.leaves and not machine.stages.leaves:
         _tell_leave(tx, machine, stages.leaves)
     for death in beat.deaths:
@@ -291,6 +323,11 @@ def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
     if beat.log:
         clusters.add_log(tx, machine.cluster_id, machine.id, at, beat.log)
     return machine.model_copy(update=changes)
+
+
+def _is_unaware(machine: Machine, beat: Heartbeat) -> bool:
+    """Whether a cluster took it and its agent does not know yet: what it says is of its time before."""
+    return beat.process.status == "warm" and machine.role is not MachineRole.warm
 
 
 def _tell_leave(tx: Connection, machine: Machine, at: datetime) -> None:
@@ -316,6 +353,8 @@ def _renewed(tx: Connection, settings: ServerSettings, machine: Machine, account
     if not may(role, Permission.run):
         reason = f"{machine.owner} may no longer run anything in {machine.workspace!r}"
         clusters.wish_stop(tx, machine.cluster_id, reason)
+        if machine.role is MachineRole.warm:
+            machines.wish_stop(tx, [machine.id], reason)
         return machine
     until = leases.renew(tx, machine, account, at, settings.lease_seconds)
     if until is None:
@@ -324,20 +363,23 @@ def _renewed(tx: Connection, settings: ServerSettings, machine: Machine, account
     return machine.model_copy(update={"lease_until": until})
 
 
-def _wishes(tx: Connection, machine: Machine) -> Wishes:
+def _wishes(tx: Connection, machine: Machine, beat: Heartbeat) -> Wishes:
     cluster = clusters.find(tx, machine.cluster_id)
     current = machines.find(tx, machine.id)
-    assert cluster is not None
     assert current is not None
     assert current.lease_until is not None
+    if cluster is None:
+        return Wishes(target=current.target, lease_until=current.lease_until)
     ending = cluster.target.value == "stopped" or current.target is MachineTarget.stopped
     target = MachineTarget.stopped if ending else MachineTarget.running
+    if _is_unaware(machine, beat):
+        return Wishes(target=target, lease_until=current.lease_until, taken=True)
     if machine.role is MachineRole.worker:
         return Wishes(target=target, lease_until=current.lease_until, scheduler_address=cluster.scheduler_address)
     return Wishes(
         target=target,
         lease_until=current.lease_until,
-        scale=schedulers.size(cluster.spec, cluster.wanted_workers, machines.leaving(tx, cluster.id)),
+        scale=schedulers.wish(tx, cluster),
         notices=tuple(clusters.take_notices(tx, cluster.id)),
     )
 

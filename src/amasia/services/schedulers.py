@@ -1,13 +1,12 @@
 """What a cluster's scheduler says of itself, and what it is told: size, idleness, drained workers."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
-from amasia.database import clusters, events, machines
-from amasia.models.clusters import ClusterSpec, ClusterStatus
-from amasia.models.machines import Heartbeat, Machine
+from amasia.database import clusters, events, locations, machines
+from amasia.models.clusters import Cluster, ClusterStatus
+from amasia.models.machines import Heartbeat, Machine, SchedulerReport
 
 
 def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
@@ -22,9 +21,8 @@ def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
         changes["dashboard_address"] = beat.process.dashboard_address
         if cluster.status is ClusterStatus.starting:
             changes["status"] = ClusterStatus.running
-    wanted = _clamp(cluster.spec, report.wanted_workers)
-    if wanted is not None and wanted != cluster.wanted_workers:
-        changes["wanted_workers"] = wanted
+    if sizes := _adapted(cluster, report):
+        changes |= cluster.sized(sizes)
     changed = {key: value for key, value in changes.items() if getattr(cluster, key) != value}
     if changed:
         clusters.update(tx, cluster.id, **changed)
@@ -45,28 +43,28 @@ def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
                           reason=reason)  # fmt: skip
 
 
-def size(spec: ClusterSpec, wanted: int, leaving: Sequence[str] = ()) -> dict[str, Any]:
+def wish(tx: Connection, cluster: Cluster) -> dict[str, Any]:
     """What the scheduler is told about its size, and who leaves."""
-    told: dict[str, Any] = {"idle_timeout": spec.idle_timeout, "leaving": list(leaving)}
-    if spec.minimum is None:
-        return told | {"n_workers": wanted}
-    return told | {"minimum": spec.minimum, "maximum": spec.maximum}
+    size: dict[str, Any] = {"idle_timeout": cluster.spec.idle_timeout, "leaving": machines.leaving(tx, cluster.id)}
+    groups = {name: _size(cluster, name) for name in cluster.spec.worker_groups}
+    boot = {} if cluster.spec.is_fixed else {"boot_seconds": locations.boot_seconds(tx, cluster.id)}
+    return size | boot | _size(cluster, "") | {"groups": groups}
 
 
-def is_steady(spec: ClusterSpec, *, wanted: int, running: bool, addresses: tuple[str, str], beat: Heartbeat) -> bool:
-    """Whether `take` would change nothing."""
-    report, process = beat.scheduler, beat.process
-    assert report is not None
-    told = process.status == "running" and process.address != ""
-    return (
-        not (report.retire or report.driver)
-        and (not told or (running and addresses == (process.address, process.dashboard_address)))
-        and _clamp(spec, report.wanted_workers) in (None, wanted)
-        and not (spec.idle_timeout and report.idle_seconds > spec.idle_timeout)
-    )
+def _size(cluster: Cluster, group: str) -> dict[str, Any]:
+    kind = cluster.spec.groups[group]
+    if kind.minimum is None:
+        return {"n_workers": cluster.wanted(group), "gpus": kind.worker_gpu}
+    threads = max(1, int(kind.worker_cpu))
+    return {"minimum": kind.minimum, "maximum": kind.maximum, "gpus": kind.worker_gpu, "threads": threads}
 
 
-def _clamp(spec: ClusterSpec, wanted: int | None) -> int | None:
-    if wanted is None or spec.minimum is None or spec.maximum is None:
-        return None
-    return max(spec.minimum, min(spec.maximum, wanted))
+def _adapted(cluster: Cluster, report: SchedulerReport) -> dict[str, int]:
+    """How many workers the scheduler wants of each kind that it scales by load."""
+    asked = report.wanted_groups | ({} if report.wanted_workers is None else {"": report.wanted_workers})
+    groups = cluster.spec.groups
+    return {
+        name: groups[name].clamp(wanted)
+        for name, wanted in asked.items()
+        if name in groups and groups[name].minimum is not None
+    }

@@ -5,7 +5,7 @@ from fastapi.responses import RedirectResponse
 
 from amasia import __version__, errors
 from amasia.models.clusters import ClusterStatus
-from amasia.services import budgets, clusters, users
+from amasia.services import budgets, clusters, standbys, users
 from amasia.web import pages
 from amasia.web.access import Db, Reader, Who
 
@@ -38,6 +38,7 @@ def home(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
         live=live,
         ended=ended[:ENDED],
         budget=budgets.get(db, workspace),
+        warm=standbys.find(db, workspace),
     )
 
 
