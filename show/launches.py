@@ -219,7 +219,7 @@ def settle(plane: Plane) -> None:
     token = Token(id="tk-ada", user="ada", label="show", scope=Scope.everything, prefix=plane.secret[:10],
                   created_at=now(), expires_at=now() + timedelta(days=1))  # fmt: skip
     with plane.db.write() as tx:
-        user_rows.add_token(tx, token, access.digest(plane.secret))
+        user_rows.add_tokens(tx, [(token, access.digest(plane.secret), {})])
     workspaces.create(plane.db, plane.who, WorkspaceRequest(name=WORKSPACE), limit=10**15, offers=())
     environments.put(plane.db, plane.who, WORKSPACE, ENVIRONMENT.hash, ENVIRONMENT)
     location_verbs.create(plane.db, plane.who, WORKSPACE, plane.world.request)

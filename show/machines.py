@@ -6,7 +6,7 @@ Exit status 1 if one falls short.
 import sys
 from pathlib import Path
 
-from show import anywhere, cuts, launches, runs
+from show import anywhere, crowd, cuts, launches, runs, tunnel
 from show.runs import Wanted, folder
 
 
@@ -18,6 +18,8 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
         "stories and pages": ((1, 7), lambda: anywhere.elsewhere(folder(base / "anywhere"), built)),
         "launches": ((2,), lambda: launches.lines(dose, seed, folder(base / "launches"))),
         "cuts": ((3,), lambda: cuts.lines(dose, folder(base / "cuts"), built)),
+        "tunnel": ((5,), lambda: tunnel.lines(dose, folder(base / "tunnel"))),
+        "crowd": ((6,), lambda: crowd.lines(dose, folder(base / "crowd"))),
     }
 
 

@@ -52,8 +52,9 @@ class Plane:
     """More variables for it, such as ``{"AMASIA_LEASE_SECONDS": "20"}``."""
     port: int = field(default_factory=free_pair)
     host: str = "127.0.0.1"
-    """That it listens on."""
+    """That it and its store listen on; another one is on a network of this computer's own, which needs no TLS."""
     process: subprocess.Popen[bytes] | None = None
+    scheme: str = "http"
 
     @property
     def home(self) -> Path:
@@ -61,7 +62,7 @@ class Plane:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     def share_cache(self, cache: Path) -> None:
         share_cache(self.home, cache)
@@ -74,6 +75,7 @@ class Plane:
             "AMASIA_HOST": self.host,
             "AMASIA_PORT": str(self.port),
             "AMASIA_STORE_PORT": str(self.port + 1),
+            **({} if self.host == "127.0.0.1" else {"AMASIA_STORE_HOST": self.host, "AMASIA_PLAIN_HTTP": "1"}),
             **self.settings,
         }
 

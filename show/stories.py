@@ -1,4 +1,4 @@
-"""One story for every provider: a cluster computes, its result is committed and read, it stops, and nothing is left."""
+"""One story for every provider: a cluster computes, a worker commits, the result is read, it stops; nothing is left."""
 
 import json
 import time
@@ -10,7 +10,14 @@ from show.sites import Site
 
 STORY = """
 import json
-import amasia, numpy as np, xarray as xr
+import amasia
+
+def commit(squares):  # on a worker: it opens the store itself, with what its machine was lent
+    import socket, amasia, numpy as np, xarray as xr
+
+    repository = amasia.open_repo("demo/squares", "write")
+    repository.write(xr.Dataset({{"square": ("x", np.array(squares))}}), message="computed elsewhere")
+    return socket.gethostname()
 
 cluster = amasia.Cluster(n_workers=2, location={location!r}, worker_memory="400 MiB", idle_timeout=None, quiet=True,
                          environment={environment!r})
@@ -20,9 +27,8 @@ hosts = sorted(client.run(lambda: __import__("socket").gethostname()).values())
 users = sorted(set(client.run(lambda: __import__("getpass").getuser()).values()))
 squares = client.gather(client.map(lambda x: x * x, range(10), pure=False))
 amasia.repositories.create("demo/squares")
-repository = amasia.open_repo("demo/squares", "write")
-repository.write(xr.Dataset({{"square": ("x", np.array(squares))}}), message="computed elsewhere")
-read = repository.to_xarray()["square"].values.tolist()
+assert client.submit(commit, squares).result() in hosts
+read = amasia.open_repo("demo/squares").to_xarray()["square"].values.tolist()
 cluster.close()
 print(json.dumps({{"hosts": hosts, "users": users, "read": read}}))
 """

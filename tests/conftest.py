@@ -168,4 +168,4 @@ def _give_token(db: Database, name: str) -> None:
     token = Token(id=f"tk-{name}", user=name, label="test", scope=Scope.everything, prefix=secret[:10],
                   created_at=now(), expires_at=now() + timedelta(days=1))  # fmt: skip
     with db.write() as tx:
-        user_rows.add_token(tx, token, access.digest(secret))
+        user_rows.add_tokens(tx, [(token, access.digest(secret), {})])

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from amasia import errors
 from amasia.api import app as api
+from amasia.client import trust
 from amasia.database.engine import Database
 from amasia.environments import commands, kits
 from amasia.models.money import parse
@@ -35,6 +36,7 @@ from amasia.reconcilers import (
     cleanings,
     clusters,
     datasets,
+    gateways,
     locations,
     machines,
     publications,
@@ -48,12 +50,15 @@ from amasia.reconcilers.loops import Loop
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
 from amasia.services import users, workspaces
-from amasia.settings import ServerSettings
+from amasia.settings import ClientSettings, ServerSettings, check_listening
 from amasia.stores import credentials
 from amasia.stores.embedded import EmbeddedStore
 from amasia.web import app as web
 
 log = structlog.get_logger()
+
+KEEP_ALIVE = 30
+"""Seconds that an idle connection is kept: longer than the time between two heartbeats."""
 
 
 def main() -> int:
@@ -62,6 +67,8 @@ def main() -> int:
     settings = ServerSettings()
     problem = settings.home / "server-error.json"
     try:
+        check_listening(settings)
+        trust.extend(ClientSettings())
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         problem.unlink(missing_ok=True)
         run(settings)
@@ -92,10 +99,19 @@ def run(settings: ServerSettings) -> None:
     with ExitStack() as stack:
         stack.enter_context(sole(settings))
         listener = stack.enter_context(listening(settings))
+        door = stack.enter_context(gateways.listen(settings))
+        settings = settings.model_copy(update={"gateway_port": door.getsockname()[1]})
         db = Database(settings.sqlalchemy_url, key(settings.home))
         stack.callback(db.close)
         db.migrate()
-        store = EmbeddedStore(settings.home / "store", settings.store_port)
+        store = EmbeddedStore(
+            settings.home / "store",
+            settings.store_port,
+            settings.store_host,
+            settings.store_public_url,
+            settings.tls_certificate,
+            settings.tls_key,
+        )
         stack.callback(_rest, db, store)
         store.begin()
         provider = LocalProvider(
@@ -125,6 +141,9 @@ def run(settings: ServerSettings) -> None:
         kit.start()
         app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers(), kit=kit.made)
         web.install(app, db, settings)
+        gateway = gateways.Gateway(settings, door)
+        loops.append(Loop("gateway", 1.0, gateway.look))
+        stack.callback(gateway.stop)
         store.wait()
         if publications.possible(settings):
             publisher = publications.Publisher(db, settings)
@@ -135,7 +154,7 @@ def run(settings: ServerSettings) -> None:
             stack.callback(loop.stop)
         stack.callback(ended.set)
         stack.enter_context(announced(settings))
-        serve(app, listener)
+        serve(app, settings, listener)
 
 
 def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: threading.Event) -> list[Loop]:
@@ -145,7 +164,7 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("standbys", 0.5, lambda: standbys.reconcile(db, settings), db.changes),
         Loop("machines", 0.5, lambda: machines.reconcile(db, settings, fleet), db.changes),
         Loop("views", 0.5, lambda: views.reconcile(db, settings), db.changes),
-        Loop("watch", 1.0, lambda: machines.watch(db, settings, fleet)),
+        Loop("watch", 1.0, machines.Watch(db, settings, fleet).look),
         Loop("sweep", 10.0, lambda: machines.sweep(db, fleet)),
         Loop("locations", 0.5, lambda: locations.check(db, fleet), db.changes),
         Loop("prices", 3600.0, lambda: locations.refresh_offers(db, fleet)),
@@ -287,8 +306,16 @@ def announced(settings: ServerSettings) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def serve(app: FastAPI, listener: socket.socket) -> None:
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+def serve(app: FastAPI, settings: ServerSettings, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
     server = uvicorn.Server(config)
 
     def end(number: int, frame: FrameType | None) -> None:

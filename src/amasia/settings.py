@@ -6,6 +6,8 @@ profile that ``amasia up`` and ``amasia login`` write.
 
 import json
 import os
+import ssl
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,8 +59,24 @@ class ServerSettings(Settings):
     """How machines and people reach the control plane; empty for http://host:port."""
     database_url: str = ""
     """SQLAlchemy URL; empty for SQLite in the home directory."""
+    plain_http: bool = False
+    """Listen beyond this computer without TLS, because a proxy in front speaks it, or the network is trusted."""
+    tls_certificate: Path | None = None
+    """PEM file with the certificate, and those between it and its authority: of everything that listens here."""
+    tls_key: Path | None = None
+    """PEM file with the certificate's key."""
+    ca: Path | None = None
+    """PEM file with an authority of one's own that signed the certificate: machines are told to trust it."""
+    gateway_port: int = Field(default=0, ge=0, le=65535)
+    """Of the gateway to what runs on machines; 0 for any free one, and the same again after that."""
+    gateway_public_url: str = ""
+    """How machines, clients and browsers reach the gateway; empty for its port at the host they know."""
     store_port: int = 8643
     """Of the embedded object store."""
+    store_host: str = "127.0.0.1"
+    """Address that the embedded object store's S3 listens on; all else of it stays on this computer."""
+    store_public_url: str = ""
+    """How machines and clients reach the embedded object store; empty for http://store_host:store_port."""
     lease_seconds: int = 120
     """Time that a machine is paid for in advance. It outlives the control plane for as long, and no longer."""
     heartbeat_seconds: float = 2.0
@@ -104,8 +122,18 @@ class ServerSettings(Settings):
     """So long after a repository was deleted, its objects are removed."""
 
     @property
+    def secure(self) -> bool:
+        """Whether it speaks TLS itself."""
+        return self.tls_certificate is not None
+
+    @property
     def url(self) -> str:
-        return self.public_url or f"http://{self.host}:{self.port}"
+        return self.public_url or f"{'https' if self.secure else 'http'}://{self.host}:{self.port}"
+
+    @property
+    def gateway(self) -> str:
+        """As it is told to agents and clients, see `models.tunnels.gateway_url`."""
+        return self.gateway_public_url or f":{self.gateway_port}"
 
     @property
     def publish_url(self) -> str:
@@ -129,6 +157,8 @@ class ClientSettings(Settings):
     """Id of the cluster that this process is a part of; set on machines."""
     virtual_sources: tuple[str, ...] = ()
     """Prefixes that references in repositories may be read from, as JSON: ["file:///data/", "s3://bucket/"]."""
+    ca: Path | None = None
+    """PEM file with an authority of one's own, to be trusted beside the system's: for control plane and stores."""
     profile: Folder = Field(default_factory=default_profile)
     """File with url, token and workspace, mode 0600; variables win over it."""
     home: Folder = Field(default_factory=default_home)
@@ -154,6 +184,61 @@ class PublishSettings(BaseSettings):
     """Worked on at the same time; more wait, and many more are refused."""
     publish_memory: int = 6 << 30
     """Bytes that the process may take in all; 0 for no limit."""
+
+
+def check_listening(settings: ServerSettings) -> None:
+    """Refuse to listen beyond this computer in a way that lends tokens to everybody who listens on the way.
+
+    Raises
+    ------
+    InvalidRequest
+        No TLS and no word that it is not needed; an address that nobody can dial; a certificate that cannot be read.
+    """
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise InvalidRequest(
+            "A certificate and its key go together.", cure="Set both AMASIA_TLS_CERTIFICATE and AMASIA_TLS_KEY."
+        )
+    if settings.tls_certificate is not None:
+        _check_certificate(settings)
+    for name, host, url in (
+        ("AMASIA_HOST", settings.host, settings.public_url),
+        ("AMASIA_STORE_HOST", settings.store_host, settings.store_public_url),
+    ):
+        _check_host(name, host, url, open_=settings.secure or settings.plain_http)
+
+
+def _check_host(name: str, host: str, url: str, *, open_: bool) -> None:
+    if is_loopback(host):
+        return
+    if not open_:
+        raise InvalidRequest(
+            f"{name}={host!r} listens beyond this computer without TLS: tokens and data could be read on the way.",
+            cure="Set AMASIA_TLS_CERTIFICATE and AMASIA_TLS_KEY; or AMASIA_PLAIN_HTTP=1 where a proxy in front of it "
+            "speaks TLS, or where you trust everybody on that network.",
+        )
+    if not url and host in ("0.0.0.0", "::"):  # noqa: S104
+        public = name.replace("HOST", "PUBLIC_URL")
+        raise InvalidRequest(
+            f"{name}={host!r} is no address to dial.", cure=f"Set {public} to the one that others use."
+        )
+
+
+def _check_certificate(settings: ServerSettings) -> None:
+    assert settings.tls_certificate is not None
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidRequest(
+            f"The certificate {settings.tls_certificate} with the key {settings.tls_key} cannot be used ({error}).",
+            cure="AMASIA_TLS_CERTIFICATE and AMASIA_TLS_KEY name two PEM files that belong together.",
+        ) from None
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def client_settings() -> ClientSettings:

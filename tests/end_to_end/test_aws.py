@@ -56,6 +56,7 @@ def stage(hypervisor: Hypervisor, tmp_path: Path, shared_cache: Path) -> Iterato
         tmp_path / "plane",
         {
             "AMASIA_HOST": "0.0.0.0",
+            "AMASIA_PLAIN_HTTP": "1",
             "AMASIA_LEASE_SECONDS": "60",
             "AMASIA_HEARTBEAT_SECONDS": "1",
             "AWS_ENDPOINT_URL_EC2": hypervisor.ec2.url,
@@ -64,6 +65,7 @@ def stage(hypervisor: Hypervisor, tmp_path: Path, shared_cache: Path) -> Iterato
             "AWS_ENDPOINT_URL_SERVICE_QUOTAS": hypervisor.ec2.url,
         },
     )
+    plane.settings["AMASIA_PUBLIC_URL"] = plane.url
     plane.share_cache(shared_cache)
     with planes.cleared(plane):
         yield Stage(plane)

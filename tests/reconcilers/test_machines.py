@@ -189,3 +189,18 @@ def test_what_waits_in_a_queue_is_not_overdue_and_its_lease_has_not_begun(world)
     plane.provider.open()
     begun = plane.settle(cluster, 2)
     assert begun.machines[0].started_at is not None
+
+
+def test_in_a_crowd_every_machine_is_looked_at_in_turn(world, monkeypatch):
+    monkeypatch.setattr(machines, "SOME", 2)
+    provider = fakes.MemoryProvider()
+    plane = Plane(world, provider)
+    plane.settle(world.cluster(n_workers=4))
+    looked = []
+    find = provider.find
+    monkeypatch.setattr(provider, "find", lambda found=None: looked.append([one.id for one in found]) or find(found))
+    watch = machines.Watch(world.db, world.settings, plane.fleet)
+    for _ in range(4):
+        watch.look()
+    assert [len(ids) for ids in looked] == [2, 2, 1, 2]
+    assert len({machine_id for ids in looked[:3] for machine_id in ids}) == 5

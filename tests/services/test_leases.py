@@ -12,7 +12,7 @@ from amasia.models.machines import Found, Heartbeat, Join, MachineStatus, Proces
 from amasia.models.money import cost
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
-from amasia.services import budgets, clusters, machines, workspaces
+from amasia.services import budgets, clusters, joins, machines, workspaces
 from amasia.settings import ServerSettings
 
 
@@ -21,7 +21,7 @@ def joined(world, machine, settings=None):
     boot = machines.begin(world.db, settings, machine)
     machines.accepted(world.db, machine, {})
     request = Join(machine_id=machine.id, join_token=boot.join_token, agent_version="0", started_at=now())
-    return machines.join(world.db, settings, request)
+    return joins.join(world.db, settings, request)
 
 
 def beat(world, machine_id, settings, at=None):
@@ -123,12 +123,12 @@ def test_join_works_until_the_first_heartbeat_and_only_with_its_own_token(world)
     boot = machines.begin(world.db, world.settings, machine)
     good = Join(machine_id=machine.id, join_token=boot.join_token, agent_version="0", started_at=now())
     with pytest.raises(errors.NotSignedIn):
-        machines.join(world.db, world.settings, good.model_copy(update={"join_token": "0" * 64}))
-    machines.join(world.db, world.settings, good)
-    machines.join(world.db, world.settings, good)
+        joins.join(world.db, world.settings, good.model_copy(update={"join_token": "0" * 64}))
+    joins.join(world.db, world.settings, good)
+    joins.join(world.db, world.settings, good)
     beat(world, machine.id, world.settings)
     with pytest.raises(errors.PermissionDenied):
-        machines.join(world.db, world.settings, good)
+        joins.join(world.db, world.settings, good)
     assert machines.alive(world.db)[0].status is MachineStatus.running
 
 

@@ -11,7 +11,7 @@ from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
 from amasia.models.machines import Heartbeat, Join, MachineRole, MachineStatus, ProcessReport
 from amasia.models.standbys import StandbyRequest
-from amasia.services import budgets, clusters, locations, machines, standbys
+from amasia.services import budgets, clusters, joins, locations, machines, standbys
 
 HALF = timedelta(seconds=30)
 PRICE = 750
@@ -37,7 +37,7 @@ def warm_up(world, machine):
     """Its agent joins, and says that the environment is ready."""
     boot = machines.begin(world.db, world.settings, machine)
     machines.accepted(world.db, machine, {})
-    joined = machines.join(world.db, world.settings, Join(
+    joined = joins.join(world.db, world.settings, Join(
         machine_id=machine.id, join_token=boot.join_token, agent_version="0", started_at=now()))  # fmt: skip
     beat(world, machine)
     return joined
@@ -154,14 +154,14 @@ def test_a_machine_that_was_taken_is_told_and_what_it_said_before_does_not_count
     (warm,) = keep(world, 1)
     warm_up(world, warm)
     with pytest.raises(errors.Unavailable):
-        machines.assignment(world.db, world.settings, warm.id)
+        joins.assignment(world.db, world.settings, warm.id)
     made = world.cluster(n_workers=0)
     wishes = beat(world, warm)
     assert wishes.taken
     (machine,) = clusters.get(world.db, "lab", made.id).machines
     assert (machine.status, machine.stages.environment_ready) == (MachineStatus.preparing, None)
     for _ in range(2):  # the first answer may be lost
-        told = machines.assignment(world.db, world.settings, warm.id)
+        told = joins.assignment(world.db, world.settings, warm.id)
         assert (told.machine.role, told.machine.cluster, told.tls_key != "") == (MachineRole.scheduler, made.name, True)
     assert not beat(world, warm, "running").taken
     (machine,) = clusters.get(world.db, "lab", made.id).machines

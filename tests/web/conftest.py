@@ -25,7 +25,7 @@ from amasia.models.budgets import BudgetRequest, Charge
 from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
 from amasia.models.machines import Heartbeat, Join, Metrics, ProcessReport
 from amasia.models.repositories import CommitDone, CommitRequest, Input, RepositoryRequest
-from amasia.services import budgets, clusters, machines, repositories
+from amasia.services import budgets, clusters, joins, machines, repositories
 from amasia.services.ledgers import Ledger, Move, Spender
 from amasia.web import app as web
 from tests.browsers import LOOKS
@@ -133,7 +133,7 @@ def join(world, machine):
     machines.accepted(world.db, machine, {})
     token = world.db.derive("join", machine.id)
     hello = Join(machine_id=machine.id, join_token=token, agent_version="0", started_at=now())
-    machines.join(world.db, world.settings, hello)
+    joins.join(world.db, world.settings, hello)
 
 
 def beat(world, machine, status, log=""):

@@ -55,7 +55,8 @@ def beat(
 ) -> None:
     """Report every few seconds, at once when `due` is set, and once more when all is over. Raises `UNWANTED`.
 
-    While ``is_waiting`` for an answer that says more, sooner: at first after `FIRST_WAIT`, then less and less.
+    ``seconds`` is how often, until an answer says otherwise. While ``is_waiting`` for an answer that says more, sooner:
+    at first after `FIRST_WAIT`, then less and less.
     """
     wait = pause = FIRST_WAIT
     last = False
@@ -73,8 +74,8 @@ def beat(
             continue
         wait = FIRST_WAIT
         obey(heartbeat, wishes)
-        waiting = is_waiting()
-        due.wait(min(pause, seconds) if waiting else seconds)
+        waiting, pace = is_waiting(), wishes.heartbeat_seconds or seconds
+        due.wait(min(pause, pace) if waiting else pace)
         pause = pause * EAGER if waiting else FIRST_WAIT
 
 

@@ -22,6 +22,7 @@ from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address, t
 from amasia.agent.lease import Lease, told
 from amasia.agent.logs import Log
 from amasia.agent.processes import Dask, Limit, begin
+from amasia.agent.tunnels import Tunnel
 from amasia.client.transport import Connection
 from amasia.models import homes
 from amasia.models.base import now
@@ -39,6 +40,7 @@ from amasia.models.machines import (
     SchedulerReport,
     Wishes,
 )
+from amasia.models.tunnels import Service, gateway_url
 
 TICK = 0.25
 POLITE = 3.0
@@ -194,7 +196,11 @@ class Agent:
 
     def _hear(self, dask: Dask) -> None:
         news = dask.news
-        self.scheduler = SchedulerReport.model_validate(news.scheduler) if news.scheduler else None
+        before, self.scheduler = self.scheduler, None
+        if news.scheduler:
+            self.scheduler = SchedulerReport.model_validate(news.scheduler)
+        if _wishes(before) != _wishes(self.scheduler):
+            self.due.set()
         if news.status == "running" and self.report.status != "running":
             self.stages.setdefault("process_up", now())
             self.report = ProcessReport(
@@ -280,11 +286,20 @@ class Agent:
         self.assignment = assignment
         self.report = ProcessReport(status="warm" if self._is_warm() else "preparing")
         self.due.set()
+        if assignment.gateway and assignment.machine.role is MachineRole.scheduler:
+            gateway = gateway_url(assignment.gateway, self.boot.control_plane)
+            Tunnel(gateway, self.boot.machine_id, assignment.token, self._where, self.over).start()
         Thread(target=self._prepare, args=(assignment, connection), daemon=True).start()
 
     def _is_warm(self) -> bool:
         """No cluster has it yet: it is ready for one, and starts nothing."""
         return self.assignment is not None and self.assignment.machine.role is MachineRole.warm
+
+    def _where(self, service: Service) -> tuple[str, int] | None:
+        """Where something that may be reached through the tunnel runs, if it does."""
+        report = self.report
+        url = urlsplit(report.address if service is Service.scheduler else report.dashboard_address)
+        return (url.hostname, url.port) if report.status == "running" and url.hostname and url.port else None
 
     def _prepare(self, assignment: Assignment, connection: Connection) -> None:
         def fetch(artifact: Artifact) -> bytes:
@@ -363,6 +378,11 @@ class Agent:
     def _write_end(self) -> None:
         with contextlib.suppress(FileExistsError):
             homes.write(self.home / homes.EXIT, Exit(at=now(), reason=self.ending), replace=False)
+
+
+def _wishes(report: SchedulerReport | None) -> tuple[Any, ...]:
+    """What a scheduler asks for, which is told at once."""
+    return (report.wanted_workers, report.retire, report.driver) if report else ()
 
 
 def _moment(notice: str) -> datetime:

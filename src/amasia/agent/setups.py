@@ -31,6 +31,7 @@ def environ(assignment: Assignment, boot: Boot, code: Path | None, inherited: Ma
             "AMASIA_WORKSPACE": machine.workspace,
             "MALLOC_TRIM_THRESHOLD_": "65536",
         }
+        | {name: inherited[name] for name in ("AMASIA_CA",) if name in inherited}  # trusted by its tasks, too
         | ({"PYTHONPATH": str(code)} if code else {})
     )
 

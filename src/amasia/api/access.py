@@ -31,12 +31,17 @@ Db = Annotated[Database, Depends(database)]
 Settings = Annotated[ServerSettings, Depends(settings)]
 
 
-def principal(request: Request, db: Db) -> Principal:
-    """Whoever holds the bearer token."""
+def bearer(request: Request) -> str:
+    """The bearer token; empty for none."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("", "bearer"):
         raise errors.NotSignedIn(f"The scheme {scheme!r} is not understood.", cure="Send a bearer token.")
-    return access.principal(db, secret.strip(), source(request))
+    return secret.strip()
+
+
+def principal(request: Request, db: Db) -> Principal:
+    """Whoever holds the bearer token."""
+    return access.principal(db, bearer(request), source(request))
 
 
 def visitor(request: Request, db: Db) -> Principal:
@@ -126,6 +131,15 @@ def itself() -> Any:
     async def check(who: Who, machine_id: str) -> Principal:
         access.require_machine(who, machine_id)
         return who
+
+    return _decided("machine", check)
+
+
+def itself_by() -> Any:
+    """The machine of the path, by its token's digest: the route asks whose that is together with all else."""
+
+    async def check(request: Request) -> str:
+        return access.digest(bearer(request))
 
     return _decided("machine", check)
 

@@ -69,6 +69,7 @@ def create(
     )
     app.state.db = db
     app.state.settings = settings
+    machines.install(app, db, settings)
     app.state.lend = lend
     app.state.visits = Visits(settings.public_per_minute)
     app.state.health = pulse
@@ -77,6 +78,7 @@ def create(
     answers.install(app)
     app.add_middleware(bodies.Limited)
     for noun in (
+        machines,  # the first: it is asked most, and routes are tried one after the other
         alerts,
         health,
         users,
@@ -96,7 +98,6 @@ def create(
         locations,
         standbys,
         clusters,
-        machines,
         kits,
     ):
         app.include_router(noun.router, prefix="/v1")

@@ -57,8 +57,8 @@ def stop(db: Db, workspace: str, name: str, grant: Runner) -> Cluster:
 
 
 @router.get("/{name}/security")
-def security(db: Db, workspace: str, name: str, grant: Runner) -> Security:
-    return clusters.security(db, grant.who, workspace, name)
+def security(db: Db, settings: Settings, workspace: str, name: str, grant: Runner) -> Security:
+    return clusters.security(db, settings, grant.who, workspace, name)
 
 
 @router.get("/{name}/log")

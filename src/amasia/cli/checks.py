@@ -16,9 +16,9 @@ from amasia.cli.options import Json, examples, noun
 from amasia.cli.output import show_json, show_table
 from amasia.client import accounts
 from amasia.client.sizes import format_bytes
-from amasia.errors import AmasiaError
+from amasia.errors import AmasiaError, InvalidRequest
 from amasia.models.base import Model
-from amasia.settings import ServerSettings, client_settings
+from amasia.settings import ServerSettings, check_listening, client_settings, is_loopback
 
 app = noun("Check this computer.")
 ROOM = 2 << 30
@@ -50,7 +50,16 @@ def doctor(as_json: Json = False) -> None:
 
 def check() -> Iterator[Check]:
     """Every check, in the order in which to cure them."""
-    checks: list[Callable[[], Iterator[Check]]] = [_python, _uv, _disk, _memory_limits, _ports, _profile, _sign_in]
+    checks: list[Callable[[], Iterator[Check]]] = [
+        _python,
+        _uv,
+        _disk,
+        _memory_limits,
+        _ports,
+        _listening,
+        _profile,
+        _sign_in,
+    ]
     for one in checks:
         yield from one()
 
@@ -93,6 +102,20 @@ def _ports() -> Iterator[Check]:
         state = "free" if free else "ours" if ours else f"taken by {_holder(port)}"
         cure = f"End that, or choose another: {variable}={port + 10}"
         yield Check(name=name, ok=free or ours, found=f"{port} is {state}", cure=cure)
+
+
+def _listening() -> Iterator[Check]:
+    settings = ServerSettings()
+    try:
+        check_listening(settings)
+    except InvalidRequest as error:
+        yield Check(name="listening", ok=False, found=error.message, cure=error.cure)
+        return
+    where = "this computer only" if is_loopback(settings.host) else f"others reach {settings.url}"
+    open_ = settings.plain_http and not settings.secure and not is_loopback(settings.host)
+    found = f"{where}, {'TLS' if settings.secure else 'plain HTTP'}"
+    cure = "Whoever listens on the way reads tokens, unless a proxy in front of it speaks TLS."
+    yield Check(name="listening", ok=not open_, found=found, cure=cure, needed=False)
 
 
 def _profile() -> Iterator[Check]:

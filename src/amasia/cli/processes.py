@@ -85,6 +85,9 @@ def begin(settings: ServerSettings, *, foreground: bool = False) -> subprocess.P
         ) from error
     command = [sys.executable, "-m", "amasia.server"]
     chosen = {"AMASIA_HOME": str(home), "AMASIA_PORT": str(settings.port)}
+    for name in ("host", "public_url", "tls_certificate", "tls_key"):
+        if value := getattr(settings, name):
+            chosen[f"AMASIA_{name.upper()}"] = str(value)
     with (home / "logs" / "server.log").open("ab") as log:
         out = None if foreground else log
         return subprocess.Popen(

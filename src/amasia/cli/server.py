@@ -21,7 +21,7 @@ from amasia.errors import AlreadyRunning, AmasiaError, NotFound, NotSignedIn
 from amasia.models.clusters import Cluster
 from amasia.models.health import Health
 from amasia.models.standbys import Standby
-from amasia.settings import ServerSettings, client_settings, save_profile
+from amasia.settings import ServerSettings, check_listening, client_settings, save_profile
 
 app = noun("The control plane of this computer.")
 COOLING = 60.0
@@ -29,15 +29,28 @@ COOLING = 60.0
 Home = Annotated[Path | None, typer.Option(help="Directory of its database, store and logs.")]
 
 
-@app.command(epilog=examples("amasia up", "amasia up --port 9000 --home /data/amasia", "amasia up --foreground"))
+BEYOND = (
+    "amasia up --host 0.0.0.0 --public-url https://amasia.example:8642 --tls-certificate cert.pem --tls-key key.pem"
+)
+
+
+@app.command(
+    epilog=examples("amasia up", "amasia up --port 9000 --home /data/amasia", "amasia up --foreground", BEYOND)
+)
 def up(
     home: Home = None,
     port: Annotated[int | None, typer.Option(help="Of the API and the console.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; beyond this computer only with TLS.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="How others reach it.")] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file.")] = None,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay; Ctrl-C ends it.")] = False,
     as_json: Json = False,
 ) -> None:
     """Start the control plane on this computer, and sign in to it. Does nothing if it is up."""
-    settings = _settings(home, port)
+    chosen = {"host": host, "public_url": public_url, "tls_certificate": tls_certificate, "tls_key": tls_key}
+    settings = _settings(home, port).model_copy(update={key: value for key, value in chosen.items() if value})
+    check_listening(settings)
     process = None
     if not _is_up(settings):
         with Stages("Amasia", ["process", "database", "object store", "console"], quiet=as_json) as stages:

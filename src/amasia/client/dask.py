@@ -4,6 +4,7 @@
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,7 @@ from distributed.deploy.cluster import Cluster as DaskCluster
 from distributed.security import Security
 from distributed.utils import Log, Logs
 
-from amasia.client import budgets, clusters, kinds, starting, timelines
+from amasia.client import budgets, clusters, comms, kinds, starting, timelines
 from amasia.client.inputs import request
 from amasia.client.progress import Stages
 from amasia.client.sizes import memory, seconds
@@ -28,6 +29,7 @@ from amasia.models import money
 from amasia.models.base import Model, now
 from amasia.models.locations import Arch
 from amasia.models.machines import Machine, MachineRole, MachineTarget
+from amasia.models.tunnels import Service, of_client
 
 
 class Cost(Model):
@@ -174,6 +176,7 @@ class Cluster(DaskCluster):
         self._wait: Wait = wait
         self._confirm = confirm
         self._security: Security | None = None
+        self._tunnelled = False
         title = f"Cluster {name}" if name else "Cluster"
         with Stages(title, quiet=quiet) as stages:
             self._found_or_started(spec, name, current(workspace), environment, stages)
@@ -246,17 +249,27 @@ class Cluster(DaskCluster):
         )
         stages.begin("connected")
         try:
-            found = self.sync(self._open, given.scheduler_address, security)
+            address = self._reach(given, security)
+            found = self.sync(self._open, address, security)
         except OSError as error:
             raise Unavailable(
                 f"The scheduler of cluster {self.name} at {given.scheduler_address} did not answer: {error}.",
                 cure=f"Can this computer reach it? {starting.still_running(self._record)}",
             ) from error
-        stages.finish("connected", given.scheduler_address)
+        stages.finish("connected", "through the gateway" if self._tunnelled else address)
         self._security = security
         self._measured |= stages.seconds
         for text in found:
             stages.note(text)
+
+    def _reach(self, given: models.Security, security: Security) -> str:
+        """The scheduler's own address where it answers, else one that goes through the gateway."""
+        context = security.get_connection_args("client")["ssl_context"]
+        self._tunnelled = bool(given.gateway) and not comms.answers(given.scheduler_address, context)
+        if not self._tunnelled:
+            return given.scheduler_address
+        path = of_client(self._record.workspace, self._record.id, Service.scheduler)
+        return comms.address(self._record.id, partial(self._link.reach, given.gateway, path))
 
     async def _open(self, address: str, security: Security) -> list[str]:
         self.scheduler_comm = rpc(address, connection_args=security.get_connection_args("client"))
@@ -303,8 +316,11 @@ class Cluster(DaskCluster):
 
     @property
     def dashboard_link(self) -> str:
-        """Address of Dask's dashboard; empty until there is one."""
-        return self._record.dashboard_address
+        """Address of Dask's dashboard, through the console where it is not on this computer; empty for none."""
+        found, record = self._record.dashboard_address, self._record
+        if not (found and self._tunnelled):
+            return found
+        return f"{self._link.url}/{record.workspace}/clusters/{record.id}/dashboard"
 
     def logs(self) -> Logs:
         """What its machines wrote, by machine."""

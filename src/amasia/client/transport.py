@@ -1,5 +1,6 @@
 """The only module that knows the wire: one connection to one control plane."""
 
+import socket
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -8,8 +9,10 @@ import httpx2
 from pydantic import BaseModel
 
 from amasia import errors
+from amasia.client import trust, tunnels
 from amasia.models.base import Page
-from amasia.settings import client_settings
+from amasia.models.tunnels import gateway_url
+from amasia.settings import ClientSettings, client_settings
 
 _CURE_DOWN = "Is it running? `amasia up` starts one on this computer; `amasia status` shows which address is used."
 
@@ -34,7 +37,22 @@ class Connection:
     ) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=timeout, transport=transport)
+        settings = ClientSettings()
+        trust.extend(settings)
+        self._token = token
+        limits = httpx2.Limits(keepalive_expiry=25)  # a new one is several round trips; the server keeps them for 30
+        self._http = httpx2.Client(
+            base_url=self.url,
+            headers=headers,
+            timeout=timeout,
+            transport=transport,
+            limits=limits,
+            verify=trust.context(settings.ca) if settings.ca else True,
+        )
+
+    def reach(self, told: str, path: str) -> socket.socket:
+        """A stream through the gateway that the control plane told."""
+        return tunnels.dial(gateway_url(told, self.url), path, self._token)
 
     def __repr__(self) -> str:
         return f"Connection({self.url!r})"

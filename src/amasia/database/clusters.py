@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, String, and_, case, cast, func, or_, select
 
 from amasia.database.rows import add, change, every, mapping, one
-from amasia.database.tables import clusters, logs, notices
+from amasia.database.tables import clusters, logs, machines, notices
 from amasia.models.base import now
 from amasia.models.clusters import Cluster, Security
 from amasia.models.machines import LogLine
@@ -77,6 +77,38 @@ def go_on(tx: Connection, workspace: str) -> None:
     """Money came: clusters of a workspace that were to end for the lack of it need not."""
     change(tx, clusters, clusters.c.workspace == workspace, clusters.c.ends_at.is_not(None),
            clusters.c.target == "running", ends_at=None, reason="")  # fmt: skip
+
+
+def unsettled(tx: Connection, max_deaths: int) -> list[str]:
+    """Live ones that are to end, lost their scheduler, or may have other workers than they want or too many dead ones.
+
+    Of those with worker groups, or with workers that are taken back, it takes a look to tell.
+    """
+    ended, worker = machines.c.target == "stopped", machines.c.role == "worker"
+    gone = machines.c.status == "stopped"
+
+    def number(*where: Any) -> Any:
+        return func.count().filter(*where)
+
+    wanted = clusters.c.wanted_workers
+    query = (
+        select(clusters.c.id)
+        .outerjoin(machines, machines.c.cluster_id == clusters.c.id)
+        .where(clusters.c.status != "stopped")
+        .group_by(clusters.c.id)
+        .having(
+            or_(
+                clusters.c.target == "stopped",
+                clusters.c.ends_at.is_not(None),
+                cast(clusters.c.wanted_groups, String) != "{}",
+                number(~worker, or_(gone, ended)) > 0,
+                number(worker, ~gone, machines.c.stages["leaves"].as_string().is_not(None)) > 0,
+                number(worker, ~gone, ~ended) != wanted,
+                number(worker, gone, ~ended) > max_deaths * case((wanted > 1, wanted), else_=1),
+            )
+        )
+    )
+    return list(tx.execute(query).scalars())
 
 
 def update(tx: Connection, cluster_id: str, *where: Any, **columns: Any) -> int:

@@ -64,11 +64,12 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, quiet: bool = False) -> Iterator[Connection]:
+        """``quiet``: what is written is news to nobody who waits for changes."""
         with self.engine.connect().execution_options(amasia_write=True) as connection, connection.begin():
             yield connection
             written = connection.info.pop(_WRITTEN, False)
-        if written:
+        if written and not quiet:
             self.changes.note()
 
     def seal(self, secret: str) -> str:

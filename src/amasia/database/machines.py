@@ -1,13 +1,23 @@
 """Named queries on machines: the wishes, what is, and the money that each one holds."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy import update as update_
 
 from amasia.database.rows import add, change, every, one
-from amasia.database.tables import clusters, machines
+from amasia.database.tables import clusters, machines, memberships, tokens
 from amasia.models.base import Model
 from amasia.models.machines import ALIVE, Machine
 
@@ -18,6 +28,60 @@ MACHINE = select(
     func.coalesce(machines.c.cluster_id, "").label("cluster_id"),
     func.coalesce(clusters.c.name, WARM).label("cluster"),
 ).outerjoin_from(machines, clusters, clusters.c.id == machines.c.cluster_id)
+
+
+OF_MONEY = ("id", "workspace", "cluster_id", "owner", "location", "tags", "role", "index", "machine_type", "group",
+            "price", "started_at", "lease_until")  # fmt: skip
+"""What a machine's leases and charges are made of."""
+_HEARD = (*OF_MONEY, "status", "target", "address", "stages", "reserved", "charged_ms", "charged_amount")
+_FOR_HEARTBEATS = (
+    select(
+        *(machines.c[name] for name in _HEARD),
+        tokens.c.hash,
+        tokens.c.scope,
+        tokens.c.expires_at,
+        clusters.c.target.label("cluster_target"),
+        clusters.c.scheduler_address,
+        memberships.c.role.label("owner_role"),
+    )
+    .join(machines, machines.c.id == tokens.c.machine_id)
+    .join(clusters, clusters.c.id == machines.c.cluster_id)
+    .outerjoin(
+        memberships, and_(memberships.c.workspace == machines.c.workspace, memberships.c.user == machines.c.owner)
+    )
+    .where(tokens.c.hash.in_(bindparam("hashes", expanding=True)))
+    .order_by(machines.c.id)
+    .with_for_update(of=machines, skip_locked=True)
+)
+_HEARD_NOW = (
+    update_(machines)
+    .where(machines.c.id == bindparam("machine_id"))
+    .values(
+        last_heartbeat_at=bindparam("at"),
+        metrics=bindparam("told"),
+        lease_until=bindparam("until"),
+        reserved=bindparam("new_reserved"),
+        charged_ms=bindparam("new_charged_ms"),
+        charged_amount=bindparam("new_charged_amount"),
+    )
+)
+
+
+_JOINED_NOW = (
+    update_(machines)
+    .where(machines.c.id == bindparam("machine_id"))
+    .values(
+        status=bindparam("new_status"),
+        started_at=bindparam("new_start"),
+        lease_until=bindparam("until"),
+        stages=bindparam("new_stages"),
+    )
+)
+_ARRIVED_NOW = (
+    update_(machines)
+    .where(machines.c.id == bindparam("machine_id"))
+    .values(status=bindparam("new_status"), stages=bindparam("new_stages"), address=bindparam("new_address"))
+)
 
 
 class Account(Model):
@@ -54,6 +118,56 @@ def locked(tx: Connection, machine_id: str) -> tuple[Machine, Account] | None:
     return Machine.model_validate(dict(row)), Account.model_validate(dict(row))
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A machine whose agent says that it is here."""
+
+    machine: Machine
+    account: Account
+    join_hash: str
+
+
+def waiting(tx: Connection, machine_ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, Waiting]:
+    """Machines by id, held until the end of the transaction; with ``skip_locked`` none that somebody else holds."""
+    query = MACHINE.where(machines.c.id.in_(list(machine_ids))).order_by(machines.c.id)
+    rows = tx.execute(query.with_for_update(of=machines, skip_locked=skip_locked)).mappings()
+    return {row["id"]: Waiting(Machine.model_validate(dict(row)), Account.model_validate(dict(row)), row["join_hash"])
+            for row in rows}  # fmt: skip
+
+
+def joined(tx: Connection, found: Iterable[Machine]) -> None:
+    """Write down many joins at once."""
+    changes = [
+        {
+            "machine_id": one.id,
+            "new_status": one.status.value,
+            "new_start": one.started_at,
+            "until": one.lease_until,
+            "new_stages": one.stages.model_dump(mode="json"),
+        }
+        for one in found
+    ]
+    if changes:
+        tx.execute(_JOINED_NOW, changes)
+
+
+def for_heartbeats(tx: Connection, hashes: Iterable[str]) -> Iterable[RowMapping]:
+    """Machines by the digests of their tokens, held until the end of the transaction; none that somebody else holds."""
+    return tx.execute(_FOR_HEARTBEATS, {"hashes": list(hashes)}).mappings()
+
+
+def heard(tx: Connection, changes: list[dict[str, Any]]) -> None:
+    """Write down many heartbeats at once: ``machine_id``, ``at``, ``told`` metrics, ``until``, ``new_`` account."""
+    if changes:
+        tx.execute(_HEARD_NOW, changes)
+
+
+def arrived(tx: Connection, changes: list[dict[str, Any]]) -> None:
+    """Write down what many say of themselves: ``machine_id``, ``new_status``, ``new_stages``, ``new_address``."""
+    if changes:
+        tx.execute(_ARRIVED_NOW, changes)
+
+
 def of_cluster(tx: Connection, cluster_id: str) -> list[Machine]:
     query = MACHINE.where(machines.c.cluster_id == cluster_id)
     return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
@@ -74,6 +188,18 @@ def leaving(tx: Connection, cluster_id: str) -> list[str]:
 def alive(tx: Connection) -> list[Machine]:
     """Every machine that a provider may have."""
     return every(tx, MACHINE.where(machines.c.status.in_(ALIVE)), Machine)
+
+
+def crowd(tx: Connection) -> int:
+    return int(tx.execute(select(func.count()).where(machines.c.status.in_(ALIVE))).scalar_one())
+
+
+def to_watch(tx: Connection, after: str, limit: int, at: datetime) -> tuple[list[Machine], list[Machine]]:
+    """The next ones after an id; and of those before it, all whose lease is over."""
+    looked_at = machines.c.status.in_([status for status in ALIVE if status != "starting"])
+    some = MACHINE.where(looked_at, machines.c.id > after).order_by(machines.c.id).limit(limit)
+    over = MACHINE.where(looked_at, machines.c.id <= after, machines.c.lease_until < at)
+    return every(tx, some, Machine), every(tx, over, Machine)
 
 
 def known(tx: Connection, machine_ids: Iterable[str]) -> set[str]:
@@ -123,10 +249,6 @@ def wish_stop(tx: Connection, machine_ids: Iterable[str], reason: str) -> None:
     where = (machines.c.id.in_(list(machine_ids)), machines.c.target != "stopped")
     change(tx, machines, *where, machines.c.reason == "", target="stopped", reason=reason)
     change(tx, machines, *where, target="stopped")
-
-
-def join_hash(tx: Connection, machine_id: str) -> str:
-    return tx.execute(select(machines.c.join_hash).where(machines.c.id == machine_id)).scalar() or ""
 
 
 def tries(tx: Connection, machine_id: str) -> int:

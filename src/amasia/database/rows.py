@@ -1,10 +1,11 @@
 """How a row becomes a model and a change becomes named columns."""
 
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, RowMapping, Select, Table, insert, update
+from sqlalchemy import ClauseElement, Connection, RowMapping, Select, Table, insert, update
 
 from amasia.models.base import Model
 
@@ -24,13 +25,22 @@ def mapping(tx: Connection, query: Select[Any]) -> RowMapping | None:
 
 def add(tx: Connection, table: Table, record: Model | None = None, **columns: Any) -> None:
     """Insert the record's fields that the table has, and the columns given besides."""
-    fields = {} if record is None else plain(record)
-    tx.execute(insert(table).values({key: value for key, value in fields.items() if key in table.c} | _plain(columns)))
+    # As parameters: a statement with values is put together anew each time.
+    tx.execute(insert(table), _values(table, record, columns))
+
+
+def add_all(tx: Connection, table: Table, records: Iterable[tuple[Model, Mapping[str, Any]]]) -> None:
+    """The same for many at once."""
+    if values := [_values(table, record, columns) for record, columns in records]:
+        tx.execute(insert(table), values)
 
 
 def change(tx: Connection, table: Table, *where: Any, **columns: Any) -> int:
     """Set the named columns only; how many rows were changed."""
-    return tx.execute(update(table).where(*where).values(_plain(columns))).rowcount
+    values = _plain(columns)
+    if any(isinstance(value, ClauseElement) for value in values.values()):
+        return tx.execute(update(table).where(*where).values(values)).rowcount
+    return tx.execute(update(table).where(*where), values).rowcount
 
 
 def plain(record: Model) -> dict[str, Any]:
@@ -38,7 +48,12 @@ def plain(record: Model) -> dict[str, Any]:
     return _plain({name: getattr(record, name) for name in type(record).model_fields})
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
+def _values(table: Table, record: Model | None, columns: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {} if record is None else plain(record)
+    return {key: value for key, value in fields.items() if key in table.c} | _plain(columns)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _column(value) for key, value in values.items()}
 
 

@@ -1,11 +1,12 @@
 """Named queries on users, tokens, workspaces and memberships."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, select
 
-from amasia.database.rows import add, change, every, mapping, one
+from amasia.database.rows import add, add_all, change, every, mapping, one
 from amasia.database.tables import memberships, tokens, users, workspaces
 from amasia.models.base import now
 from amasia.models.grants import Account
@@ -59,9 +60,9 @@ def service_accounts(tx: Connection, workspace: str) -> list[Account]:
     return every(tx, query.order_by(users.c.name), Account)
 
 
-def add_token(tx: Connection, token: Token, hashed: str, **bound: Any) -> None:
-    """``bound``: workspace, cluster_id and machine_id of tokens that machines carry."""
-    add(tx, tokens, token, hash=hashed, **bound)
+def add_tokens(tx: Connection, made: Iterable[tuple[Token, str, Mapping[str, Any]]]) -> None:
+    """Each with its digest, and the workspace, cluster_id and machine_id that it is bound to."""
+    add_all(tx, tokens, ((token, {"hash": hashed, **bound}) for token, hashed, bound in made))
 
 
 def token_row(tx: Connection, hashed: str) -> RowMapping | None:
@@ -89,8 +90,8 @@ def delete_tokens_of_person(tx: Connection, user: str, but: str = "") -> None:
     tx.execute(delete(tokens).where(tokens.c.user == user, tokens.c.cluster_id.is_(None), tokens.c.id != but))
 
 
-def delete_tokens_of_machine(tx: Connection, machine_id: str) -> None:
-    tx.execute(delete(tokens).where(tokens.c.machine_id == machine_id))
+def delete_tokens_of_machines(tx: Connection, machine_ids: Iterable[str]) -> None:
+    tx.execute(delete(tokens).where(tokens.c.machine_id.in_(list(machine_ids))))
 
 
 def delete_tokens_of_member(tx: Connection, workspace: str, user: str) -> None:

@@ -237,4 +237,6 @@ class Security(Model):
     tls_ca: str
     tls_certificate: str
     tls_key: str = Field(repr=False)
+    gateway: str = ""
+    """Where the scheduler is reached when its address is not, see `models.tunnels.gateway_url`; empty for nowhere."""
     warning: str = ""

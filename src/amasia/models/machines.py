@@ -40,6 +40,9 @@ class MachineTarget(StrEnum):
     stopped = "stopped"
 
 
+FINAL = ("failed", "exited")
+"""Statuses of a process that is not started again."""
+
 ALIVE = (MachineStatus.starting, MachineStatus.booting, MachineStatus.preparing, MachineStatus.running,
          MachineStatus.stopping)  # fmt: skip
 """A provider may have it: it is looked for, and it costs."""
@@ -170,6 +173,8 @@ class Boot(Model):
     memory: int
     workspace: str = ""
     location: str = ""
+    ca: str = ""
+    """PEM of an authority to trust beside the system's; empty for none."""
 
 
 class Found(Model):
@@ -214,6 +219,8 @@ class Assignment(Model):
     scheduler_address: str = ""
     """Empty for the scheduler itself, and for workers until it is known."""
     heartbeat_seconds: float = 2.0
+    gateway: str = ""
+    """Where a scheduler's machine offers its streams, see `models.tunnels.gateway_url`; empty for nowhere."""
 
 
 class ProcessReport(Model):
@@ -276,6 +283,8 @@ class Wishes(Model):
     """For the scheduler: {"n_workers": 4} or {"minimum": 0, "maximum": 8}, "groups" with the same for each worker group
     by name, "boot_seconds" that a new machine most likely takes, "idle_timeout" in seconds, and "leaving": names of
     workers whose machines are taken back."""
+    heartbeat_seconds: float = 0.0
+    """Until the next heartbeat, where nothing changes before; 0 for as at the join."""
     notices: tuple[str, ...] = ()
     """For the scheduler: sentences to show to the clients (deaths of workers, budget warnings)."""
 

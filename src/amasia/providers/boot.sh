@@ -22,10 +22,12 @@ over() { # the machine ends here, whatever happened
 }
 
 fetch() { # URL FILE, with whatever this system has
-  if command -v curl >/dev/null; then curl -fsSL --connect-timeout 10 --max-time 300 -o "$2" "$1"
-  elif command -v wget >/dev/null; then wget -q -T 60 -O "$2" "$1"
-  else python3 -c 'import shutil,sys,urllib.request as u
-shutil.copyfileobj(u.urlopen(sys.argv[1], timeout=60), open(sys.argv[2], "wb"))' "$1" "$2"
+  if command -v curl >/dev/null; then curl -fsSL ${AMASIA_CA:+--cacert "$AMASIA_CA"} --connect-timeout 10 --max-time 300 -o "$2" "$1"
+  elif command -v wget >/dev/null; then wget -q ${AMASIA_CA:+--ca-certificate="$AMASIA_CA"} -T 60 -O "$2" "$1"
+  else python3 -c 'import os,shutil,ssl,sys,urllib.request as u
+trust = ssl.create_default_context()
+trust.load_verify_locations(os.environ["AMASIA_CA"]) if "AMASIA_CA" in os.environ else None
+shutil.copyfileobj(u.urlopen(sys.argv[1], timeout=60, context=trust), open(sys.argv[2], "wb"))' "$1" "$2"
   fi
 }
 
@@ -86,6 +88,7 @@ say "$booted"
 cat >@BOOT@ <<'AMASIA'
 @JSON@
 AMASIA
+@CA@
 first=$(($(uptime) + @PAID@ - @AFTER@))
 [ -e @LEASE@ ] || echo "$first" >@LEASE@
 watchdog=

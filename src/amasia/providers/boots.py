@@ -54,6 +54,7 @@ def script(
         "HEED": "heed &\nherald=$!" if notice else "",
         "POWEROFF": "yes" if poweroff else "",
         "EXPORTS": exports(variables or {}),
+        "CA": _trust(boot.ca),
         "JSON": boot.model_dump_json(),
     }
     text = files("amasia.providers").joinpath("boot.sh").read_text()
@@ -65,6 +66,11 @@ def script(
 def exports(variables: Mapping[str, str]) -> str:
     """Lines of a shell that set them."""
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
+def _trust(ca: str) -> str:
+    """Lines that write down an authority of one's own, and tell everything after them of it."""
+    return f"cat >ca.pem <<'AMASIA'\n{ca.strip()}\nAMASIA\nexport AMASIA_CA=\"$home/ca.pem\"" if ca else ""
 
 
 def quoted(root: str) -> str:

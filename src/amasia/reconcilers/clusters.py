@@ -6,5 +6,5 @@ from amasia.settings import ServerSettings
 
 
 def reconcile(db: Database, settings: ServerSettings) -> None:
-    for cluster in clusters.live(db):
-        clusters.follow(db, settings, cluster.id)
+    for cluster_id in clusters.unsettled(db):
+        clusters.follow(db, settings, cluster_id)

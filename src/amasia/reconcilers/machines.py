@@ -28,6 +28,9 @@ MAX_TRIES = 8
 LATE = timedelta(seconds=10)
 """How long a machine may be missing from its provider's answers after it was accepted."""
 
+SOME = 500
+"""Machines that are looked at in one round."""
+
 Opened = Provider | errors.AmasiaError
 
 
@@ -45,12 +48,28 @@ def reconcile(db: Database, settings: ServerSettings, fleet: Fleet) -> None:
     machines.release(db, [machine.id for machine in left])
 
 
-def watch(db: Database, settings: ServerSettings, fleet: Fleet) -> None:
-    """Compare every machine that should be there with what its provider sees."""
+class Watch:
+    """Compares machines that should be there with what their providers see: in a crowd, some of them each round."""
+
+    def __init__(self, db: Database, settings: ServerSettings, fleet: Fleet) -> None:
+        self._db, self._settings, self._fleet = db, settings, fleet
+        self._after = ""
+
+    def look(self) -> None:
+        self._after = watch(self._db, self._settings, self._fleet, self._after)
+
+
+def watch(db: Database, settings: ServerSettings, fleet: Fleet, after: str = "") -> str:
+    """Compare the machines after an id with what their providers see; the id to go on after, empty for the first."""
+    some, over = machines.to_watch(db, after, SOME)
+    _watch_all(db, settings, fleet, [*some, *over])
+    return some[-1].id if len(some) == SOME else ""
+
+
+def _watch_all(db: Database, settings: ServerSettings, fleet: Fleet, found: list[Machine]) -> None:
     groups: dict[tuple[str, str], list[Machine]] = defaultdict(list)
-    for machine in machines.alive(db):
-        if machine.status is not MachineStatus.starting:
-            groups[machine.workspace, machine.location].append(machine)
+    for machine in found:
+        groups[machine.workspace, machine.location].append(machine)
     if not groups:
         return
     providers = fleet.by_location()

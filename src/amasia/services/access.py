@@ -3,6 +3,8 @@
 import hashlib
 import secrets
 import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -32,29 +34,40 @@ def new_secret() -> str:
     return f"{body}{zlib.crc32(body.encode()):08x}"
 
 
+@dataclass(frozen=True)
+class TokenWish:
+    """A token that is to be made; ``bound``: the workspace, cluster_id and machine_id that it is for."""
+
+    user: str
+    label: str
+    scope: Scope
+    bound: Mapping[str, str | None] = field(default_factory=dict)
+
+
 def issue_token(
-    tx: Connection,
-    user: str,
-    label: str,
-    scope: Scope,
-    life: timedelta,
-    *,
-    workspace: str | None = None,
-    cluster_id: str | None = None,
-    machine_id: str | None = None,
+    tx: Connection, user: str, label: str, scope: Scope, life: timedelta, *, workspace: str | None = None
 ) -> NewToken:
-    secret = new_secret()
-    made = now()
+    return issue_tokens(tx, [TokenWish(user, label, scope, {"workspace": workspace})], life)[0]
+
+
+def issue_tokens(tx: Connection, wishes: Iterable[TokenWish], life: timedelta) -> list[NewToken]:
+    """Many at once, in the order of the wishes."""
+    made = [(_new_token(wish, life), wish.bound) for wish in wishes]
+    users.add_tokens(tx, ((new.token, digest(new.secret), bound) for new, bound in made))
+    return [new for new, _ in made]
+
+
+def _new_token(wish: TokenWish, life: timedelta) -> NewToken:
+    secret, made = new_secret(), now()
     token = Token(
         id=new_id("tk"),
-        user=user,
-        label=label,
-        scope=scope,
+        user=wish.user,
+        label=wish.label,
+        scope=wish.scope,
         prefix=secret[:10],
         created_at=made,
         expires_at=made + life,
     )
-    users.add_token(tx, token, digest(secret), workspace=workspace, cluster_id=cluster_id, machine_id=machine_id)
     return NewToken(token=token, secret=secret)
 
 

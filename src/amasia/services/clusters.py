@@ -130,22 +130,29 @@ def stop(db: Database, who: Principal, workspace: str, cluster_id: str) -> Clust
     return get(db, workspace, cluster.id)
 
 
-def security(db: Database, who: Principal, workspace: str, cluster_id: str) -> Security:
+def security(db: Database, settings: ServerSettings, who: Principal, workspace: str, cluster_id: str) -> Security:
     """The certificate to connect with: for the owner; for other members only if the cluster is shared."""
+    cluster = connectable(db, who, workspace, cluster_id)
     with db.write() as tx:
-        cluster = _known(tx, workspace, cluster_id)
-        if cluster.owner != who.user and not cluster.spec.shared:
-            raise errors.PermissionDenied(
-                f"Cluster {cluster.name!r} is {cluster.owner}'s alone: tasks on it can reach its clients' processes.",
-                cure=f"Start your own, or ask {cluster.owner} to start one with shared=True.",
-            )
-        if cluster.status is not ClusterStatus.running:
-            raise errors.Conflict(f"Cluster {cluster.name!r} is {cluster.status.value}.", cure="Wait until it runs.")
         found, sealed = rows.security(tx, cluster.id)
         events.append(tx, actor=who.actor, verb="cluster.connect", target=cluster.id, workspace=workspace,
                       source=who.source)  # fmt: skip
     warning = SHARED if cluster.spec.shared else ""
-    return found.model_copy(update={"tls_key": db.unseal(sealed), "warning": warning})
+    return found.model_copy(update={"tls_key": db.unseal(sealed), "warning": warning, "gateway": settings.gateway})
+
+
+def connectable(db: Database, who: Principal, workspace: str, name: str, *, alone: bool = False) -> Cluster:
+    """A cluster that runs and that they may connect to: its owner, or any member if it is shared and not ``alone``."""
+    with db.read() as tx:
+        cluster = _known(tx, workspace, name)
+    if cluster.owner != who.user and (alone or not cluster.spec.shared):
+        raise errors.PermissionDenied(
+            f"Cluster {cluster.name!r} is {cluster.owner}'s alone: tasks on it can reach its clients' processes.",
+            cure=f"Start your own, or ask {cluster.owner} to start one with shared=True.",
+        )
+    if cluster.status is not ClusterStatus.running:
+        raise errors.Conflict(f"Cluster {cluster.name!r} is {cluster.status.value}.", cure="Wait until it runs.")
+    return cluster
 
 
 def log(db: Database, workspace: str, cluster_id: str, machine_id: str | None, after: int) -> list[LogLine]:
@@ -159,9 +166,10 @@ def tail(db: Database, workspace: str, cluster_id: str, pieces: int = 40) -> lis
         return rows.last_log(tx, _known(tx, workspace, cluster_id).id, pieces)
 
 
-def live(db: Database) -> list[Cluster]:
+def unsettled(db: Database) -> list[str]:
+    """Ids of those that `follow` may have something to do for."""
     with db.read() as tx:
-        return rows.live(tx)
+        return rows.unsettled(tx, MAX_DEATHS)
 
 
 def follow(db: Database, settings: ServerSettings, cluster_id: str) -> None:

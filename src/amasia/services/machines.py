@@ -6,18 +6,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, clusters, environments, events, locations, machines, users
+from amasia.database import budgets, clusters, events, locations, machines, users
 from amasia.database.engine import Database
 from amasia.database.machines import Account
 from amasia.models.base import new_id, now
 from amasia.models.clusters import Cluster
 from amasia.models.locations import Location
 from amasia.models.machines import (
-    Assignment,
+    FINAL,
     Boot,
     Found,
     Heartbeat,
-    Join,
     Machine,
     MachineRole,
     MachineStatus,
@@ -28,16 +27,11 @@ from amasia.models.machines import (
 from amasia.models.permissions import Permission, may
 from amasia.models.placements import Choice
 from amasia.models.standbys import Standby
-from amasia.models.users import Scope
 from amasia.services import leases, placements, schedulers
-from amasia.services.access import digest, issue_token
+from amasia.services.access import digest
 from amasia.services.leases import Promise
 from amasia.services.ledgers import exceeded
 from amasia.settings import ServerSettings
-
-FINAL = ("failed", "exited")
-LONGEST = timedelta(days=30)
-"""Of a machine's tokens; they are deleted when it ends, which is nearly always sooner."""
 
 
 def wish(
@@ -116,6 +110,7 @@ def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | No
         memory=machine.memory,
         workspace=machine.workspace,
         location=machine.location,
+        ca=settings.ca.read_text() if settings.ca else "",
     )
 
 
@@ -183,31 +178,6 @@ def expire(db: Database, machine: Machine) -> None:
         events.append(tx, actor="amasia", verb="machine.expire", target=machine.id, workspace=machine.workspace)
 
 
-def join(db: Database, settings: ServerSettings, request: Join) -> Assignment:
-    """An agent says it is here. Repeatable until its first heartbeat, since an answer may be lost."""
-    with db.write() as tx:
-        held = machines.locked(tx, request.machine_id)
-        if held is None or machines.join_hash(tx, request.machine_id) != digest(request.join_token):
-            raise errors.NotSignedIn(f"No machine {request.machine_id!r} waits for this join token.")
-        machine, account = held
-        if machine.target is MachineTarget.stopped or machine.last_heartbeat_at is not None:
-            raise errors.PermissionDenied(f"Machine {machine.id} may not join: it was ended, or has joined before.")
-        machine = _joined(tx, machine, account, request)
-        users.delete_tokens_of_machine(tx, machine.id)
-        return _assignment(tx, db, settings, machine)
-
-
-def assignment(db: Database, settings: ServerSettings, machine_id: str) -> Assignment:
-    """What a machine that was warm is for. Repeatable: what it was told before stays good until its end."""
-    with db.write() as tx:
-        held = machines.locked(tx, machine_id)
-        if held is None or held[0].target is MachineTarget.stopped:
-            raise errors.NotFound(f"Machine {machine_id} is no longer known.")
-        if held[0].role is MachineRole.warm:
-            raise errors.Unavailable(f"No cluster has taken machine {machine_id} yet.")
-        return _assignment(tx, db, settings, held[0])
-
-
 def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Heartbeat) -> Wishes:
     """Take down what is, renew the lease, answer what should be."""
     with db.write() as tx:
@@ -242,7 +212,7 @@ def gone(db: Database, machine: Machine, found: Found | None) -> None:
             reason=reason,
             claimed_until=None,
         )
-        users.delete_tokens_of_machine(tx, machine.id)
+        users.delete_tokens_of_machines(tx, [machine.id])
         unwished = current.target is MachineTarget.running
         if unwished:
             clusters.add_notice(tx, current.cluster_id, f"{current.role.value} {current.index} ended: {reason}.")
@@ -346,49 +316,6 @@ def _last_sign(machine: Machine, started: datetime | None) -> datetime | None:
     return min(now(), machine.lease_until or started)
 
 
-def _joined(tx: Connection, machine: Machine, account: Account, request: Join) -> Machine:
-    at = now()
-    started_at = min(machine.started_at or request.started_at, at)
-    paid = started_at + timedelta(milliseconds=account.reserved * 3_600_000 // max(1, machine.price))
-    assert machine.lease_until is not None
-    changes = {
-        "status": MachineStatus.preparing,
-        "started_at": started_at,
-        "lease_until": min(machine.lease_until, paid) if machine.price else machine.lease_until,
-        "stages": machine.stages.model_copy(
-            update={"accepted": machine.stages.accepted or at, "booted": request.booted_at, "joined": at}
-        ),
-    }
-    machines.update(tx, machine.id, **changes)
-    return machine.model_copy(update=changes)
-
-
-def _assignment(tx: Connection, db: Database, settings: ServerSettings, machine: Machine) -> Assignment:
-    cluster = clusters.find(tx, machine.cluster_id)
-    bound = {"workspace": machine.workspace, "cluster_id": cluster.id if cluster else None, "machine_id": machine.id}
-    own = issue_token(tx, machine.owner, machine.id, Scope.machine, LONGEST, **bound)
-    environment_hash = cluster.environment_hash if cluster else environments.newest(tx, machine.workspace)
-    environment = environments.find(tx, machine.workspace, environment_hash)
-    if cluster is None:  # warm: it builds what the last cluster had, which the next one will most likely need too
-        return Assignment(machine=machine, token=own.secret, environment_hash=environment_hash, environment=environment,
-                          heartbeat_seconds=settings.heartbeat_seconds)  # fmt: skip
-    security, sealed = clusters.security(tx, cluster.id)
-    data = issue_token(tx, machine.owner, f"{machine.id} data", Scope.data, LONGEST, **bound)
-    return Assignment(
-        machine=machine,
-        token=own.secret,
-        owner_token=data.secret,
-        environment_hash=environment_hash,
-        environment=environment,
-        spec=cluster.spec.model_dump(mode="json"),
-        tls_ca=security.tls_ca,
-        tls_certificate=security.tls_certificate,
-        tls_key=db.unseal(sealed),
-        scheduler_address=cluster.scheduler_address if machine.role is MachineRole.worker else "",
-        heartbeat_seconds=settings.heartbeat_seconds,
-    )
-
-
 def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
     at = now()
     unaware = _is_unaware(machine, beat)
@@ -479,6 +406,18 @@ def _wishes(tx: Connection, machine: Machine, beat: Heartbeat) -> Wishes:
 def alive(db: Database) -> list[Machine]:
     with db.read() as tx:
         return machines.alive(tx)
+
+
+def crowd(db: Database) -> int:
+    """How many there are."""
+    with db.read() as tx:
+        return machines.crowd(tx)
+
+
+def to_watch(db: Database, after: str, limit: int) -> tuple[list[Machine], list[Machine]]:
+    """The next of those that a provider should have, by id; and of those before, all whose lease is over."""
+    with db.read() as tx:
+        return machines.to_watch(tx, after, limit, now())
 
 
 def claim(db: Database, seconds: float, limit: int = 64) -> list[Machine]:

@@ -53,14 +53,30 @@ class EmbeddedStore:
         Its directory: data, keys (mode 0600), ports, pid and log.
     port
         Of the S3 endpoint.
+    host
+        That S3 listens on; everything else of it stays on loopback.
+    public_url
+        How others reach S3; empty for loopback.
+    certificate, key
+        PEM files, where S3 is to speak TLS.
     """
 
     bucket = BUCKET
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int,
+        host: str = "127.0.0.1",
+        public_url: str = "",
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
         self.home = home
         self.port = port
-        self.endpoint = f"http://127.0.0.1:{port}"
+        self.host = host
+        self.certificate, self.key = certificate, key
+        self.endpoint = public_url or f"{'https' if certificate else 'http'}://{host}:{port}"
 
     @property
     def keys(self) -> Keys:
@@ -205,8 +221,11 @@ class EmbeddedStore:
             "-s3", f"-s3.port={self.port}", f"-s3.port.grpc={ports['s3_grpc']}", "-s3.port.iceberg=0",
             "-s3.port.lance=0", f"-s3.localSocket={self.home / 's3.sock'}", "-s3.autoCreateBucket=false",
             "-s3.allowDeleteBucketNotEmpty=false", f"-s3.config={self.home / 'identities.json'}",
-            f"-s3.iam.config={self.home / 'roles.json'}",
+            f"-s3.iam.config={self.home / 'roles.json'}", f"-s3.ip.bind={self.host}", *self._tls(),
         ]  # fmt: skip
+
+    def _tls(self) -> list[str]:
+        return [f"-s3.cert.file={self.certificate}", f"-s3.key.file={self.key}"] if self.certificate else []
 
     def _ports(self) -> dict[str, int]:
         """Kept between starts: the master names its state by its port. Taken ones are replaced, all at once."""
@@ -289,6 +308,7 @@ class EmbeddedStore:
     def _environment(self, held: dict[str, str]) -> dict[str, str]:
         """Secrets go by environment, which only this user can read, never by command line, which all can."""
         keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        keep["GODEBUG"] = "http2server=0"  # its answer to a conditional GET breaks HTTP/2, which TLS would bring
         certificate, key = str(self.home / "grpc.crt"), str(self.home / "grpc.key")
         # The master's HTTP, too: nothing of ours uses it, and a plain GET there drops the whole bucket.
         mutual = {"WEED_GRPC_CA": certificate, "WEED_HTTPS_MASTER_CA": certificate}
@@ -365,7 +385,7 @@ class EmbeddedStore:
     def _check_port(self) -> None:
         end = time.monotonic() + _FREED
         while time.monotonic() < end:
-            if _free(self.port):
+            if _free(self.port, self.host):
                 return
             # An earlier one may have been killed a moment ago.
             time.sleep(0.1)
@@ -408,11 +428,11 @@ def _binary() -> Path:
     return Path(found)
 
 
-def _free(port: int) -> bool:
+def _free(port: int, host: str = "127.0.0.1") -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True

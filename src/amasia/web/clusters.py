@@ -5,12 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from amasia import errors
 from amasia.models.clusters import Cluster
 from amasia.models.machines import LogLine
-from amasia.services import budgets, clusters
+from amasia.models.tunnels import gateway_url
+from amasia.services import budgets, clusters, tunnels
 from amasia.services.access import owner_or_manager
 from amasia.web import pages
-from amasia.web.access import Db, Reader, Runner, local
+from amasia.web.access import Db, Reader, Runner, Settings, local
 
 router = APIRouter(prefix="/{workspace}/clusters/{name}")
 
@@ -38,6 +40,18 @@ def stop(db: Db, grant: Runner, workspace: str, name: str, next: Annotated[str, 
     owner_or_manager(db, grant.who, workspace, grant.role, found.owner, "cluster.stop")
     clusters.stop(db, grant.who, workspace, found.id)
     return RedirectResponse(local(next or f"/{workspace}"), status_code=303)
+
+
+@router.get("/dashboard")
+def dashboard(request: Request, db: Db, settings: Settings, grant: Runner, workspace: str, name: str) -> Response:
+    """To Dask's dashboard, at the gateway: another origin, which gets no cookie of the console's."""
+    found, ticket = tunnels.ticket(db, grant.who, workspace, name)
+    if not found.dashboard_address:
+        raise errors.NotFound(
+            f"Cluster {found.name!r} has no dashboard: its environment has no Bokeh.", cure="Add bokeh to it."
+        )
+    where = gateway_url(settings.gateway, str(request.base_url))
+    return RedirectResponse(f"{where}/dashboards/{found.id}/open?ticket={ticket}", status_code=303)
 
 
 def _lines(cluster: Cluster, pieces: list[LogLine]) -> list[tuple[str, str]]:
