@@ -68,8 +68,9 @@ show-machines: .venv/.synced  ## Every promise of the machines at full dose, as 
 show-money: .venv/.synced  ## Every promise of money at full dose, as a table; DOSE=0.05 for a small one
 	$(RUN) python -m show.money --dose $(DOSE) $(foreach line,$(ONLY),--only $(line))
 
-providers: .venv/.synced  ## The one contract suite against every provider, each with its real server or stand-in
-	NAMED_VMS=1 $(RUN) pytest -n 2 --dist loadfile tests/providers tests/end_to_end/test_named_vms.py $(ARGS)
+providers: .venv/.synced  ## The one contract suite against every provider, its page and its story, on its real server or stand-in
+	@tools/debian.sh slurmdbd mariadb-server
+	SITES=1 $(RUN) pytest -n 2 --dist loadfile tests/providers tests/end_to_end/test_sites.py $(ARGS)
 
 bench: .venv/.synced  ## What things cost, beside their peers in the same run
 	$(RUN) python -m benchmarks

@@ -41,9 +41,15 @@ def _timed(clone: Path, what: str, goal: float, target: str) -> Line:
     done = subprocess.run(command, cwd=clone, env=_environ(clone.parent), capture_output=True, text=True, check=False)
     seconds = time.monotonic() - begun
     steps = [line.strip() for line in done.stdout.splitlines() if line.startswith("✓")]
-    detail = "\n".join(steps) if done.returncode == 0 else (done.stdout[-1500:] + done.stderr[-1500:])
+    detail = "\n".join(steps) if done.returncode == 0 else _why(done.stdout) + done.stderr[-1500:]
     figure = f"{seconds:.0f} s, status {done.returncode}"
     return Line(1, what, figure, f"{goal:.0f} s, status 0", done.returncode == 0 and seconds < goal, detail)
+
+
+def _why(output: str) -> str:
+    """What tests say of themselves, and the end."""
+    said = [line for line in output.splitlines() if line.startswith(("E  ", "FAILED", "ERROR"))]
+    return "\n".join([*said[:60], output[-800:]])
 
 
 def _environ(base: Path) -> dict[str, str]:

@@ -150,6 +150,12 @@ class Hosts:
         """Processes of a machine, by the kernel's word."""
         return self.run(name, f"grep -lzsaxF OWNED_BY_AMASIA={machine_id} /proc/[0-9]*/environ | cut -d/ -f3").split()
 
+    def pretend(self, name: str, cpus: int, gib: int) -> None:
+        """Let it say that it has so many processors and so much memory, until it is turned off."""
+        self.run(name, f"echo 0-{cpus - 1} >/run/cpus; mount --bind /run/cpus /sys/devices/system/cpu/online; "
+                       f"sed 's/^MemTotal:.*/MemTotal: {gib << 20} kB/' /proc/meminfo >/run/memory; "
+                       "mount --bind /run/memory /proc/meminfo")  # fmt: skip
+
     def change_key(self, name: str) -> None:
         """As if it had been set up anew."""
         folder = self.base / name / "upper" / "etc" / "amasia-host"

@@ -21,6 +21,7 @@ chmod -R go= root/.ssh
 hostname "$name"
 cat >etc/amasia-host/sshd_config <<CONF
 ListenAddress $address:22
+ListenAddress $address:2222
 HostKey /etc/amasia-host/hostkey
 PermitRootLogin prohibit-password
 PasswordAuthentication no

@@ -24,7 +24,9 @@ HOME = f"/var/lib/amasia/homes/{USER}"
 class Lab:
     plane: Plane
     fleet: Hosts
-    environment: str = ""
+    variables: dict[str, str]
+    """That everything on the hosts needs for its way out."""
+    environment: str
 
     def machines(self) -> dict[str, list[str]]:
         """Processes of machines on each host, by its kernel's word."""
@@ -36,7 +38,18 @@ class Lab:
 
 @contextlib.contextmanager
 def lab(base: Path, cache: Path, number: int, settings: dict[str, str], **options: Any) -> Iterator[Lab]:
-    """Everything is up, and the location was added and checked as an administrator does it.
+    """Everything is up, and the location was added and checked as an administrator does it."""
+    with raised(base, cache, number, settings) as made:
+        inventory = _write_inventory(made.plane.base / "hosts.toml", made.fleet, made.variables, options)
+        done = made.plane.amasia("location", "add", "lab", "--provider", "ssh", "--hosts", inventory)
+        if done.returncode != 0:
+            raise RuntimeError(planes.show_error(done))
+        yield made
+
+
+@contextlib.contextmanager
+def raised(base: Path, cache: Path, number: int, settings: dict[str, str]) -> Iterator[Lab]:
+    """Control plane and hosts, and nobody has told the one of the others.
 
     Environments come from ``cache``, where this computer's own was built: a host would take minutes to install its
     1.3 GB, and that is the same on every provider. The agent is installed by the boot script from the kit.
@@ -47,15 +60,10 @@ def lab(base: Path, cache: Path, number: int, settings: dict[str, str], **option
         plane = Plane(base / "plane", settings, host=fleet.gateway)
         with planes.cleared(plane):
             plane.up()
-            made = Lab(plane, fleet)
-            made.environment = _built(plane, cache)
+            made = Lab(plane, fleet, {"HTTPS_PROXY": way_out}, built(plane, cache))
             for name in fleet.names:
                 fleet.run(name, _settle(cache))
-            inventory = _write_inventory(plane.base / "hosts.toml", fleet, {"HTTPS_PROXY": way_out}, options)
             sign_in(plane)
-            done = plane.amasia("location", "add", "lab", "--provider", "ssh", "--hosts", inventory)
-            if done.returncode != 0:
-                raise RuntimeError(planes.show_error(done))
             yield made
 
 
@@ -64,7 +72,7 @@ def sign_in(plane: Plane) -> None:
     plane.settings |= {key: plane.client()[key] for key in ("AMASIA_URL", "AMASIA_TOKEN", "AMASIA_WORKSPACE")}
 
 
-def _built(plane: Plane, cache: Path) -> str:
+def built(plane: Plane, cache: Path) -> str:
     """The hash of this process's own environment, known to the control plane and built in the cache."""
     script = plane.base / "script" / "run.py"
     script.parent.mkdir(exist_ok=True)

@@ -1,5 +1,5 @@
-"""Line 2 of the machines: the control plane is killed at random lines of launch and stop, and the cloud loses answers,
-takes requests twice, and lists late what it made. What does the cloud have in the end, and what was charged?
+"""Line 2 of the machines: the control plane is killed at random lines of launch and stop, and the provider loses
+answers, takes requests twice, and says late or never what it made. What is there in the end, and what was charged?
 
 ``python -m show.launches --dose 0.1 --seed 7`` runs it alone.
 """
@@ -7,18 +7,19 @@ takes requests twice, and lists late what it made. What does the cloud have in t
 import argparse
 import contextlib
 import gc
-import logging
+import json
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 from cryptography.fernet import Fernet
@@ -30,116 +31,115 @@ from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
 from amasia.models.environments import Environment
-from amasia.models.locations import LocationRequest, LocationStatus, Place
+from amasia.models.locations import LocationStatus
 from amasia.models.machines import MachineStatus
 from amasia.models.users import Principal, Scope, Token, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
-from amasia.providers import aws
-from amasia.providers.aws import AwsProvider
-from amasia.providers.base import Provider
 from amasia.reconcilers import clusters, locations, machines
 from amasia.reconcilers.fleets import Fleet
 from amasia.services import access, budgets, environments, users, workspaces
 from amasia.services import clusters as cluster_verbs
 from amasia.services import locations as location_verbs
 from amasia.settings import ServerSettings
-from amasia.testing.ec2 import Ec2
+from show import planes
 from show.lines import Line
 from show.reapers import Killed, Reaper
+from show.worlds import LACKING, PLACE, WORLDS, Lives, World
 
-KILLS = 1000
-LINES = 1500
-"""A strike comes within so many lines, each as likely: that is about one launch and its stop."""
-WORKSPACE, PLACE = "lab", "there"
+KILLS = {"aws": 500, "ssh": 500}
+"""Of each provider at full dose."""
+PIECE = 250
+"""Kills in one process, with a database and a cloud of its own: clouds and hosts remember what was, and grow slow."""
+WORKSPACE = "lab"
 ENVIRONMENT = Environment(python="3.13.0", pylock="")
-PRECISION = 2.0
-"""Seconds: EC2 tells beginnings and ends in whole ones."""
 
 
-class World(Protocol):
-    """A cloud that can be looked at past its provider."""
+@dataclass
+class Toll:
+    """What came out of some kills on one provider."""
 
-    name: str
-    request: LocationRequest
-    code: tuple[str, ...]
-    """Parts of the paths of the provider's own code."""
+    provider: str
+    kills: int = 0
+    places: list[str] = field(default_factory=list)
+    """Lines at which it was killed."""
+    troubles: dict[str, int] = field(default_factory=dict)
+    machines: int = 0
+    """That were ever made."""
+    leaked: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    worst: float = 0.0
+    """Seconds by which a charge was off, at most."""
+    cpu: float = 0.0
+    """Seconds of processor that it took."""
 
-    def open(self, place: Place) -> Provider: ...
-
-    def trouble(self, dice: random.Random) -> str:
-        """Something goes wrong next; its name."""
-        ...
-
-    def calm(self) -> None:
-        """Nothing goes wrong any more."""
-        ...
-
-    def lives(self) -> dict[str, list[tuple[datetime, datetime | None]]]:
-        """Beginning and end of everything that was ever made for each machine; None while it lives."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class AwsWorld:
-    """The real provider against a server that speaks EC2's language; its instances do not boot."""
-
-    name = "aws"
-    code = ("providers/aws", "providers/launches")
-
-    def __init__(self) -> None:
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self.ec2 = Ec2()
-        os.environ["AWS_ENDPOINT_URL"] = self.ec2.url
-        self.request = LocationRequest(
-            name=PLACE,
-            provider="aws",
-            region="us-east-1",
-            options={"subnets": list(self.ec2.subnets.values()), "types": ["m7i.large"], "price_list": False},
-            secrets={"access_key": "key", "secret_key": "secret"},
-            max_machines=100_000,
-        )
-        self._first: AwsProvider | None = None
-        aws.DOUBT = 1.5  # of a cloud that lists after 0.3 s at most, as 20 s are of one that does after a few
-
-    def open(self, place: Place) -> Provider:
-        """A new one, as after a start; only clients and what AWS said of zones and types are kept, to save minutes."""
-        made = AwsProvider(place)
-        if self._first:
-            for kept in ("calls", "market", "_images", "_subnets"):
-                setattr(made, kept, getattr(self._first, kept))
-        self._first = made
-        return made
-
-    def trouble(self, dice: random.Random) -> str:
-        faults = self.ec2.faults
-        kind = dice.choice(("lost", "lost", "doubled", "late", "no room", "throttled", "none", "none"))
-        faults.no_room, faults.late = set(), 0.0
-        match kind:
-            case "lost" | "doubled" | "throttled":
-                setattr(faults, kind, dice.randrange(1, 3))
-            case "late":
-                faults.late = dice.uniform(0.02, 0.3)
-            case "no room":
-                faults.no_room = {("*", zone, False) for zone in dice.sample(sorted(self.ec2.subnets), 2)}
-        return kind
-
-    def calm(self) -> None:
-        faults = self.ec2.faults
-        faults.lost = faults.doubled = faults.throttled = 0
-        faults.no_room, faults.late = set(), 0.0
-
-    def lives(self) -> dict[str, list[tuple[datetime, datetime | None]]]:
-        found: dict[str, list[tuple[datetime, datetime | None]]] = defaultdict(list)
-        for machine_id, began, ended in self.ec2.lives():
-            found[machine_id].append((began, ended))
-        return found
-
-    def close(self) -> None:
-        self.ec2.close()
+    def add(self, other: "Toll") -> None:
+        self.kills += other.kills
+        self.places = sorted({*self.places, *other.places})
+        self.troubles = dict(Counter(self.troubles) + Counter(other.troubles))
+        self.machines += other.machines
+        self.leaked += other.leaked
+        self.twice += other.twice
+        self.wrong += other.wrong
+        self.worst = max(self.worst, other.worst)
+        self.cpu += other.cpu
 
 
-WORLDS: dict[str, Callable[[], World]] = {"aws": AwsWorld}
+# --- all of it --------------------------------------------------------------------------------------------------------
+
+
+def lines(dose: float, seed: int, base: Path, providers: tuple[str, ...] = tuple(KILLS)) -> Iterator[Line]:
+    """As many pieces at once as there are processors, each a process of its own."""
+    pieces = [piece for provider in providers for piece in _pieces(provider, dose)]
+    tolls = {provider: Toll(provider) for provider in providers}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for toll in pool.map(lambda item: _apart(*item[1], seed + item[0], base / str(item[0])), enumerate(pieces)):
+            tolls[toll.provider].add(toll)
+    told = ", ".join(f"{toll.kills} on {toll.provider}" for toll in tolls.values())
+    least = {provider: max(1, round(KILLS[provider] * dose)) for provider in providers}
+    counts = all(toll.kills >= least[toll.provider] for toll in tolls.values())
+    yield Line(2, "kills of the control plane at random lines of launch and stop, over all providers",
+               f"{sum(toll.kills for toll in tolls.values())}: {told}", f"{sum(least.values())}", counts,
+               f"seed {seed}")  # fmt: skip
+    for toll in tolls.values():
+        yield from _judged(toll)
+
+
+def _pieces(provider: str, dose: float) -> list[tuple[str, int]]:
+    if LACKING[provider]():
+        return []
+    left = max(1, round(KILLS[provider] * dose))
+    return [(provider, min(PIECE, left - done)) for done in range(0, left, PIECE)]
+
+
+def _apart(provider: str, kills: int, seed: int, base: Path) -> Toll:
+    """One piece, in a process of its own."""
+    base.mkdir()
+    words = ["--provider", provider, "--kills", str(kills), "--seed", str(seed), "--base", str(base)]
+    done = subprocess.run(
+        [sys.executable, "-m", "show.launches", *words], cwd=planes.ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(planes.show_error(done))
+    return Toll(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _judged(toll: Toll) -> Iterator[Line]:
+    if why := LACKING[toll.provider]():
+        yield Line(2, f"{toll.provider}: kills", f"cannot be tried here: {why}", "tried", False)
+        return
+    troubles = ", ".join(f"{count} {kind}" for kind, count in sorted(toll.troubles.items()) if kind != "none")
+    what = f"{toll.provider}: {toll.kills} kills at {len(toll.places)} different lines; {troubles}"
+    yield Line(2, f"{what}: machines leaked, of {toll.machines}", str(len(toll.leaked)), "0",
+               not toll.leaked and toll.machines > 0,
+               "; ".join(toll.leaked[:5]) or f"{toll.cpu:.0f} CPU-s")  # fmt: skip
+    yield Line(2, f"{toll.provider}: started twice", str(len(toll.twice)), "0", not toll.twice,
+               "; ".join(toll.twice[:5]))  # fmt: skip
+    yield Line(2, f"{toll.provider}: charged wrongly", str(len(toll.wrong)), "0", not toll.wrong,
+               "; ".join(toll.wrong[:5]) or f"worst difference {toll.worst:.2f} s")  # fmt: skip
+
+
+# --- one piece --------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -161,6 +161,7 @@ class Plane:
 
     def end(self) -> None:
         """All its threads are gone; whatever they were about to do is not done."""
+        self.world.die()
         for pool in (self.fleet.hands, self.fleet.watching, self.fleet.sweeping, self.fleet.checking):
             pool._pool.shutdown(wait=True, cancel_futures=True)
         self.reaper.revive()
@@ -186,23 +187,25 @@ class Plane:
         return access.principal(self.db, self.secret, "show")
 
 
-def lines(dose: float, seed: int, base: Path, name: str = "aws") -> Iterator[Line]:
-    kills = max(5, round(KILLS * dose))
+def piece(provider: str, kills: int, seed: int, base: Path) -> Toll:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory((base / "log").open("w")))
-    world = WORLDS[name]()
+    world = WORLDS[provider](base)
     reaper = Reaper("amasia/reconcilers/", "amasia/services/", "amasia/database/machines", *world.code)
     settings = ServerSettings(home=base / "home", lease_seconds=36_000, join_seconds=36_000)
     plane = Plane(world, settings, Fernet.generate_key(), reaper)
+    toll = Toll(provider)
     try:
         settle(plane)
-        dice = random.Random(seed)
+        gc.freeze()  # what is there by now need not be looked through after each kill
         with reaper.watching():
-            seen = live_through(plane, dice, kills)
+            live_through(plane, random.Random(seed), kills, toll)
         evening(plane)
-        yield from judge(plane, f"{name}: {kills} kills (seed {seed}; {seen})")
+        judge(plane, toll)
         plane.end()
     finally:
         world.close()
+    toll.cpu = sum(os.times()[:4])
+    return toll
 
 
 def settle(plane: Plane) -> None:
@@ -222,16 +225,16 @@ def settle(plane: Plane) -> None:
     while (found := location_verbs.get(plane.db, WORKSPACE, PLACE)).status is LocationStatus.requested:
         locations.check(plane.db, plane.fleet)
         time.sleep(0.1)
-    assert found.status is LocationStatus.ready, found.findings
+    assert all(finding.ok for finding in found.findings), found.findings
 
 
-def live_through(plane: Plane, dice: random.Random, kills: int) -> str:
+def live_through(plane: Plane, dice: random.Random, kills: int, toll: Toll) -> None:
     """Wishes come, reconcilers turn, and again and again everything is gone."""
     told: Counter[str] = Counter()
     places: set[str] = set()
     reaper = plane.reaper
     for _ in range(kills):
-        reaper.arm(dice.randrange(LINES))
+        reaper.arm(dice.randrange(plane.world.lines))
         while not reaper.dead:
             told[plane.world.trouble(dice)] += 1
             with contextlib.suppress(Killed, errors.AmasiaError):
@@ -243,8 +246,7 @@ def live_through(plane: Plane, dice: random.Random, kills: int) -> str:
         places.add(reaper.place)
         plane.begin()
         plane.pass_time()
-    troubles = ", ".join(f"{count} {kind}" for kind, count in sorted(told.items()) if kind != "none")
-    return f"at {len(places)} different lines; {troubles}"
+    toll.kills, toll.places, toll.troubles = kills, sorted(places), dict(told)
 
 
 def wish(plane: Plane, dice: random.Random) -> None:
@@ -254,7 +256,7 @@ def wish(plane: Plane, dice: random.Random) -> None:
         spec = ClusterSpec(n_workers=dice.randrange(3), location=PLACE, idle_timeout=0)
         request = ClusterRequest(environment_hash=ENVIRONMENT.hash, spec=spec)
         cluster_verbs.create(plane.db, plane.settings, plane.who, WORKSPACE, request)
-    elif alive and dice.random() < 0.5:
+    elif alive and dice.random() < 0.8:
         cluster_verbs.stop(plane.db, plane.who, WORKSPACE, dice.choice(alive).id)
 
 
@@ -272,46 +274,49 @@ def evening(plane: Plane) -> None:
         time.sleep(0.2)
     time.sleep(1)
     machines.sweep(plane.db, plane.fleet)
+    time.sleep(1)
 
 
-def judge(plane: Plane, what: str) -> Iterator[Line]:
-    """The records against what the cloud really had."""
+def judge(plane: Plane, toll: Toll) -> None:
+    """The records against what there really was."""
     lives = plane.world.lives()
-    leaked = [machine_id for machine_id, all_ in lives.items() if any(end is None for _, end in all_)]
-    yield Line(2, f"{what}: machines leaked, of {len(lives)}", str(len(leaked)), "0", not leaked and bool(lives),
-               "; ".join(leaked[:5]))  # fmt: skip
-    twice = [machine_id for machine_id, all_ in lives.items() if len(all_) > 1]
-    yield Line(2, f"{what}: started twice", str(len(twice)), "0", not twice, "; ".join(twice[:5]))
-    wrong, worst = _wrong(plane, lives)
-    yield Line(2, f"{what}: charged wrongly", str(len(wrong)), "0", not wrong,
-               "; ".join(wrong[:5]) or f"worst difference {worst:.2f} s")  # fmt: skip
-
-
-def _wrong(plane: Plane, lives: dict[str, list[tuple[datetime, datetime | None]]]) -> tuple[list[str], float]:
-    wrong, worst = [], 0.0
+    toll.machines = len(lives)
+    toll.leaked = [machine_id for machine_id, all_ in lives.items() if any(end is None for _, end in all_)]
+    toll.twice = [machine_id for machine_id, all_ in lives.items() if len(all_) > 1]
     with plane.db.read() as tx:
         accounts = rows.accounts(tx)
     for machine, account in accounts:
-        lived = sum(((end or datetime.now(UTC)) - begin).total_seconds() for begin, end in lives.get(machine.id, []))
+        lived = _lived(lives, machine.id)
         off = abs(lived - account.charged_ms / 1000)
-        worst = max(worst, off)
-        if off > PRECISION or account.reserved:
-            wrong.append(f"{machine.id} lived {lived:.1f} s, paid {account.charged_ms / 1000:.1f} s ({machine.reason})")
+        toll.worst = max(toll.worst, off)
+        if off > plane.world.precision or account.reserved:
+            paid = account.charged_ms / 1000
+            toll.wrong.append(f"{machine.id} lived {lived:.1f} s, paid {paid:.1f} s ({machine.reason})")
     budget = budgets.get(plane.db, WORKSPACE)
     charged = sum(account.charged_amount for _, account in accounts)
     if budget.reserved or budget.spent != charged:
-        wrong.append(f"the budget has {budget.reserved} reserved and {budget.spent} spent, charges are {charged}")
-    return wrong, worst
+        toll.wrong.append(f"the budget has {budget.reserved} reserved and {budget.spent} spent, charges are {charged}")
+
+
+def _lived(lives: Lives, machine_id: str) -> float:
+    return sum(((end or datetime.now(UTC)) - begin).total_seconds() for begin, end in lives.get(machine_id, []))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dose", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
-    parser.add_argument("--provider", choices=sorted(WORLDS), default="aws")
+    parser.add_argument("--provider", choices=sorted(KILLS), help="this one only")
+    parser.add_argument("--kills", type=int, help="so many of them, in this process; what came out as JSON")
+    parser.add_argument("--base", type=Path, help="keep everything in this folder")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="amasia-launches-") as folder:
-        found = list(lines(arguments.dose, arguments.seed, Path(folder), arguments.provider))
+        base = arguments.base or Path(folder)
+        if arguments.kills:
+            print(json.dumps(asdict(piece(arguments.provider or "aws", arguments.kills, arguments.seed, base))))
+            return 0
+        providers = (arguments.provider,) if arguments.provider else tuple(KILLS)
+        found = list(lines(arguments.dose, arguments.seed, base, providers))
     for line in found:
         print("holds" if line.holds else "FALLS SHORT", line.what, line.figure, f"(goal: {line.goal})", line.detail)
     return 0 if all(line.holds for line in found) else 1

@@ -6,7 +6,7 @@ Exit status 1 if one falls short.
 import sys
 from pathlib import Path
 
-from show import cuts, launches, runs
+from show import anywhere, cuts, launches, runs
 from show.runs import Wanted, folder
 
 
@@ -14,7 +14,9 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
     """What there is to show: the lines of each, and how they are had."""
     built = base / "built"
     return {
-        "launches on aws": ((2,), lambda: launches.lines(dose, seed, folder(base / "launches"), "aws")),
+        "contract": ((1,), lambda: anywhere.contract(folder(base / "contract"))),
+        "stories and pages": ((1, 7), lambda: anywhere.elsewhere(folder(base / "anywhere"), built)),
+        "launches": ((2,), lambda: launches.lines(dose, seed, folder(base / "launches"))),
         "cuts": ((3,), lambda: cuts.lines(dose, folder(base / "cuts"), built)),
     }
 

@@ -78,8 +78,7 @@ class Plane:
         }
 
     def environ(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AMASIA_", "PYTHONDONT"))}
-        return kept | self.variables()
+        return clean() | self.variables()
 
     def begin(self) -> None:
         """Start its process, in a session of its own, and do not wait."""
@@ -159,17 +158,27 @@ class Plane:
             self.process.wait()
 
 
+def clean() -> dict[str, str]:
+    """This process's environment without what is somebody's own."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("AMASIA_", "PYTHONDONT"))}
+
+
 def share_cache(home: Path, cache: Path) -> None:
     """Let a home use environments that others on this disk have built, and the packages that uv has here already."""
     cache.mkdir(parents=True, exist_ok=True)
     home.mkdir(parents=True, exist_ok=True)
-    told = subprocess.run([uv.find_uv_bin(), "cache", "dir"], capture_output=True, text=True, check=True)
-    own = Path(told.stdout.strip())
+    own = uv_cache()
     with contextlib.suppress(FileExistsError):
         if own.is_dir() and own.stat().st_dev == cache.stat().st_dev:
             (cache / "uv").symlink_to(own)
     with contextlib.suppress(FileExistsError):
         (home / "cache").symlink_to(cache.absolute())
+
+
+def uv_cache() -> Path:
+    """Where this user's uv keeps packages."""
+    told = subprocess.run([uv.find_uv_bin(), "cache", "dir"], capture_output=True, text=True, check=True)
+    return Path(told.stdout.strip())
 
 
 @contextlib.contextmanager

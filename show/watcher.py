@@ -1,4 +1,5 @@
-"""``python -m show.watcher HOME REPORT``: an independent eye on when agents of a home are born and die.
+"""``python -m show.watcher HOME REPORT``: an independent eye on when machines of a home are born and die: agents, and
+boot scripts that have not come to theirs.
 
 It knows nothing of the control plane's records: it reads the kernel's process table, and a pidfd tells it the moment
 of each end. One JSON line for each life, written when it ends.
@@ -55,14 +56,20 @@ def _newborn(machines: str, known: set[int]) -> list[Life]:
     for pid in there - known:
         with contextlib.suppress(psutil.Error, OSError):
             words, born = psutil.Process(pid).cmdline(), birth(pid)
-            is_agent = "amasia.agent" in words and any(word.startswith(machines) for word in words)
-            is_agent = is_agent and os.getsid(pid) == pid  # its children bear its name until they execute
-            if is_agent:
-                machine = next(word for word in words if word.startswith(machines)).removeprefix(machines)
+            machine = _machine(words, machines)
+            if machine and os.getsid(pid) == pid:  # its children bear its name until they execute
                 found.append(Life(machine, pid, born))
-            if is_agent or time.time() - born > YOUNG:
+                known.add(pid)
+            elif time.time() - born > YOUNG:
                 known.add(pid)
     return found
+
+
+def _machine(words: list[str], machines: str) -> str:
+    """Whose agent or boot script a command line is; empty for everything else."""
+    inside = [word.removeprefix(machines).split("/") for word in words if word.startswith(machines)]
+    is_script = words[:1] == ["/bin/sh"] and bool(inside) and inside[0][1:] == ["boot.sh"]
+    return inside[0][0] if inside and (is_script or "amasia.agent" in words) else ""
 
 
 def birth(pid: int) -> float:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Debian packages that tests need and no wheel has. Installed where this runs as root on a Debian-like system; elsewhere
 # the tests that need them skip, and say which package it is. Quiet and quick when all of them are there.
+# Those that are named on the command line are installed as well.
 set -euo pipefail
 
 PACKAGES=(
@@ -13,7 +14,7 @@ PACKAGES=(
 )
 
 missing=()
-for package in "${PACKAGES[@]}"; do
+for package in "${PACKAGES[@]}" "$@"; do
   [[ $(dpkg-query --show --showformat '${db:Status-Abbrev}' "$package" 2>/dev/null) == ii* ]] || missing+=("$package")
 done
 [[ ${#missing[@]} -eq 0 ]] && exit 0

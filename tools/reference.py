@@ -20,7 +20,7 @@ from amasia import errors, settings
 from amasia.cli import main as cli
 from amasia.models.permissions import GRANTS, Permission, Role
 from amasia.models.users import Scope
-from tools import openapi
+from tools import openapi, provider_table
 
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
 WIDTH = 100
@@ -246,6 +246,12 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def providers_page() -> str:
+    return (
+        "\n".join([*_head("Providers", "src/amasia/providers/ and tests/providers/"), *provider_table.lines()]) + "\n"
+    )
+
+
 def _tree() -> dict[str, str]:
     """The meaning of each error, as the tree at the head of its module gives it."""
     found = re.findall(r"^[ │├└─]*(\w+) {2,}(\S.*)$", errors.__doc__ or "", re.MULTILINE)
@@ -280,6 +286,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "routes.md": routes_page,
     "errors.md": errors_page,
+    "providers.md": providers_page,
 }
 
 if __name__ == "__main__":

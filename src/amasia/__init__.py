@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from amasia.client import refs as refs
     from amasia.client import repositories as repositories
     from amasia.client import service_accounts as service_accounts
+    from amasia.client import standbys as standbys
     from amasia.client import users as users
     from amasia.client import views as views
     from amasia.client import workspaces as workspaces
@@ -50,6 +51,7 @@ _WHERE = {
     "errors": "amasia.errors",
     "events": "amasia.client.events",
     "locations": "amasia.client.locations",
+    "standbys": "amasia.client.standbys",
     "users": "amasia.client.users",
     "service_accounts": "amasia.client.service_accounts",
     "groups": "amasia.client.groups",

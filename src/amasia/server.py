@@ -39,6 +39,7 @@ from amasia.reconcilers import (
     machines,
     publications,
     repositories,
+    standbys,
     storage,
     views,
 )
@@ -141,6 +142,7 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
     """Each loop and its pace in seconds; at once when something was written where a person waits for it."""
     return [
         Loop("clusters", 0.5, lambda: clusters.reconcile(db, settings), db.changes),
+        Loop("standbys", 0.5, lambda: standbys.reconcile(db, settings), db.changes),
         Loop("machines", 0.5, lambda: machines.reconcile(db, settings, fleet), db.changes),
         Loop("views", 0.5, lambda: views.reconcile(db, settings), db.changes),
         Loop("watch", 1.0, lambda: machines.watch(db, settings, fleet)),

@@ -7,10 +7,10 @@ profile that ``amasia up`` and ``amasia login`` write.
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from amasia.errors import InvalidRequest
@@ -22,6 +22,10 @@ def default_home() -> Path:
 
 def default_profile() -> Path:
     return Path(platformdirs.user_config_dir("amasia")) / "profile.json"
+
+
+type Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+"""The same one wherever processes that inherit it run."""
 
 
 class Settings(BaseSettings):
@@ -43,7 +47,7 @@ class Settings(BaseSettings):
 class ServerSettings(Settings):
     """Of the control plane."""
 
-    home: Path = Field(default_factory=default_home)
+    home: Folder = Field(default_factory=default_home)
     """Directory of the database, the embedded object store, machines of the local provider, keys and logs."""
     host: str = "127.0.0.1"
     """Address that the API and the console listen on."""
@@ -67,8 +71,8 @@ class ServerSettings(Settings):
     public_per_minute: int = Field(default=120, ge=1)
     """Requests without an account from one address in a minute."""
     private_endpoints: bool = False
-    """Whether everybody who manages buckets may register a store at a private or loopback address, and not only
-    operators."""
+    """Whether everybody who manages buckets and locations may register a store, a host or an endpoint at a private or
+    loopback address, and not only operators."""
     join_seconds: int = 60
     """A machine that did not join within this time is ended."""
     publish: bool = True
@@ -125,11 +129,11 @@ class ClientSettings(Settings):
     """Id of the cluster that this process is a part of; set on machines."""
     virtual_sources: tuple[str, ...] = ()
     """Prefixes that references in repositories may be read from, as JSON: ["file:///data/", "s3://bucket/"]."""
-    profile: Path = Field(default_factory=default_profile)
+    profile: Folder = Field(default_factory=default_profile)
     """File with url, token and workspace, mode 0600; variables win over it."""
-    home: Path = Field(default_factory=default_home)
+    home: Folder = Field(default_factory=default_home)
     """Where ``amasia up`` keeps the control plane of this computer."""
-    cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("amasia")))
+    cache: Folder = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("amasia")))
     """Locks and wheels of captured environments."""
 
 

@@ -118,10 +118,10 @@ class ControlPlane:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, role: str = "worker", memory: int = 256 * MIB, lease: float | None = None) -> str:
+    def start(self, role: str = "worker", memory: int = 256 * MIB, lease: float | None = None, group: str = "") -> str:
         machine = Machine(
             id=new_id("ma"), workspace="demo", location="local", cluster_id="cl-1", cluster="tiny", owner="ada",
-            role=MachineRole(role), index=len(self.machines), status=MachineStatus.starting,
+            role=MachineRole(role), index=len(self.machines), group=group, status=MachineStatus.starting,
             target=MachineTarget.running, machine_type="c1-m0.25", cpus=1, memory=memory, price=1,
             stages=Stages(requested=now()), lease_until=now() + timedelta(seconds=lease or self.lease_seconds),
         )  # fmt: skip
@@ -134,19 +134,26 @@ class ControlPlane:
         self.provider.start(machine, boot)
         return machine.id
 
-    def join(self, join: Join) -> Assignment:
+    def assignment(self, machine_id: str) -> Assignment:
         ca, certificate, key = self.tls
         return Assignment(
-            machine=self.machines[join.machine_id], token=f"token-{join.machine_id}", environment_hash="0" * 64,
+            machine=self.machines[machine_id], token=f"token-{machine_id}", environment_hash="0" * 64,
             environment=Environment(python=sys.version.split()[0], pylock=""), spec=self.spec, tls_ca=ca,
             tls_certificate=certificate, tls_key=key, owner_token="owner", heartbeat_seconds=self.heartbeat_seconds,
         )  # fmt: skip
+
+    def take(self, machine_id: str, role: str) -> None:
+        """A cluster takes a machine that was kept warm."""
+        self.machines[machine_id] = self.machines[machine_id].model_copy(update={"role": MachineRole(role)})
 
     def heartbeat(self, machine_id: str, heartbeat: Heartbeat) -> Wishes:
         if machine_id in self.refuse:
             raise self.refuse[machine_id]
         self.heard[machine_id].append(heartbeat)
         role = self.machines[machine_id].role
+        if heartbeat.process.status == "warm":
+            until = now() + timedelta(seconds=self.lease_seconds)
+            return Wishes(target=MachineTarget.running, lease_until=until, taken=role is not MachineRole.warm)
         notices, self.notices = (self.notices, []) if role is MachineRole.scheduler else ([], self.notices)
         return Wishes(
             target=self.targets.get(machine_id, MachineTarget.running),
@@ -208,7 +215,9 @@ def handler(plane: ControlPlane) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             try:
                 if self.path == "/v1/machines/join":
-                    answer = plane.join(Join.model_validate_json(body))
+                    answer = plane.assignment(Join.model_validate_json(body).machine_id)
+                elif self.path.endswith("/assignment"):
+                    answer = plane.assignment(self.path.split("/")[3])
                 else:
                     answer = plane.heartbeat(self.path.split("/")[3], Heartbeat.model_validate_json(body))
                 status, text = 200, answer.model_dump_json()

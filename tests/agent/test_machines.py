@@ -173,7 +173,9 @@ def test_an_environment_that_cannot_be_built_is_the_reason(plane):
 def test_a_notice_of_the_system_is_told_with_its_time(plane):
     worker = plane.start("worker")
     plane.wait(lambda: plane.last(worker) is not None)
-    (plane.home(worker) / homes.NOTICE).write_text("2026-11-01T12:00:00Z\n")
+    written = plane.home(worker) / "written"
+    written.write_text("2026-11-01T12:00:00Z\n")
+    written.rename(plane.home(worker) / homes.NOTICE)  # as the boot script does: never seen half
     plane.wait(lambda: "leaves" in plane.last(worker).stages)
     assert plane.last(worker).stages["leaves"].isoformat() == "2026-11-01T12:00:00+00:00"
 
@@ -183,3 +185,15 @@ def running(pid):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_warm_machine_starts_nothing_until_a_cluster_takes_it(plane):
+    plane.lose_answers = 1
+    warm = plane.start("warm", 512 * MIB)
+    plane.wait(lambda: plane.status(warm) == "warm" and "environment_ready" in plane.last(warm).stages, 20)
+    assert len(plane.processes(warm)) == 1
+    plane.take(warm, "scheduler")
+    plane.lose_answers = 1  # of the assignment, or of the beat that tells of it
+    plane.wait(lambda: plane.status(warm) == "running", 20)
+    assert set(plane.last(warm).stages) == {"environment_ready", "process_up"}
+    assert plane.last_of_scheduler().process.address.startswith("tls://")

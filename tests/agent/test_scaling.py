@@ -109,3 +109,21 @@ def test_a_worker_that_is_taken_back_gives_away_what_it_holds_as_soon_as_somebod
         plane.start("worker")
         plane.wait(lambda: report(plane, scheduler).retire == (leaving,), 20)
         assert client.gather(held) == list(range(20))
+
+
+def test_tasks_find_their_worker_group_and_each_group_scales_by_what_asks_for_it(plane):
+    group = {"minimum": 0, "maximum": 2}
+    plane.spec = {"n_workers": 1, "worker_groups": {"big": group}}
+    plane.scale = {"n_workers": 1, "groups": {"big": group}}
+    scheduler, (small,) = plane.cluster(workers=1)
+    with plane.client() as client:
+        assert client.submit(lambda: 1).result(timeout=10) == 1
+        plane.wait(lambda: report(plane, scheduler).wanted_groups == {"big": 0}, 10)
+        futures = client.map(lambda x: x + 1, range(3), resources={"big": 1})
+        plane.wait(lambda: report(plane, scheduler).wanted_groups == {"big": 1}, 10)
+        assert report(plane, scheduler).wanted_workers is None
+        big = plane.start("worker", group="big")
+        assert client.gather(futures) == [1, 2, 3]
+        names = {worker["name"]: address for address, worker in client.scheduler_info()["workers"].items()}
+        assert set(names) == {small, big}
+        assert {address for held in client.who_has(futures).values() for address in held} == {names[big]}

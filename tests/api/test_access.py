@@ -22,7 +22,7 @@ BODIES = {
     "POST /v1/users": {"name": "new", "password": "long enough"},
     "POST /v1/workspaces": {"name": "new"},
     "PUT /v1/workspaces/{workspace}/members/{user}": {"role": "viewer"},
-    "PUT /v1/workspaces/{workspace}/policy": {"regions": ["eu-central-1"]},
+    "PUT /v1/workspaces/{workspace}/policy": {"regions": ["here"]},
     "PUT /v1/workspaces/{workspace}/budget": {"limit": 1_000_000},
     "POST /v1/me/channels": {"kind": "webhook", "address": "https://hooks.example.org/amasia"},
     "POST /v1/workspaces/{workspace}/budgets": {"name": "fresh", "limit": 1_000_000},
@@ -70,6 +70,7 @@ BODIES = {
         "agent_version": "0",
         "started_at": "2026-01-01T00:00:00Z",
     },
+    "PUT /v1/workspaces/{workspace}/locations/{name}/standbys/{machine_type}": {"machines": 1},
     "POST /v1/machines/{machine_id}/heartbeat": {"at": "2026-01-01T00:00:00Z"},
 }
 """A body that can be read, for every route that takes one."""
@@ -79,7 +80,7 @@ NAMES = {
     "workspace": "lab", "user": "bo", "name": "own", "digest": "0" * 64, "token_id": "tk-0", "commit_id": "co-0",
     "machine_id": "ma-0", "group": "no-group", "account": "no-account", "grantee": "everyone",
     "refresh_id": "rf-0", "collection": "lab:own", "item": "_root", "snapshot": "S0", "turn_id": "tu-0",
-    "cleaning_id": "gc-0", "arrival_id": "1", "kit_name": "0", "file": "x",
+    "cleaning_id": "gc-0", "arrival_id": "1", "kit_name": "0", "file": "x", "machine_type": "small",
     "channel_id": "ch-0",
 }  # fmt: skip
 """What stands in the place of each name in a path."""

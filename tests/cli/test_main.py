@@ -121,12 +121,13 @@ def test_the_exit_status_is_that_of_the_errors_class(
 def test_anything_else_is_a_bug_with_an_id_and_a_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("AMASIA_PROFILE", str(tmp_path / "mine" / "profile.json"))
     monkeypatch.setattr(main, "_run", lambda: _raise(KeyError("oops")))
     with pytest.raises(SystemExit) as ended:
         main.main()
     err = capsys.readouterr().err
-    (log,) = (tmp_path / "amasia" / "bugs").iterdir()
+    (log,) = (tmp_path / "mine" / "bugs").iterdir()
+    assert log.stat().st_mode & 0o777 == 0o600
     assert ended.value.code == 70
     assert log.stem in err
     assert str(log) in err

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 from time import monotonic, sleep
 
 import pytest
@@ -80,7 +80,8 @@ def test_it_has_the_habits_of_dasks_clusters(cluster: amasia.Cluster) -> None:
     html = cluster._repr_html_()
     assert "steady" in html
     assert "per hour now" in html
-    assert "Scaling: by hand" in cluster._scaling_status()
+    assert "process up" in html
+    assert "1 with 1 cores and 512.00 MiB" in cluster._scaling_status()
 
 
 def test_it_knows_its_stages_its_cost_and_its_logs(cluster: amasia.Cluster) -> None:
@@ -134,8 +135,15 @@ def test_leaving_the_with_stops_a_cluster_and_all_its_machines(capsys: pytest.Ca
 
 
 def test_ctrl_c_while_waiting_says_what_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     environment = amasia.clusters.get("steady").environment_hash
+
+    def interrupt_when_it_is_made() -> None:
+        while not any(one.name == "cut-short" for one in amasia.clusters.find()):
+            sleep(0.02)
+        sleep(0.2)  # until the answer is here; to come up takes seconds
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=interrupt_when_it_is_made, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         amasia.Cluster(n_workers=1, worker_memory=SMALL, name="cut-short", environment=environment)
     assert "amasia cluster stop cut-short" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import icechunk
@@ -99,6 +100,23 @@ def test_without_keep_going_the_first_refusal_is_raised(tmp_path: Path) -> None:
     (tmp_path / "bad.nc").write_text("nothing")
     with pytest.raises(errors.CorruptFile, match=r"bad\.nc"):
         ingests.ingest(target(tmp_path / "repo"), [tmp_path / "bad.nc"], ingests.Plan())
+
+
+def test_chunk_lengths_are_those_of_some_dimension_and_of_copies(tmp_path: Path) -> None:
+    files = make(tmp_path / "files", 1)
+    report = ingests.ingest(target(tmp_path / "repo"), files, replace(SERIES, chunks={"tme": 2}))
+    assert "no dimension 'tme' to chunk; there are 'time', 'y', 'x'" in report.refused[0].reason
+    with pytest.raises(errors.InvalidRequest, match="References keep the chunks"):
+        ingests.ingest(target(tmp_path / "repo"), files, replace(SERIES, chunks={"time": 2}, how="virtual"))
+    ingests.ingest(target(tmp_path / "repo"), files, replace(SERIES, chunks={"time": 2}))
+    assert stored(tmp_path / "repo").t.encoding["chunks"] == (2, 5, 6)
+
+
+def test_a_group_named_like_a_variable_is_refused_by_name(tmp_path: Path) -> None:
+    files = make(tmp_path / "files", 2)
+    ingests.ingest(target(tmp_path / "repo"), files[:1], ingests.Plan(group="/", keep_going=True))
+    report = ingests.ingest(target(tmp_path / "repo"), files[1:], replace(SERIES, group="t"))
+    assert "'t' is a variable" in report.refused[0].reason
 
 
 def test_a_pattern_without_a_match_is_named(tmp_path: Path) -> None:

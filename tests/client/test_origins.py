@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import amasia
 from amasia.client import origins
 
 
@@ -28,6 +29,14 @@ def test_the_version_is_that_of_the_scripts_checkout_and_says_when_it_was_edited
     assert len(clean) == 12
     script.write_text("two")
     assert origins.code_version() == f"{clean}-dirty"
+
+
+@pytest.mark.parametrize(
+    "script", [Path(amasia.__file__).parent / "cli" / "main.py", Path(sys.executable).parent / "amasia"]
+)
+def test_commands_of_amasia_are_nobodys_script(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
+    assert origins.code_version().startswith("amasia ")
 
 
 def test_an_interactive_session_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from .pages import ROOT, anchors, markdown
 MEND = ROOT / "docs" / "how-to" / "mend-common-problems.md"
 
 
-@pytest.mark.parametrize("name", ["settings.md", "commands.md", "routes.md", "errors.md"])
+@pytest.mark.parametrize("name", reference.MAKERS)
 def test_the_committed_page_is_what_the_code_gives(name):
     committed = (reference.PAGES / name).read_text()
     assert committed == reference.page(name), "look at the difference, then run `make reference`"

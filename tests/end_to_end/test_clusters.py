@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from distributed import wait
 
+from amasia.models import homes
+from amasia.models.clusters import Cluster
 from show import planes, watcher
 from tests.end_to_end.conftest import Stage, client_of
 
@@ -51,6 +53,34 @@ def test_a_worker_killed_by_memory_is_told_in_words(stage: Stage) -> None:
     deaths = [notice for notice in stage.cluster(cluster).notices if "512 MiB" in notice]
     assert deaths
     stage.stop(cluster)
+
+
+def test_a_machine_that_is_taken_back_hands_its_results_to_another_of_its_group(stage: Stage) -> None:
+    cluster = stage.start(worker_groups={"big": {"worker_memory": 600 << 20}})
+    client = client_of(stage, cluster)
+    try:
+        held = client.scatter(list(range(20)), workers=[_of(stage, cluster, "big")], hash=False)  # nobody can redo them
+        doubled = client.map(lambda x: 2 * x, held, resources={"big": 1})
+        wait(doubled, timeout=20)
+        taken = _of(stage, cluster, "big")
+        (stage.plane.home / "machines" / taken / homes.NOTICE).write_text("")
+        stage.wait(lambda: _of(stage, cluster, "big") not in ("", taken), 40)
+        stage.wait(lambda: next(m for m in stage.cluster(cluster).machines if m.id == taken).status == "stopped", 20)
+        assert client.gather(doubled) == list(range(0, 40, 2))
+        assert client.gather(held) == list(range(20))
+    finally:
+        client.cluster.close()
+        client.close()
+    ended = stage.stop(cluster)
+    reason = next(machine for machine in ended.machines if machine.id == taken).reason
+    assert "was drained" in reason or "its work was moved" in reason  # whoever says so first
+
+
+def _of(stage: Stage, cluster: Cluster, group: str) -> str:
+    """Id of the machine of a worker group that runs and stays."""
+    found = [one.id for one in stage.cluster(cluster).machines
+             if one.group == group and one.status == "running" and not one.stages.leaves]  # fmt: skip
+    return found[0] if found else ""
 
 
 def test_kills_of_the_control_plane_lose_no_cluster_and_no_second_of_the_bill(stage: Stage, tmp_path: Path) -> None:

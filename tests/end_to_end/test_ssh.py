@@ -1,32 +1,12 @@
 """The whole story on hosts by SSH: added, checked, computed on, committed, stopped; nothing is left."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from show import hosts, labs, planes
+from show import hosts, labs, planes, stories
 
 LACKING = hosts.missing()
-STORY = """
-import json
-import amasia, numpy as np, xarray as xr
-
-cluster = amasia.Cluster(n_workers=2, location="lab", worker_memory="400 MiB", idle_timeout=None, quiet=True,
-                         environment={environment!r})
-client = cluster.get_client()
-client.wait_for_workers(2, timeout=60)
-where = client.run(lambda: __import__("socket").gethostname())
-who = set(client.run(lambda: __import__("getpass").getuser()).values())
-squares = client.gather(client.map(lambda x: x * x, range(10), pure=False))
-record = cluster.record
-amasia.repositories.create("demo/squares")
-repository = amasia.open_repo("demo/squares", "write")
-repository.write(xr.Dataset({{"square": ("x", np.array(squares))}}), message="computed on hosts")
-read = repository.to_xarray()["square"].values.tolist()
-cluster.close()
-print(json.dumps({{"hosts": sorted(where.values()), "who": sorted(who), "read": read, "id": record.id}}))
-"""
 
 
 @pytest.mark.skipif(bool(LACKING), reason=LACKING)
@@ -34,12 +14,9 @@ print(json.dumps({{"hosts": sorted(where.values()), "who": sorted(who), "read": 
 def test_a_cluster_on_hosts_computes_commits_and_leaves_nothing(tmp_path: Path, shared_cache: Path) -> None:
     settings = {"AMASIA_LEASE_SECONDS": "60", "AMASIA_HEARTBEAT_SECONDS": "1", "AMASIA_JOIN_SECONDS": "120"}
     with labs.lab(tmp_path, shared_cache, 2, settings, slots=2, cpus=2, memory="2 GiB") as lab:
-        done = lab.plane.python(STORY.format(environment=lab.environment))
-        assert done.returncode == 0, planes.show_error(done)
-        told = json.loads(done.stdout.splitlines()[-1])
-        assert told["read"] == [x * x for x in range(10)]
+        told = stories.tell(lab.plane, "lab", lab.environment)
         assert set(told["hosts"]) <= {"h1", "h2"}
-        assert told["who"] == ["amasia-demo"]
+        assert told["users"] == ["amasia-demo"]
         labs.wait(lambda: not any(lab.machines().values()), 60)
         removed = lab.plane.amasia("location", "remove", "lab", "--yes")
         assert removed.returncode == 0, planes.show_error(removed)

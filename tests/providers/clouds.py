@@ -361,6 +361,12 @@ class CloudTests(ProviderTests):
         assert word in refused.value.message
         assert refused.value.cure
 
+    def test_a_private_endpoint_is_for_who_may_and_is_not_asked(self, place):
+        provider = self.open(place.model_copy(update={"private_endpoints": False}))
+        with pytest.raises(errors.InvalidRequest, match=r"127\.0\.0\.1, which is not public"):
+            self.begin(provider, self.machine())
+        assert sum(self.cloud.calls.values()) == 0
+
     def test_the_page_says_what_works(self, place, tmp_path):
         """Its file is read word for word, its table has every key, and its role every right that is called."""
         page = (PAGES / f"connect-{self.open.name}.md").read_text()

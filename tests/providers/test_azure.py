@@ -36,6 +36,7 @@ def place(cloud, tmp_path):
         name="azure",
         region=REGION,
         plane="0a1b2c3d4e5f",
+        private_endpoints=True,
         options={
             "endpoint": cloud.url,
             "authority": cloud.url,

@@ -39,6 +39,7 @@ def place(_gce, cloud, tmp_path):
         name="google",
         region=REGION,
         plane="0a1b2c3d4e5f",
+        private_endpoints=True,
         options={
             "endpoint": cloud.url,
             "types": ["e2-*", "n2-standard-2", "c4a-*", "g2-*"],

@@ -3,32 +3,37 @@
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from amasia import errors
+from amasia.models.base import now
 from amasia.models.locations import Place
 from amasia.providers.slurm import SlurmProvider
 from amasia.testing.providers import ProviderTests, make_boot, make_machine
-from tests.providers.slurms import Slurm, missing
+from show.slurms import Slurm, missing, missing_accounting
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "it is there")
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("slurm")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # munged refuses sockets that not everybody reaches
-    running = Slurm(folder)
+@contextmanager
+def started(running):
     try:
         running.start()
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    with started(Slurm(tmp_path_factory.mktemp("slurm"))) as running:
+        yield running
 
 
 def place(slurm, home: Path, **changes) -> Place:
@@ -147,6 +152,45 @@ def test_a_controller_that_does_not_answer_says_nothing_about_machines(slurm, pr
     finally:
         slurm.start_controller()
     wait(lambda: provider.find([machine])[machine.id].alive)
+
+
+def kill(job):
+    """Its script, by the kernel, so that Slurm hears of it afterwards."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() == "slurm_script" and process.environ().get("SLURM_JOB_NAME") == job:
+                process.kill()
+                found.append(process.pid)
+    return found
+
+
+@pytest.fixture(scope="module")
+def accounted(tmp_path_factory):
+    """A Slurm that forgets a job seconds after its end, and whose accounting does not."""
+    if why := missing_accounting() or ("" if os.environ.get("SITES") else "seconds that `make providers` takes"):
+        pytest.skip(why)
+    with started(Slurm(tmp_path_factory.mktemp("accounted"), accounting=True)) as running:
+        yield running
+
+
+def test_the_accounting_knows_why_a_job_ended_that_slurm_has_forgotten(accounted, tmp_path):
+    with opened(accounted, tmp_path) as provider:
+        cancelled, killed, lost = machines = [make_machine() for _ in range(3)]
+        for machine in machines:
+            provider.start(machine, make_boot(machine))
+        wait(lambda: all(one.started_at for one in provider.find(machines).values()))
+        accounted.run("scancel", "--name", cancelled.id)
+        wait(lambda: kill(killed.id))
+        wait(lambda: not any(one.alive for one in provider.find([cancelled, killed]).values()))
+        node = accounted.run("squeue", "-h", f"--name={lost.id}", "-o", "%N").strip()
+        accounted.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+        wait(lambda: not accounted.run("squeue", "-h", "--states=all", "-o", "%j").strip(), 100)
+        found = provider.find(machines)
+        assert not any(one.alive for one in found.values())
+        assert {found[one.id].reason for one in machines} == {
+            "it was cancelled in Slurm", "its job failed", "its node went down"}  # fmt: skip
+        assert all(timedelta(0) < now() - one.stopped_at < timedelta(minutes=3) for one in found.values())
 
 
 def test_options_that_are_wrong_are_named(slurm, tmp_path):

@@ -39,7 +39,8 @@ def make(fleet, tmp_path):
     def make(home="place", secrets=None, **options):
         return SshProvider(
             Place(workspace="demo", name="lab", region="here", plane="p1", home=tmp_path / home,
-                  options=fleet.options(root=root) | options, secrets=secrets or {"key": fleet.key})
+                  private_endpoints=True, options=fleet.options(root=root) | options,
+                  secrets=secrets or {"key": fleet.key})
         )  # fmt: skip
 
     yield make

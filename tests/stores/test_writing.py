@@ -104,19 +104,19 @@ def renamed(ds: xr.Dataset) -> xr.Dataset:
 @pytest.mark.parametrize(
     ("change", "names"),
     [
-        (lambda ds: ds.isel(x=[0]), "'mask': its size along 'x' is 2 .* 1|'t': its size along 'x' is 2 .* 1"),
+        (lambda ds: ds.isel(x=[0]), "'(t|mask)' differs in size along 'x': .* 2, .* 1"),
         (lambda ds: ds.isel(x=0, drop=True), "'x'.*missing"),
         (lambda ds: ds.isel(time=0, drop=True), "no dimension 'time' in what is offered"),
-        (lambda ds: ds.transpose("x", "y", "time"), "'(t|mask)': its dimensions"),
-        (lambda ds: ds.assign(t=ds.t.astype("f8")), "'t': its dtype is float32 .* float64"),
-        (lambda ds: ds.assign(t=ds.t.assign_attrs(units="degC")), "'t': its units is K .* degC"),
-        (lambda ds: ds.assign_coords(x=[10.0, 21.0]), r"'x': its values is \[10.0, 20.0\] .* \[10.0, 21.0\]"),
+        (lambda ds: ds.transpose("x", "y", "time"), "'(t|mask)' differs in dimensions"),
+        (lambda ds: ds.assign(t=ds.t.astype("f8")), "'t' differs in dtype: .* float32, .* float64"),
+        (lambda ds: ds.assign(t=ds.t.assign_attrs(units="degC")), "'t' differs in units: .* K, .* degC"),
+        (lambda ds: ds.assign_coords(x=[10.0, 21.0]), r"'x' differs in values: .* \[10.0, 20.0\], .* \[10.0, 21.0\]"),
         (lambda ds: ds.assign(extra=ds.t), "'extra' was offered"),
         (lambda ds: ds.drop_vars("t"), "'t' is stored and is missing"),
         (lambda ds: ds.assign_coords(time=ds.time - np.timedelta64(1, "D")), "2020-01-03.* ends at 2020-01-03"),
         (lambda ds: ds.isel(time=[1, 0]), "'time' that were offered are not in order"),
         (lambda ds: ds.convert_calendar("noleap", use_cftime=True), "standard calendar.*noleap calendar"),
-        (lambda ds: ds.assign_coords(time=[1, 2]), "'time': its dtype is times .* int64"),
+        (lambda ds: ds.assign_coords(time=[1, 2]), "'time' differs in dtype: .* times .* int64"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(on_disk: leases.Source, change, names: str) -> None:
@@ -136,6 +136,30 @@ def test_a_group_is_not_overwritten_unless_said(on_disk: leases.Source) -> None:
         commit(on_disk, writing.write, series(), "a")
     commit(on_disk, writing.write, series(steps=5), "a", mode="w")
     assert stored(on_disk, "a").sizes["time"] == 5
+
+
+def test_a_group_without_data_takes_some_and_keeps_the_groups_below_it(on_disk: leases.Source) -> None:
+    commit(on_disk, writing.write, series(), "a/b")
+    commit(on_disk, writing.write, series(steps=5))
+    commit(on_disk, writing.write, series(steps=4), "a")
+    assert [stored(on_disk, group).sizes["time"] for group in (None, "a", "a/b")] == [5, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [("/", "t", "'t' is a variable"), ("/", "t/below", "'t' is a variable"), ("a/t", "a", "'t' is a group"),
+     ("t", "/", "'t' is a group")],
+)  # fmt: skip
+def test_one_name_is_not_a_group_and_a_variable(on_disk: leases.Source, first: str, second: str, said: str) -> None:
+    commit(on_disk, writing.write, series(), first)
+    with pytest.raises(errors.DataRejected, match=said):
+        commit(on_disk, writing.write, series(), second)
+    xr.testing.assert_equal(stored(on_disk, first.strip("/") or None).load(), series())
+
+
+def test_a_chunk_length_along_no_dimension_is_refused(on_disk: leases.Source) -> None:
+    with pytest.raises(errors.DoesNotFit, match=r"no dimension 'tme' to chunk; there are 'time', 'y', 'x'"):
+        commit(on_disk, writing.write, series(), chunks={"tme": 1, "x": 1})
 
 
 def test_appending_to_nothing_is_not_found(on_disk: leases.Source) -> None:

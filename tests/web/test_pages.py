@@ -16,7 +16,7 @@ from amasia.web import answers, pages
 
 from .conftest import charge, commit, end, repository, start
 
-HOSTILE = """<script>alert("1")</script>"><img src=x onerror='alert(2)'>{{ 7 * 7 }}"""
+HOSTILE = """<script>alert("1")</script>"><img src=x onerror='alert(2)'>{{ 7777 * 7777 }}"""
 
 
 def test_every_answer_carries_the_headers_that_keep_a_browser_safe(world, as_, anybody):
@@ -68,7 +68,7 @@ def test_hostile_messages_notices_reasons_and_log_lines_are_shown_as_text(world,
         assert "alert" in text, path
         assert "<script>" not in text
         assert "<img src=x" not in text
-        assert "49" not in text[text.index("alert") : text.index("alert") + 200]
+        assert "60481729" not in text
     assert escape(HOSTILE).replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in ada.get("/lab").text
 
 
@@ -233,11 +233,11 @@ def test_a_commit_tells_what_it_changed_with_a_picture_and_everything_escaped(wo
 
 def test_budgets_and_what_one_was_told_of_them_are_on_the_page_of_costs(world, as_):
     scope = NewScope(kind="user", name="bo")
-    budgets.create(world.db, world.ada, "lab", NewBudget(name="bo-daily", scope=scope, period="day", limit=1000))
+    budgets.create(world.db, world.ada, "lab", NewBudget(name="bo-alone", scope=scope, limit=1000))
     request = ClusterRequest(environment_hash=world.environment_hash, spec=ClusterSpec(n_workers=0))
     clusters.create(world.db, world.settings, world.bo, "lab", request)
     for page in ("/lab", "/lab/costs"):
         text = " ".join(as_("bo").get(page).text.split())
-        assert "50 % of the budget &#39;bo-daily&#39; (user bo, 0.0010 EUR a day)" in text
-    assert "bo-daily<small>user bo, per day</small>" in text
+        assert "50 % of the budget &#39;bo-alone&#39; (user bo, 0.0010 EUR in all)" in text
+    assert "bo-alone<small>user bo</small>" in text
     assert "50 %" not in as_("eve").get("/other/costs").text

@@ -78,6 +78,16 @@ def beat(
         pause = pause * EAGER if waiting else FIRST_WAIT
 
 
+def take_up(connection: Connection, machine_id: str) -> Assignment | None:
+    """What a machine that was warm is for now; None to ask again later. Raises `REFUSED`."""
+    try:
+        return connection.post(f"/v1/machines/{machine_id}/assignment", None, Assignment)
+    except REFUSED:
+        raise
+    except errors.AmasiaError:
+        return None
+
+
 def own_address(control_plane: str) -> str:
     """The address of this machine as seen on the way to the control plane."""
     url = urlsplit(control_plane)

@@ -18,7 +18,7 @@ import psutil
 
 from amasia import errors
 from amasia.agent import memory, setups
-from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address
+from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address, take_up
 from amasia.agent.lease import Lease, told
 from amasia.agent.logs import Log
 from amasia.agent.processes import Dask, Limit, begin
@@ -262,24 +262,43 @@ class Agent:
     def _work(self, assignment: Assignment) -> None:
         self.host = own_address(self.boot.control_plane)
         self._renew(assignment.machine.lease_until or self.lease.until)
-        self.assignment = assignment
         connection = Connection(self.boot.control_plane, assignment.token, timeout=TIMEOUT)
-        Thread(target=self._prepare, args=(assignment, connection), daemon=True).start()
+        self._assign(assignment, connection)
         seconds = assignment.heartbeat_seconds
         over, is_waiting = self.over.is_set, self._waits_for_scheduler
-        beat(connection, self.boot.machine_id, seconds, self.due, self._heartbeat, self._obey, over, is_waiting)
+
+        def obey(heartbeat: Heartbeat, wishes: Wishes) -> None:
+            self._obey(heartbeat, wishes)
+            if wishes.taken and self._is_warm() and (taken := take_up(connection, self.boot.machine_id)):
+                self._assign(taken, Connection(self.boot.control_plane, taken.token, timeout=TIMEOUT))
+
+        beat(connection, self.boot.machine_id, seconds, self.due, self._heartbeat, obey, over, is_waiting)
+
+    def _assign(self, assignment: Assignment, connection: Connection) -> None:
+        """From now on it is for this; the environment is built meanwhile. What was said before does not count."""
+        self.stages = {key: time for key, time in self.stages.items() if key == "leaves"}
+        self.assignment = assignment
+        self.report = ProcessReport(status="warm" if self._is_warm() else "preparing")
+        self.due.set()
+        Thread(target=self._prepare, args=(assignment, connection), daemon=True).start()
+
+    def _is_warm(self) -> bool:
+        """No cluster has it yet: it is ready for one, and starts nothing."""
+        return self.assignment is not None and self.assignment.machine.role is MachineRole.warm
 
     def _prepare(self, assignment: Assignment, connection: Connection) -> None:
         def fetch(artifact: Artifact) -> bytes:
             return connection.download(f"/v1/workspaces/{assignment.machine.workspace}/artifacts/{artifact.sha256}")
 
         try:
-            self.built = self.build(assignment.environment, fetch, self.cache)
+            built = self.build(assignment.environment, fetch, self.cache) if assignment.environment else None
         except errors.AmasiaError as error:
             return self._rest("failed", f"its environment could not be built: {error}")
         except Exception as error:
             traceback.print_exc()
             return self._rest("failed", f"its environment could not be built: {type(error).__name__}: {error}")
+        if not self._is_warm():
+            self.built = built
         self.stages["environment_ready"] = now()
         self.due.set()
         self._wake()

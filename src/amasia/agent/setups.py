@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from amasia.models.machines import Assignment, Boot
+from amasia.models.clusters import GPU, ClusterSpec
+from amasia.models.machines import Assignment, Boot, MachineRole
 
 DROPPED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "CONDA_PREFIX")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -42,12 +43,27 @@ def first_instruction(assignment: Assignment, home: Path, host: str) -> dict[str
         "host": host,
         "nthreads": nthreads(machine.cpus),
         "memory_limit": machine.memory,
+        "resources": resources(assignment),
         "directory": str(home / SCRATCH),
         "tls_ca": assignment.tls_ca,
         "tls_certificate": assignment.tls_certificate,
         "tls_key": assignment.tls_key,
         "spec": assignment.spec,
     }
+
+
+def resources(assignment: Assignment) -> dict[str, float]:
+    """What tasks may ask a worker for: its group, as often as it has threads, and its GPUs.
+
+    A task that asks for one of its group's name so takes one thread, as every task does.
+    """
+    machine = assignment.machine
+    if machine.role is MachineRole.scheduler:
+        return {}
+    group = {machine.group: float(nthreads(machine.cpus))} if machine.group else {}
+    spec = ClusterSpec.model_validate(assignment.spec)
+    gpus = spec.groups[machine.group].worker_gpu
+    return group | ({GPU: float(gpus)} if gpus else {})
 
 
 def nthreads(cpus: float) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter
 
-from amasia.api.access import Db, Grant, may
+from amasia.api.access import Db, Grant, Settings, may
 from amasia.models.base import Page
 from amasia.models.locations import Location, LocationRequest
 from amasia.models.permissions import Permission
@@ -20,9 +20,13 @@ def find(db: Db, workspace: str) -> Page[Location]:
 
 @router.post("", status_code=201)
 def create(
-    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "location.create")], body: LocationRequest
+    db: Db,
+    settings: Settings,
+    workspace: str,
+    grant: Annotated[Grant, may(Permission.manage, "location.create")],
+    body: LocationRequest,
 ) -> Location:
-    return locations.create(db, grant.who, workspace, body)
+    return locations.create(db, grant.who, workspace, body, private_endpoints=settings.private_endpoints)
 
 
 @router.get("/{name}", dependencies=[may(Permission.read, "location.get")])

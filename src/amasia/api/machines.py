@@ -15,6 +15,12 @@ def join(db: Db, settings: Settings, body: Join) -> Assignment:
     return machines.join(db, settings, body)
 
 
+@router.post("/{machine_id}/assignment", dependencies=[itself()])
+def assignment(db: Db, settings: Settings, machine_id: str) -> Assignment:
+    """What a machine that was kept warm is for, when a cluster has taken it."""
+    return machines.assignment(db, settings, machine_id)
+
+
 @router.post("/{machine_id}/heartbeat", dependencies=[itself()])
 def heartbeat(db: Db, settings: Settings, machine_id: str, body: Heartbeat) -> Wishes:
     return machines.heartbeat(db, settings, machine_id, body)

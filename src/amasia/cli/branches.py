@@ -33,8 +33,10 @@ def list_tags(repository: RepositoryName, as_json: Json = False) -> None:
 def create_branch(repository: RepositoryName, name: Name, at: At = "main", as_json: Json = False) -> None:
     """Begin a branch at a snapshot."""
     repo = amasia.open_repo(repository, mode="write")
-    repo.create_branch(name, at)
-    _done({"branch": name, "at": at}, f"Branch {name} of {repo.name} begins at {at}.", as_json)
+    snapshot = repo.snapshot(at)
+    repo.create_branch(name, snapshot)
+    text = f"Branch {name} of {repo.name} begins at {_said(at, snapshot)}."
+    _done({"branch": name, "snapshot": snapshot}, text, as_json)
 
 
 @tags.command(
@@ -44,8 +46,10 @@ def create_branch(repository: RepositoryName, name: Name, at: At = "main", as_js
 def create_tag(repository: RepositoryName, name: Name, at: At = "main", as_json: Json = False) -> None:
     """Name a snapshot for good."""
     repo = amasia.open_repo(repository, mode="write")
-    repo.create_tag(name, at)
-    _done({"tag": name, "at": at}, f"Tag {name} of {repo.name} is {at}.", as_json)
+    snapshot = repo.snapshot(at)
+    repo.create_tag(name, snapshot)
+    text = f"Tag {name} of {repo.name} is {_said(at, snapshot)}."
+    _done({"tag": name, "snapshot": snapshot}, text, as_json)
 
 
 @branches.command("delete", epilog=examples("amasia repo branch delete demo/reanalysis corrected --yes"))
@@ -80,9 +84,12 @@ def reset(
 ) -> None:
     """Point a branch at another snapshot; commits after it are no longer on the branch."""
     confirm(f"Point branch {name} of {repository} at {to}? Commits after that leave the branch.", yes)
-    before = amasia.open_repo(repository, mode="write").reset(to, branch=name)
-    text = f"Branch {name} of {repository} is at {to}. Back: amasia repo branch reset {repository} {name} --to {before}"
-    _done({"branch": name, "to": to, "before": before}, text, as_json)
+    repo = amasia.open_repo(repository, mode="write")
+    snapshot = repo.snapshot(to)
+    before = repo.reset(snapshot, branch=name)
+    back = f"amasia repo branch reset {repository} {name} --to {before}"
+    text = f"Branch {name} of {repository} is at {_said(to, snapshot)}. Back: {back}"
+    _done({"branch": name, "snapshot": snapshot, "before": before}, text, as_json)
 
 
 def _list(repository: str, kind: RefKind, as_json: bool) -> None:
@@ -92,6 +99,10 @@ def _list(repository: str, kind: RefKind, as_json: bool) -> None:
         return
     empty = f"No {kind.value} yet. Make one: amasia repo {kind.value} create {repository} NAME"
     show_table([kind.value, "snapshot"], [(ref.name, ref.snapshot) for ref in found], empty=empty)
+
+
+def _said(ref: str, snapshot: str) -> str:
+    return snapshot if ref == snapshot else f"{snapshot} ({ref} now)"
 
 
 def _done(told: dict[str, str], text: str, as_json: bool) -> None:

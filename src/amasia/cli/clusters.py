@@ -6,14 +6,26 @@ from typing import Annotated
 import typer
 
 from amasia.cli.options import ClusterName, Json, Workspace, Yes, confirm, examples, noun
-from amasia.cli.output import ago, clock, hours, per_hour, printable, say, show_fields, show_json, show_table
-from amasia.client import budgets, clusters, starting
+from amasia.cli.output import (
+    ago,
+    clock,
+    hours,
+    per_hour,
+    printable,
+    say,
+    show_fields,
+    show_json,
+    show_picture,
+    show_table,
+)
+from amasia.client import budgets, clusters, kinds, starting, timelines
 from amasia.client.inputs import request
 from amasia.client.progress import Stages
 from amasia.client.sizes import format_bytes, memory, seconds
 from amasia.client.transport import Connection, connect
 from amasia.client.workspaces import current
 from amasia.errors import InvalidRequest
+from amasia.models.base import now
 from amasia.models.clusters import Cluster, ClusterSpec
 from amasia.models.machines import ALIVE, Machine, MachineRole
 from amasia.models.money import show as show_money
@@ -54,21 +66,20 @@ def show_clusters(found: list[Cluster], currency: str) -> None:
 
 @app.command(epilog=examples("amasia cluster show demo", "amasia cluster show cl-3f9a1c0b7d2e4f60 --json"))
 def show(cluster: ClusterName, workspace: Workspace = None, as_json: Json = False) -> None:
-    """One cluster and its machines, with the reason of each death."""
+    """One cluster and its machines: how long each took to be of use, stage by stage, and the reason of each death."""
     found = clusters.get(cluster, workspace)
     if as_json:
-        show_json(found)
+        show_json(_with_steps(found))
         return
     currency = budgets.get(found.workspace).currency
     spec = found.spec
-    size = f"{found.wanted_workers} with {spec.worker_cpu:g} cores and {format_bytes(spec.worker_memory)}"
-    load = "" if spec.minimum is None else f", {spec.minimum} to {spec.maximum} by load"
+    sizes = [kinds.describe(found, name) for name in spec.groups if name or found.wanted("") or not spec.worker_groups]
     fields = {
         "cluster": f"{found.name} ({found.id})",
         "owner": f"{found.owner}{', shared' if spec.shared else ''}",
         "status": f"{found.status}{f': {found.reason}' if found.reason else ''}",
         "made": clock(found.created_at),
-        "workers": size + load,
+        "workers": "; ".join(sizes),
         "idle stop": f"after {spec.idle_timeout / 60:g} min" if spec.idle_timeout else "never",
         "scheduler": found.scheduler_address,
         "dashboard": found.dashboard_address,
@@ -79,13 +90,15 @@ def show(cluster: ClusterName, workspace: Workspace = None, as_json: Json = Fals
     }
     show_fields({name: value for name, value in fields.items() if value})
     rows = [_machine_row(machine) for machine in found.machines]
-    show_table(["machine", "role", "status", ">memory", "why it ended"], rows)
+    show_table(["machine", "role", "group", "status", ">memory", "why it ended"], rows)
+    show_picture(timelines.table(found.machines, now()))
 
 
 @app.command(
     epilog=examples(
         "amasia cluster start", "amasia cluster start demo --workers 4 --memory '4 GiB' --idle '1 hour'",
         "amasia cluster start demo --minimum 0 --maximum 8", "amasia cluster start --spot fallback --near demo/sst",
+        "amasia cluster start demo --workers 4 --group 'big: n_workers=1, worker_memory=64 GiB'",
     )
 )  # fmt: skip
 def start(
@@ -96,6 +109,9 @@ def start(
     minimum: Annotated[int | None, typer.Option(help="With --maximum: scale by load.")] = None,
     maximum: Annotated[int | None, typer.Option(help="With --minimum: scale by load.")] = None,
     idle: Annotated[str, typer.Option(help="Stop after this long without work; 0 for never.")] = "20 minutes",
+    group: Annotated[
+        list[str] | None, typer.Option(help="Workers of another kind: 'name: n_workers=2, worker_memory=64 GiB, …'.")
+    ] = None,
     gpu: Annotated[int, typer.Option(help="GPUs of each.")] = 0,
     arch: Annotated[str, typer.Option(help="x86_64 or aarch64.")] = "x86_64",
     machine_type: Annotated[list[str] | None, typer.Option("--type", help="A type that workers may be of.")] = None,
@@ -114,6 +130,7 @@ def start(
         maximum=maximum, idle_timeout=seconds(idle), location=location, shared=shared, worker_gpu=gpu, arch=arch,
         machine_type=tuple(machine_type or ()), spot=spot, near=near,
         tags=dict(one.partition("=")[::2] for one in tag or ()),
+        worker_groups=dict(kinds.parse(text) for text in group or ()),
     )  # fmt: skip
     link = connect()
     quote = clusters.quote(spec, workspace)
@@ -125,23 +142,31 @@ def start(
     show_json(made) if as_json else say(f"Join it: amasia.Cluster(name={made.name!r})")
 
 
-@app.command(epilog=examples("amasia cluster scale demo 8", "amasia cluster scale demo --minimum 0 --maximum 8"))
+@app.command(
+    epilog=examples(
+        "amasia cluster scale demo 8", "amasia cluster scale demo --minimum 0 --maximum 8",
+        "amasia cluster scale demo 2 --group big",
+    )
+)  # fmt: skip
 def scale(
     cluster: ClusterName,
     workers: Annotated[int | None, typer.Argument(help="A fixed number.")] = None,
     minimum: Annotated[int | None, typer.Option(help="With --maximum: by load.")] = None,
     maximum: Annotated[int | None, typer.Option(help="With --minimum: by load.")] = None,
+    group: Annotated[str, typer.Option(help="Of this worker group; of those in none without it.")] = "",
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Change the number of workers, or let the load decide. Returns at once."""
     if workers is not None and minimum is None and maximum is None:
-        made = clusters.scale(cluster, workers, workspace)
+        made = clusters.scale(cluster, workers, workspace, worker_group=group)
     elif workers is None and minimum is not None and maximum is not None:
-        made = clusters.adapt(cluster, minimum, maximum, workspace)
+        made = clusters.adapt(cluster, minimum, maximum, workspace, worker_group=group)
     else:
         raise InvalidRequest("Give a number of workers, or both --minimum and --maximum.", cure="See --help.")
-    show_json(made) if as_json else say(f"{made.name} will have {made.wanted_workers} workers.")
+    show_json(made) if as_json else say(
+        f"{made.name} will have {made.wanted(group)} workers{f' in {group}' if group else ''}."
+    )
 
 
 @app.command(epilog=examples("amasia cluster stop demo --yes"))
@@ -209,7 +234,16 @@ def _up(cluster: Cluster) -> int:
     return sum(one.role == MachineRole.worker and one.status == "running" for one in cluster.machines)
 
 
+def _with_steps(cluster: Cluster) -> dict[str, object]:
+    """Its record, and the seconds of each machine's stages beside the moments."""
+    machines = [
+        machine.model_dump(mode="json") | {"steps": [step.model_dump() for step in machine.steps(now())]}
+        for machine in cluster.machines
+    ]
+    return cluster.model_dump(mode="json") | {"machines": machines}
+
+
 def _machine_row(machine: Machine) -> tuple[object, ...]:
     used = f"{format_bytes(machine.metrics.memory)} of " if machine.metrics.memory else ""
     memory = f"{used}{format_bytes(machine.memory)}"
-    return (machine.id, f"{machine.role} {machine.index}", machine.status, memory, machine.reason)
+    return (machine.id, f"{machine.role} {machine.index}", machine.group, machine.status, memory, machine.reason)

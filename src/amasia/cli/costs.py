@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from amasia.cli.options import Json, Workspace, examples, noun
-from amasia.cli.output import bar, hours, show_json, show_table, size
+from amasia.cli.output import ago, bar, hours, show_json, show_table, size
 from amasia.client import costs
 from amasia.models.budgets import CostLine, Costs
 from amasia.models.money import show
@@ -69,6 +69,9 @@ def _show_storage(found: Costs) -> None:
     """Nothing, where nothing was measured yet."""
     if not found.storage:
         return
-    rows = [(one.key, size(one.nbytes), show(one.amount, found.currency)) for one in found.storage]
-    total = ("total", size(sum(one.nbytes for one in found.storage)), show(found.storage_amount, found.currency))
-    show_table(["storage of", ">size", ">spent"], [*rows, total])
+    rows = [
+        (one.key, size(one.nbytes), ago(one.measured_at) if one.measured_at else "", show(one.amount, found.currency))
+        for one in found.storage
+    ]
+    total = ("total", size(sum(one.nbytes for one in found.storage)), "", show(found.storage_amount, found.currency))
+    show_table(["storage of", ">size", "measured", ">spent"], [*rows, total])

@@ -1,10 +1,12 @@
 """``amasia repo ingest``."""
 
+import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
+from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -86,7 +88,15 @@ def _joined(name: str) -> Any:
 
 def _watch(repository: str, places: list[str], plan: dict[str, Any], events: bool) -> None:
     repo = amasia.open_repo(repository, mode="write")
-    say(f"Watching {', '.join(places)} for {repository}. Ctrl-C stops it; what was taken stays.")
+    stop = Event()
+
+    def interrupted(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    signal.signal(signal.SIGINT, interrupted)
+    say(f"Watching {', '.join(places)} for {repository}. Ctrl-C stops it after the files at hand; twice, at once.")
 
     def take(paths: Sequence[str]) -> Any:
         report = repo.ingest(paths, **plan)
@@ -95,9 +105,11 @@ def _watch(repository: str, places: list[str], plan: dict[str, Any], events: boo
         return report
 
     try:
-        arrivals.watch(repository, places, take, events=events, tell=say)
+        arrivals.watch(repository, places, take, events=events, tell=say, stop=stop)
     except KeyboardInterrupt:
-        say("Stopped.")
+        say("Stopped in the middle; files that were told as taken are committed.")
+        return
+    say("Stopped.")
 
 
 def _run(repository: str, files: list[str], plan: dict[str, Any], stages: Stages, many: bool) -> Any:

@@ -7,8 +7,8 @@ import typer
 
 from amasia import errors
 from amasia.cli.options import Json, Workspace, Yes, confirm, examples, noun
-from amasia.cli.output import say, show_json, show_table
-from amasia.client import locations, workspaces
+from amasia.cli.output import clock, say, show_json, show_table
+from amasia.client import locations, standbys, workspaces
 from amasia.models import policies
 from amasia.models.locations import Location, LocationStatus
 from amasia.models.money import show
@@ -37,6 +37,8 @@ def show_(name: Name, workspace: Workspace = None, as_json: Json = False) -> Non
         show_json(found)
         return
     say(f"{found.name}: {found.provider} in {found.region}, {found.status}, at most {found.max_machines} machines")
+    if found.boot_seconds is not None:
+        say(f"A machine there is of use {found.boot_seconds:.0f} s after it was asked for, as measured lately.")
     _show_findings(found)
     rows = [
         (one.type, f"{one.cpus:g}", f"{one.memory / 2**30:.1f}", one.gpu and f"{one.gpus} {one.gpu}", one.arch,
@@ -45,6 +47,38 @@ def show_(name: Name, workspace: Workspace = None, as_json: Json = False) -> Non
         for one in found.offers
     ]  # fmt: skip
     show_table(["type", "cpus", "GiB", "gpu", "arch", "per hour", "spot", "price from"], rows, empty="No machines.")
+    for kept in standbys.find(name, workspace):
+        until = f" until {clock(kept.until)}" if kept.until else ""
+        why = f": {kept.reason}" if kept.reason else ""
+        say(f"Kept warm{until}: {kept.machines} of {kept.machine_type}, {kept.ready} ready{why}")
+
+
+@app.command(
+    epilog=examples(
+        "amasia location warm lab --type large --machines 2 --for 8",
+        "amasia location warm lab --type large --machines 0",
+    )
+)
+def warm(
+    name: Name,
+    machine_type: Annotated[str, typer.Option("--type", help="As `amasia location show` lists them.")],
+    machines: Annotated[int, typer.Option(help="How many to keep; 0 for none any more.", min=0, max=100)],
+    hours: Annotated[float | None, typer.Option("--for", help="Hours; without it, until you say otherwise.")] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Keep machines warm: running, joined, with the last environment ready. Clusters take them first. For admins."""
+    made = standbys.keep(name, machine_type, machines, workspace, hours=hours)
+    if as_json:
+        show_json(made)
+        return
+    if not machines:
+        say(f"No {machine_type} is kept warm at {name} any more.")
+        return
+    until = f" until {clock(made.until)}" if made.until else ""
+    offer = next(one for one in locations.get(name, made.workspace).offers if one.type == machine_type)
+    cost = f"{show(machines * (offer.price or 0))} per hour"
+    say(f"{machines} of {machine_type} are kept warm at {name}{until}, {cost}.")
 
 
 @app.command(

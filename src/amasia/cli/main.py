@@ -152,11 +152,13 @@ def _report(error: AmasiaError) -> None:
 def _report_bug(error: Exception) -> None:
     """Keep the traceback in a file, and show where."""
     bug = f"bug-{token_hex(4)}"
-    folder = Path(typer.get_app_dir("amasia")) / "bugs"
+    folder = _settings_folder() / "bugs"
     text = "".join(["amasia ", " ".join(sys.argv[1:3]), "\n", *traceback.format_exception(error)])
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{bug}.log").write_text(text)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log = folder / f"{bug}.log"
+        log.touch(mode=0o600)  # arguments and paths are the user's own
+        log.write_text(text)
         where = f"Its log is {folder / f'{bug}.log'}"
     except OSError:
         where = f"Its log could not be written:\n{text}"
@@ -166,6 +168,16 @@ def _report_bug(error: Exception) -> None:
         return
     print(f"error: this is a bug in amasia, {bug} ({type(error).__name__}: {error}).", file=sys.stderr)
     print(f"cure: {where}; please report it with that.", file=sys.stderr)
+
+
+def _settings_folder() -> Path:
+    """Of the profile; what is needed to find it is imported when something went wrong, and not by every command."""
+    settings = import_module("amasia.settings")
+    try:
+        profile: Path = settings.ClientSettings().profile
+    except AmasiaError:  # a setting that is wrong is not what failed here
+        profile = settings.default_profile()
+    return profile.parent
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -48,6 +48,12 @@ def show_fields(fields: dict[str, object]) -> None:
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         print(printable(f"{name:<{width}}  {value}"))
+
+
+def show_picture(picture: RenderableType) -> None:
+    """Bars and the like; nothing where nobody looks, since the same is there as data."""
+    if sys.stdout.isatty():
+        Console(highlight=False).print(picture)
 
 
 def say(text: str) -> None:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Annotated, Any
 
 import typer
@@ -12,16 +13,19 @@ from amasia.cli.clusters import show_clusters, until_gone
 from amasia.cli.costs import budget_line
 from amasia.cli.options import Json, Workspace, Yes, confirm, examples, noun
 from amasia.cli.output import clock, per_hour, say, show_fields, show_json
-from amasia.client import accounts, clusters, costs
+from amasia.client import accounts, clusters, costs, locations, standbys
 from amasia.client.progress import Stages
 from amasia.client.transport import Connection
 from amasia.client.workspaces import current
 from amasia.errors import AlreadyRunning, AmasiaError, NotFound, NotSignedIn
 from amasia.models.clusters import Cluster
 from amasia.models.health import Health
+from amasia.models.standbys import Standby
 from amasia.settings import ServerSettings, client_settings, save_profile
 
 app = noun("The control plane of this computer.")
+COOLING = 60.0
+"""Seconds to wait for the end of what was kept warm."""
 Home = Annotated[Path | None, typer.Option(help="Directory of its database, store and logs.")]
 
 
@@ -48,16 +52,21 @@ def up(
 
 @app.command(epilog=examples("amasia down", "amasia down --yes --json"))
 def down(home: Home = None, yes: Yes = False, as_json: Json = False) -> None:
-    """Stop all machines, then the control plane and its object store. Data stays; amasia up brings it back."""
+    """Stop all machines, also those kept warm, then the control plane and its store. Data stays; see amasia up."""
     settings = _settings(home)
     running = processes.server(settings.home)
     link = _link(settings) if running and _is_up(settings) else None
     found = _live_clusters(link) if link else []
+    warm = _warm(link) if link else []
     if found:
         confirm(f"{len(found)} clusters run: {', '.join(one.name for one in found)}. Stop them?", yes)
     with Stages("Stopping Amasia", quiet=as_json) as stages:
         stages.left_behind = "What was asked to stop goes on stopping; the rest runs. All of it: amasia down"
+        if link and warm:
+            _cool(warm, link)
         stopped = _stop_clusters(found, link, stages) if link else []
+        if link and warm:
+            _wait_until_cool(link, stages)
         if running:
             stages.begin("control plane")
             processes.end(running)
@@ -212,6 +221,26 @@ def _link(settings: ServerSettings) -> Connection:
 def _live_clusters(link: Connection) -> list[Cluster]:
     spaces = [membership.workspace for membership in accounts.get(connection=link).memberships]
     return [one for space in spaces for one in clusters.find(space, connection=link)]
+
+
+def _warm(link: Connection) -> list[Standby]:
+    spaces = [membership.workspace for membership in accounts.get(connection=link).memberships]
+    places = [one for space in spaces for one in locations.find(space, connection=link)]
+    return [kept for one in places for kept in standbys.find(one.name, one.workspace, connection=link)]
+
+
+def _cool(warm: list[Standby], link: Connection) -> None:
+    """Keep nothing warm any more."""
+    for one in warm:
+        standbys.keep(one.location, one.machine_type, 0, one.workspace, connection=link)
+
+
+def _wait_until_cool(link: Connection, stages: Stages) -> None:
+    stages.begin("warm machines")
+    end = monotonic() + COOLING
+    while _warm(link) and monotonic() < end:
+        sleep(0.2)
+    stages.finish("warm machines")
 
 
 def _stop_clusters(found: list[Cluster], link: Connection, stages: Stages) -> list[Cluster]:

@@ -1,9 +1,9 @@
 """New files as they land: in a directory, below a prefix, or as events that others send to the control plane."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, Protocol
 
 from amasia import errors
@@ -64,8 +64,9 @@ def watch(
     every: float = EVERY,
     tell: Callable[[str], None] = lambda _: None,
     looks: int | None = None,
+    stop: Event | None = None,
 ) -> None:
-    """Take files as they land, until it is interrupted.
+    """Take files as they land, until it is stopped.
 
     A file is taken when two looks see the same size and time of change. So write it under another name (``.tmp``,
     ``.part``, a leading dot) and rename it, or write it without long pauses. What is taken once is known by its
@@ -81,9 +82,11 @@ def watch(
         Also take what others sent as arrivals.
     looks
         How many, for tests; None for no end.
+    stop
+        Set it to end the watch, after the files that are being taken.
     """
-    state, pause = Watch(), every
-    while looks is None or looks > 0:
+    state, pause, stop = Watch(), every, stop or Event()
+    while not stop.is_set() and (looks is None or looks > 0):
         looks = looks and looks - 1
         try:
             _look(state, places, take, tell)
@@ -93,7 +96,7 @@ def watch(
         except errors.Unavailable as error:
             pause = min(2 * pause, LONGEST)
             tell(f"{error.message} The next try is in {pause:.0f} s.")
-        time.sleep(pause)
+        stop.wait(pause)
 
 
 def _look(state: Watch, places: Sequence[str], take: Taker, tell: Callable[[str], None]) -> None:

@@ -105,20 +105,44 @@ def follow(
         cluster = link.get(where, Cluster, wait=round(wait, 1), version=cluster.version)
 
 
-def scale(name: str, n_workers: int, workspace: str | None = None, *, connection: Connection | None = None) -> Cluster:
-    """Wish for a fixed number of workers."""
-    body = request(ScaleRequest, n_workers=n_workers)
+def scale(
+    name: str,
+    n_workers: int,
+    workspace: str | None = None,
+    *,
+    worker_group: str = "",
+    connection: Connection | None = None,
+) -> Cluster:
+    """Wish for a fixed number of workers.
+
+    Parameters
+    ----------
+    worker_group
+        Which ones; empty for those that are in no named group.
+    """
+    body = request(ScaleRequest, n_workers=n_workers, worker_group=worker_group)
     return (connection or connect()).patch(_path(name, workspace), body, Cluster)
 
 
 def adapt(
-    name: str, minimum: int, maximum: int, workspace: str | None = None, *, connection: Connection | None = None
+    name: str,
+    minimum: int,
+    maximum: int,
+    workspace: str | None = None,
+    *,
+    worker_group: str = "",
+    connection: Connection | None = None,
 ) -> Cluster:
     """Let the scheduler's load decide how many workers there are, between two numbers.
 
     It is decided beside the scheduler, so it goes on when this process ends.
+
+    Parameters
+    ----------
+    worker_group
+        Which workers, by the tasks that ask for them; empty for those that are in no named group.
     """
-    body = request(ScaleRequest, minimum=minimum, maximum=maximum)
+    body = request(ScaleRequest, minimum=minimum, maximum=maximum, worker_group=worker_group)
     return (connection or connect()).patch(_path(name, workspace), body, Cluster)
 
 

@@ -4,8 +4,9 @@
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
+from html import escape
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from distributed.client import Client
 from distributed.core import Status, rpc
@@ -13,7 +14,7 @@ from distributed.deploy.cluster import Cluster as DaskCluster
 from distributed.security import Security
 from distributed.utils import Log, Logs
 
-from amasia.client import budgets, clusters, starting
+from amasia.client import budgets, clusters, kinds, starting, timelines
 from amasia.client.inputs import request
 from amasia.client.progress import Stages
 from amasia.client.sizes import memory, seconds
@@ -24,7 +25,7 @@ from amasia.environments import versions
 from amasia.errors import AmasiaError, Conflict, NotFound, Unavailable
 from amasia.models import clusters as models
 from amasia.models import money
-from amasia.models.base import Model
+from amasia.models.base import Model, now
 from amasia.models.locations import Arch
 from amasia.models.machines import Machine, MachineRole, MachineTarget
 
@@ -56,7 +57,8 @@ class Cluster(DaskCluster):
     Parameters
     ----------
     n_workers
-        Worker machines, 0 to 1000. With ``minimum`` and ``maximum``, how many to begin with.
+        Worker machines, 0 to 1000. With ``minimum`` and ``maximum``, how many to begin with. None for 2, or
+        for 0 beside ``worker_groups``.
     name
         Of the cluster. Where a live one of that name is in the workspace it is joined as it is, and told where it
         differs from what is asked for here. None for a made-up name.
@@ -69,10 +71,14 @@ class Cluster(DaskCluster):
     idle_timeout
         Stop after this long without work: ``"20 minutes"`` or seconds, as `dask.utils.parse_timedelta` reads them;
         None for never.
+    worker_groups
+        Workers of other kinds by name, each with some of ``n_workers`` (1 if left out), ``worker_cpu``,
+        ``worker_memory``, ``worker_gpu``, ``machine_type``, ``spot``, ``minimum`` and ``maximum``. Tasks go there that
+        ask for it: ``dask.annotate(resources={"big": 1})``.
     workspace
         None for that of the profile.
     worker_gpu
-        GPUs of each worker.
+        GPUs of each worker. Tasks ask for them by ``resources={"GPU": 1}``.
     arch
         ``"x86_64"`` or ``"aarch64"``; your environment must be there for it.
     machine_type
@@ -111,6 +117,11 @@ class Cluster(DaskCluster):
     >>> with amasia.Cluster(n_workers=4, worker_memory="4 GiB") as cluster:  # doctest: +SKIP
     ...     client = cluster.get_client()
     ...     client.submit(sum, [1, 2, 3]).result()
+
+    Few workers with much memory beside many small ones that may be taken back:
+
+    >>> groups = {"big": {"worker_memory": "64 GiB"}, "small": {"n_workers": 10, "worker_cpu": 2, "spot": True}}
+    >>> cluster = amasia.Cluster(worker_groups=groups)  # doctest: +SKIP
     """
 
     created: bool
@@ -118,7 +129,7 @@ class Cluster(DaskCluster):
 
     def __init__(
         self,
-        n_workers: int = 2,
+        n_workers: int | None = None,
         *,
         name: str | None = None,
         worker_cpu: float = 1,
@@ -126,11 +137,12 @@ class Cluster(DaskCluster):
         minimum: int | None = None,
         maximum: int | None = None,
         idle_timeout: str | float | None = "20 minutes",
+        worker_groups: Mapping[str, Mapping[str, Any]] | None = None,
         workspace: str | None = None,
         worker_gpu: int = 0,
         arch: Arch = "x86_64",
         machine_type: str | Sequence[str] = (),
-        spot: bool | Literal["fallback"] = False,
+        spot: kinds.MaySpot = False,
         location: str | None = None,
         near: str = "",
         shared: bool = False,
@@ -142,7 +154,8 @@ class Cluster(DaskCluster):
     ) -> None:
         spec = request(
             models.ClusterSpec,
-            n_workers=n_workers,
+            **kinds.sized(n_workers, beside=bool(worker_groups)),
+            worker_groups={name: kinds.read(name, group) for name, group in (worker_groups or {}).items()},
             worker_cpu=worker_cpu,
             worker_memory=memory(worker_memory),
             minimum=minimum,
@@ -150,8 +163,8 @@ class Cluster(DaskCluster):
             idle_timeout=seconds(idle_timeout),
             worker_gpu=worker_gpu,
             arch=arch,
-            machine_type=(machine_type,) if isinstance(machine_type, str) else tuple(machine_type),
-            spot=spot if isinstance(spot, str) else ("yes" if spot else "no"),
+            machine_type=kinds.types(machine_type),
+            spot=kinds.spot(spot),
             location=location,
             near=near,
             shared=shared,
@@ -302,17 +315,35 @@ class Cluster(DaskCluster):
             texts.setdefault(names.get(line.machine_id, line.machine_id), []).append(line.text)
         return Logs({name: Log("\n".join(text)) for name, text in texts.items()})
 
-    def scale(self, n: int) -> None:
-        """Wish for a fixed number of workers. Returns at once; see `wait_for_workers`."""
-        self._record = clusters.scale(self.id, n, self._record.workspace, connection=self._link)
+    def scale(self, n: int, worker_group: str = "") -> None:
+        """Wish for a fixed number of workers. Returns at once; see `wait_for_workers`.
 
-    def adapt(self, *, minimum: int = 0, maximum: int) -> models.ScaleRequest:  # type: ignore[override]
+        Parameters
+        ----------
+        worker_group
+            Which ones; empty for those that are in no named group.
+        """
+        where = self._record.workspace
+        self._record = clusters.scale(self.id, n, where, worker_group=worker_group, connection=self._link)
+
+    def adapt(  # type: ignore[override]
+        self, *, minimum: int = 0, maximum: int, worker_group: str = ""
+    ) -> models.ScaleRequest:
         """Let the load decide how many workers there are, between two numbers.
 
-        It is decided beside the scheduler, so it goes on when this process ends.
+        It is decided beside the scheduler, so it goes on when this process ends. What the workers do until another
+        machine could be up does not count, and no more are started than the budget holds.
+
+        Parameters
+        ----------
+        worker_group
+            Which workers, by the tasks that ask for them; empty for those that are in no named group.
         """
-        self._record = clusters.adapt(self.id, minimum, maximum, self._record.workspace, connection=self._link)
-        return models.ScaleRequest(minimum=minimum, maximum=maximum)
+        where = self._record.workspace
+        self._record = clusters.adapt(
+            self.id, minimum, maximum, where, worker_group=worker_group, connection=self._link
+        )
+        return models.ScaleRequest(minimum=minimum, maximum=maximum, worker_group=worker_group)
 
     def stop(self) -> None:
         """Disconnect and stop the cluster, whoever created it. Returns at once; its machines end after that."""
@@ -342,10 +373,10 @@ class Cluster(DaskCluster):
         self.close()
 
     def _scaling_status(self) -> str:
-        spec, record = self._record.spec, self._record
-        mode = "by hand" if spec.minimum is None else f"by load, {spec.minimum} to {spec.maximum}"
+        record = self._record
         workers = f"{len(self.scheduler_info['workers'])} of {record.wanted_workers}"
-        return f"<table><tr><td>Scaling: {mode}</td></tr><tr><td>Workers: {workers}</td></tr></table>"
+        rows = [f"Workers: {workers}", *(escape(kinds.describe(record, name)) for name in record.spec.groups)]
+        return f"<table>{''.join(f'<tr><td>{row}</td></tr>' for row in rows)}</table>"
 
     def _repr_html_(self, cluster_status: str | None = None) -> str:
         try:
@@ -356,7 +387,8 @@ class Cluster(DaskCluster):
             f"<tr><td style='text-align: left;'><strong>Cost:</strong> {money_row}</td>"
             f"<td style='text-align: left;'><strong>Status:</strong> {self._record.status}</td></tr>"
         )
-        return str(super()._repr_html_(cluster_status=(cluster_status or "") + row))
+        drawn = timelines.html([one for one in self._record.machines if one.target == MachineTarget.running], now())
+        return str(super()._repr_html_(cluster_status=(cluster_status or "") + row)) + drawn
 
 
 def _current_client(cluster: Cluster) -> Client | None:

@@ -115,13 +115,18 @@ def ingest(
             f"A series along {plan.append_dim!r} needs a group to grow in: without one, each call would begin its own.",
             cure="Name it: --group air, or group='air'.",
         )
+    if plan.chunks and plan.how == "virtual":
+        raise errors.InvalidRequest(
+            "References keep the chunks of their files, so no chunk length can be chosen.",
+            cure="Leave the chunk lengths out, or take copies: --native.",
+        )
     run = _Run(target, plan, tell)
     with ExitStack() as stack:
         wanted = sources.expand([paths] if isinstance(paths, str | Path) else paths)
         run.pool = readers or stack.enter_context(Readers())
         run.folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="amasia-ingest-"))
         run.look_again()
-        if plan.how != "native":
+        if plan.how != "native" and not plan.chunks:
             wanted = run.point(wanted)
         if plan.append_dim is None:
             run.each(wanted)
@@ -337,7 +342,7 @@ class _Run:
             lost = "snapshot" in error.detail  # against somebody's commit, which may be followed by this one
             if len(left) < len(batch) or (lost and tries > 1):
                 self._take(left, tries - 1)
-            elif isinstance(error, errors.Conflict) and "has data already" not in error.message:
+            elif lost:
                 raise
             elif len(batch) == 1:
                 self.refuse(batch[0].source, error)

@@ -2,11 +2,17 @@
 
 import subprocess
 import sys
+import sysconfig
+from importlib.metadata import version
 from pathlib import Path
 
 from amasia.client.inputs import request
+from amasia.environments.versions import without_stamp
 from amasia.models.repositories import CommitRequest, Input
 from amasia.settings import client_settings
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_COMMAND = Path(sysconfig.get_path("scripts")).resolve() / "amasia"
 
 
 def commit_request(workspace: str, message: str, branch: str, inputs: tuple[Input, ...]) -> CommitRequest:
@@ -45,11 +51,17 @@ def cluster(workspace: str) -> tuple[str | None, str]:
 
 
 def code_version() -> str:
-    """``git describe`` of the running script's directory, with ``-dirty`` for uncommitted changes; else empty."""
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    if not script:
+    """``git describe`` of the running script's directory, with ``-dirty`` for uncommitted changes; else empty.
+
+    Of a command of Amasia, which is nobody's script: ``amasia 0.1.0``.
+    """
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not file:
         return ""
-    command = ["git", "-C", str(Path(script).resolve().parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    script = Path(file).resolve()
+    if script.is_relative_to(_PACKAGE) or script == _COMMAND:
+        return f"amasia {without_stamp(version('amasia'))}"
+    command = ["git", "-C", str(script.parent), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)
     except (OSError, subprocess.TimeoutExpired):

@@ -9,7 +9,7 @@ from amasia.client.sizes import duration, format_bytes
 from amasia.client.transport import Connection
 from amasia.errors import AmasiaError, EnvironmentFailed, MachineLost
 from amasia.models import money
-from amasia.models.clusters import Cluster, ClusterSpec, ClusterStatus, ClusterTarget, Quote
+from amasia.models.clusters import Cluster, ClusterSpec, ClusterStatus, ClusterTarget, Quote, WorkerGroup
 from amasia.models.machines import Machine, MachineRole, MachineTarget
 
 Wait = bool | Literal["all"]
@@ -54,6 +54,7 @@ def start(
     stages.finish("environment", environment[:12])
     stages.begin("requested")
     cluster = clusters.create(spec, environment, name, workspace, confirmed=confirmed, connection=link)
+    stages.left_behind = still_running(cluster)
     stages.finish("requested", f"{len(cluster.machines)} machines")
     return cluster
 
@@ -132,9 +133,13 @@ def differs(asked: ClusterSpec, cluster: Cluster) -> str:
     for field in ClusterSpec.model_fields:
         wish, found = getattr(asked, field), getattr(cluster.spec, field)
         if wish not in (getattr(plain, field), found):
-            show = format_bytes if field.endswith("memory") else str
+            show = _groups if field == "worker_groups" else format_bytes if field.endswith("memory") else str
             parts.append(f"{field} is {show(found)} (asked for: {show(wish)})")
     return f"Joined {cluster.name} as it is: {'; '.join(parts)}." if parts else ""
+
+
+def _groups(groups: dict[str, WorkerGroup]) -> str:
+    return ", ".join(f"{kind.n_workers} {name}" for name, kind in groups.items()) or "none"
 
 
 def _show(cluster: Cluster, wait: Wait, stages: Stages) -> bool:

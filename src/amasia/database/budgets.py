@@ -5,8 +5,21 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
+from amasia.database.machines import WARM
 from amasia.database.rows import add, change, every
 from amasia.database.tables import (
     budget_periods,
@@ -33,10 +46,11 @@ _BUDGET = select(budgets, workspaces.c.currency, workspaces.c.time_zone).join(
 )
 
 
-def lock(tx: Connection, workspace: str) -> Workspace:
-    """The workspace, its money held until the end of the transaction. On SQLite a writer is alone anyway."""
-    query = select(workspaces).where(workspaces.c.name == workspace)
-    return Workspace.model_validate(dict(tx.execute(query.with_for_update(key_share=True)).mappings().one()))
+def workspace(tx: Connection, name: str, *, lock: bool) -> Workspace:
+    """A workspace; with ``lock`` its money is held until the end of the transaction. SQLite has one writer anyway."""
+    query = select(workspaces).where(workspaces.c.name == name)
+    query = query.with_for_update(key_share=True) if lock else query
+    return Workspace.model_validate(dict(tx.execute(query).mappings().one()))
 
 
 def create(tx: Connection, budget_id: str, budget: Budget) -> None:
@@ -73,6 +87,8 @@ def set_limit(tx: Connection, budget_id: str, limit: int) -> None:
 
 def remove(tx: Connection, budget_id: str) -> None:
     """With all that it has counted, and what is reserved in it."""
+    tx.execute(delete(holds).where(holds.c.budget_id == budget_id))
+    tx.execute(delete(budget_periods).where(budget_periods.c.budget_id == budget_id))
     tx.execute(delete(budgets).where(budgets.c.id == budget_id))
 
 
@@ -168,21 +184,24 @@ def by_user(tx: Connection, workspace: str, since: datetime | None) -> list[Cost
 
 
 def by_cluster(tx: Connection, workspace: str, since: datetime | None) -> list[tuple[str, CostLine]]:
-    """(cluster id, line named as the cluster), newest cluster first."""
+    """(cluster id, line named as the cluster, or as ``cluster/group``), newest cluster first, warm machines last."""
+    name = func.coalesce(clusters.c.name, WARM)
+    named = case((charges.c.group == "", name), else_=name + "/" + charges.c.group)
     query = (
         select(
-            clusters.c.id,
-            clusters.c.name.label("key"),
+            func.coalesce(clusters.c.id, "").label("id"),
+            named.label("key"),
             func.sum(charges.c.milliseconds).label("milliseconds"),
             func.sum(charges.c.amount).label("amount"),
         )
-        .join(clusters, clusters.c.id == charges.c.cluster_id)
+        .outerjoin_from(charges, clusters, clusters.c.id == charges.c.cluster_id)
         .where(charges.c.workspace == workspace)
     )
     if since is not None:
         query = query.where(charges.c.end > since)
-    query = query.group_by(clusters.c.id, clusters.c.name, clusters.c.created_at)
-    rows = tx.execute(query.order_by(clusters.c.created_at.desc())).mappings()
+    query = query.group_by(clusters.c.id, clusters.c.name, clusters.c.created_at, charges.c.group)
+    warm_last = (clusters.c.created_at.is_(None), clusters.c.created_at.desc())
+    rows = tx.execute(query.order_by(*warm_last, clusters.c.id, charges.c.group)).mappings()
     return [(row["id"], CostLine.model_validate(dict(row))) for row in rows]
 
 
@@ -205,14 +224,15 @@ def by_repository(
     return every(tx, query.group_by(repositories.c.name).order_by(repositories.c.name), CostLine)
 
 
-def promised(tx: Connection, workspace: str) -> list[tuple[str, str, int]]:
-    """(owner, cluster id, amount reserved) of what runs."""
+def promised(tx: Connection, workspace: str) -> list[tuple[str, str, str, int]]:
+    """(owner, cluster id, worker group, amount reserved) of what runs."""
+    key = (machines.c.owner, machines.c.cluster_id, machines.c.group)
     query = (
-        select(machines.c.owner, machines.c.cluster_id, func.sum(machines.c.reserved))
+        select(*key, func.sum(machines.c.reserved))
         .where(machines.c.workspace == workspace, machines.c.reserved > 0)
-        .group_by(machines.c.owner, machines.c.cluster_id)
+        .group_by(*key)
     )
-    return [(owner, cluster_id, int(amount)) for owner, cluster_id, amount in tx.execute(query)]
+    return [(owner, cluster_id or "", group, int(amount)) for owner, cluster_id, group, amount in tx.execute(query)]
 
 
 def of_cluster(tx: Connection, cluster_id: str) -> tuple[int, int]:

@@ -93,8 +93,10 @@ def wish_stop(tx: Connection, cluster_id: str, reason: str) -> bool:
 
 
 def add_notice(tx: Connection, cluster_id: str, text: str, *, told: bool = False) -> None:
-    """``told``: the scheduler knows it already; it is kept for people who look later."""
-    add(tx, notices, cluster_id=cluster_id, at=now(), text=text, told=told)
+    """``told``: the scheduler knows it already; it is kept for people who look later. A warm machine has nobody to
+    tell."""
+    if cluster_id:
+        add(tx, notices, cluster_id=cluster_id, at=now(), text=text, told=told)
 
 
 def take_notices(tx: Connection, cluster_id: str) -> list[str]:
@@ -112,7 +114,8 @@ def last_notices(tx: Connection, cluster_id: str, limit: int = 20) -> list[str]:
 
 
 def add_log(tx: Connection, cluster_id: str, machine_id: str, at: datetime, text: str) -> None:
-    add(tx, logs, cluster_id=cluster_id, machine_id=machine_id, at=at, text=text)
+    if cluster_id:
+        add(tx, logs, cluster_id=cluster_id, machine_id=machine_id, at=at, text=text)
 
 
 def log(tx: Connection, cluster_id: str, machine_id: str | None, after: int, limit: int) -> list[LogLine]:

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 
 from amasia.database.rows import add
-from amasia.database.tables import artifacts, environments
+from amasia.database.tables import artifacts, clusters, environments
 from amasia.models.base import now
 from amasia.models.environments import Environment
 
@@ -25,6 +25,12 @@ def create(tx: Connection, workspace: str, environment: Environment) -> None:
         environment=environment.model_dump(mode="json"),
         created_at=now(),
     )
+
+
+def newest(tx: Connection, workspace: str) -> str:
+    """Hash of that of the last cluster; empty where there was none."""
+    query = select(clusters.c.environment_hash).where(clusters.c.workspace == workspace)
+    return tx.execute(query.order_by(clusters.c.created_at.desc()).limit(1)).scalar() or ""
 
 
 def missing(tx: Connection, workspace: str, wanted: list[str]) -> list[str]:

@@ -2,25 +2,43 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select
+from sqlalchemy import Connection, RowMapping, delete, func, select
 
 from amasia.database.rows import add, change, every, mapping, one, plain
-from amasia.database.tables import buckets, locations
+from amasia.database.tables import buckets, clusters, locations
 from amasia.models.base import now
 from amasia.models.locations import Location
 from amasia.models.repositories import Bucket, BucketStatus
 
+NEWEST = 0.3
+"""How much the newest measurement counts."""
+
 
 def put_location(tx: Connection, location: Location, sealed: str | None = None) -> None:
-    """Make it, or change it; its secrets stay as they are for None."""
+    """Make it, or change it; its secrets stay as they are for None, and what was measured does in any case."""
     secrets = {} if sealed is None else {"secrets": sealed}
     where = (locations.c.workspace == location.workspace, locations.c.name == location.name)
-    if not change(tx, locations, *where, **plain(location), **secrets):
+    fields = {name: value for name, value in plain(location).items() if name != "boot_seconds"}
+    if not change(tx, locations, *where, **fields, **secrets):
         add(tx, locations, location, created_at=now(), **secrets)
 
 
 def change_location(tx: Connection, workspace: str, name: str, **columns: Any) -> int:
     return change(tx, locations, locations.c.workspace == workspace, locations.c.name == name, **columns)
+
+
+def measure(tx: Connection, workspace: str, name: str, seconds: float) -> None:
+    """A machine there was of use after so many seconds; the newer ones count more."""
+    known = locations.c.boot_seconds
+    where = (locations.c.workspace == workspace, locations.c.name == name)
+    change(tx, locations, *where, boot_seconds=func.coalesce(known + NEWEST * (seconds - known), seconds))
+
+
+def boot_seconds(tx: Connection, cluster_id: str) -> float:
+    """How long a new machine of a cluster will most likely take; 0 where nobody knows."""
+    here = (locations.c.workspace == clusters.c.workspace) & (locations.c.name == clusters.c.location)
+    query = select(locations.c.boot_seconds).join(clusters, here).where(clusters.c.id == cluster_id)
+    return tx.execute(query).scalar() or 0.0
 
 
 def delete_location(tx: Connection, workspace: str, name: str) -> None:

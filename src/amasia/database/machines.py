@@ -11,7 +11,13 @@ from amasia.database.tables import clusters, machines
 from amasia.models.base import Model
 from amasia.models.machines import ALIVE, Machine
 
-_MACHINE = select(machines, clusters.c.name.label("cluster")).join(clusters, clusters.c.id == machines.c.cluster_id)
+WARM = "warm"
+"""What stands for the cluster of a machine that has none."""
+MACHINE = select(
+    *(column for column in machines.c if column.name != "cluster_id"),
+    func.coalesce(machines.c.cluster_id, "").label("cluster_id"),
+    func.coalesce(clusters.c.name, WARM).label("cluster"),
+).outerjoin_from(machines, clusters, clusters.c.id == machines.c.cluster_id)
 
 
 class Account(Model):
@@ -23,28 +29,38 @@ class Account(Model):
 
 
 def create(tx: Connection, machine: Machine, reserved: int) -> None:
-    add(tx, machines, machine, reserved=reserved, charged_ms=0, charged_amount=0, join_hash="", tries=0)
+    add(
+        tx,
+        machines,
+        machine,
+        cluster_id=machine.cluster_id or None,
+        reserved=reserved,
+        charged_ms=0,
+        charged_amount=0,
+        join_hash="",
+        tries=0,
+    )
 
 
 def find(tx: Connection, machine_id: str) -> Machine | None:
-    return one(tx, _MACHINE.where(machines.c.id == machine_id), Machine)
+    return one(tx, MACHINE.where(machines.c.id == machine_id), Machine)
 
 
 def locked(tx: Connection, machine_id: str) -> tuple[Machine, Account] | None:
     """The machine and its account, held until the end of the transaction."""
-    row = tx.execute(_MACHINE.where(machines.c.id == machine_id).with_for_update(of=machines)).mappings().first()
+    row = tx.execute(MACHINE.where(machines.c.id == machine_id).with_for_update(of=machines)).mappings().first()
     if row is None:
         return None
     return Machine.model_validate(dict(row)), Account.model_validate(dict(row))
 
 
 def of_cluster(tx: Connection, cluster_id: str) -> list[Machine]:
-    query = _MACHINE.where(machines.c.cluster_id == cluster_id)
+    query = MACHINE.where(machines.c.cluster_id == cluster_id)
     return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
 
 
 def of_clusters(tx: Connection, cluster_ids: Iterable[str]) -> list[Machine]:
-    query = _MACHINE.where(machines.c.cluster_id.in_(list(cluster_ids)))
+    query = MACHINE.where(machines.c.cluster_id.in_(list(cluster_ids)))
     return every(tx, query.order_by(machines.c.role, machines.c.index), Machine)
 
 
@@ -57,7 +73,7 @@ def leaving(tx: Connection, cluster_id: str) -> list[str]:
 
 def alive(tx: Connection) -> list[Machine]:
     """Every machine that a provider may have."""
-    return every(tx, _MACHINE.where(machines.c.status.in_(ALIVE)), Machine)
+    return every(tx, MACHINE.where(machines.c.status.in_(ALIVE)), Machine)
 
 
 def known(tx: Connection, machine_ids: Iterable[str]) -> set[str]:
@@ -78,7 +94,7 @@ def claim(tx: Connection, at: datetime, until: datetime, limit: int) -> list[Mac
     if not ids:
         return []
     change(tx, machines, machines.c.id.in_(ids), claimed_until=until)
-    return every(tx, _MACHINE.where(machines.c.id.in_(ids)), Machine)
+    return every(tx, MACHINE.where(machines.c.id.in_(ids)), Machine)
 
 
 def update(tx: Connection, machine_id: str, **columns: Any) -> int:
@@ -139,11 +155,11 @@ def deaths(tx: Connection, cluster_id: str) -> int:
 
 def reserving(tx: Connection, workspace: str) -> list[tuple[Machine, Account]]:
     """Those of a workspace that have money reserved."""
-    rows = tx.execute(_MACHINE.where(machines.c.workspace == workspace, machines.c.reserved > 0)).mappings()
+    rows = tx.execute(MACHINE.where(machines.c.workspace == workspace, machines.c.reserved > 0)).mappings()
     return [(Machine.model_validate(dict(row)), Account.model_validate(dict(row))) for row in rows]
 
 
 def accounts(tx: Connection) -> list[tuple[Machine, Account]]:
     """Every machine with its account: for audits of the money."""
-    rows = tx.execute(_MACHINE).mappings()
+    rows = tx.execute(MACHINE).mappings()
     return [(Machine.model_validate(dict(row)), Account.model_validate(dict(row))) for row in rows]

@@ -101,15 +101,13 @@ def lines(tx: Connection, workspace: str, since: datetime | None, visible: Colum
         sums = sums.where(storage_charges.c.end > since)
     sums = sums.group_by(storage_charges.c.repository_id, storage_charges.c.repository)
     spent = {row.repository_id: (row.repository, int(row.amount)) for row in tx.execute(sums)}
-    sizes = select(repositories.c.id, repositories.c.name, storage.c.nbytes).join(
+    sizes = select(repositories.c.id, repositories.c.name, storage.c.nbytes, storage.c.measured_at).join(
         storage, storage.c.repository_id == repositories.c.id
     )
-    now = {
-        row.id: (row.name, row.nbytes)
-        for row in tx.execute(sizes.where(repositories.c.workspace == workspace, visible))
-    }
+    now = {row.id: row for row in tx.execute(sizes.where(repositories.c.workspace == workspace, visible))}
     found = [
-        StorageLine(key=name, nbytes=nbytes, amount=spent.get(one, ("", 0))[1]) for one, (name, nbytes) in now.items()
+        StorageLine(key=row.name, nbytes=row.nbytes, amount=spent.get(one, ("", 0))[1], measured_at=row.measured_at)
+        for one, row in now.items()
     ]
     gone = [StorageLine(key=name, nbytes=0, amount=amount) for one, (name, amount) in spent.items() if one not in now]
     return sorted([*found, *gone], key=lambda line: line.key)

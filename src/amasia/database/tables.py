@@ -147,10 +147,25 @@ locations = Table(
     Column("options", JSON, nullable=False, server_default="{}"),
     Column("secrets", Text, nullable=False, server_default=""),
     Column("control_plane", String, nullable=False, server_default=""),
+    Column("private_endpoints", Boolean, nullable=False, server_default=false()),
     Column("status", String, nullable=False, server_default="ready"),
     Column("findings", JSON, nullable=False, server_default="[]"),
     Column("checked_at", Instant),
     Column("created_at", Instant),
+    Column("boot_seconds", Float),
+)
+
+standbys = Table(
+    "standbys",
+    metadata,
+    workspace(primary_key=True),
+    Column("location", String, primary_key=True),
+    Column("machine_type", String, primary_key=True),
+    Column("machines", Integer, nullable=False),
+    Column("until", Instant),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 environments = Table(
@@ -240,6 +255,7 @@ clusters = Table(
     Column("placement", JSON(none_as_null=True)),
     Column("environment_hash", String, nullable=False),
     Column("wanted_workers", Integer, nullable=False),
+    Column("wanted_groups", JSON, nullable=False, server_default="{}"),
     Column("scheduler_address", String, nullable=False),
     Column("dashboard_address", String, nullable=False),
     Column("reason", Text, nullable=False),
@@ -267,10 +283,11 @@ machines = Table(
     Column("id", String, primary_key=True),
     workspace(),
     Column("location", String, nullable=False),
-    Column("cluster_id", ForeignKey("clusters.id"), nullable=False, index=True),
+    Column("cluster_id", ForeignKey("clusters.id"), index=True),
     Column("owner", String, nullable=False),
     Column("role", String, nullable=False),
     Column("index", Integer, nullable=False),
+    Column("group", String, nullable=False, server_default=""),
     Column("status", String, nullable=False, index=True),
     Column("target", String, nullable=False),
     Column("machine_type", String, nullable=False),

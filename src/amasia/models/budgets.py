@@ -197,6 +197,8 @@ class Charge(Model):
     cluster_id: str | None
     machine_id: str
     machine_type: str
+    group: str = ""
+    """Worker group that it was in; empty for none."""
     location: str = ""
     tags: dict[str, str] = {}
     day: str = ""
@@ -209,6 +211,7 @@ class Charge(Model):
 
 class CostLine(Model):
     key: str
+    """Of a worker group: ``cluster/group``."""
     milliseconds: int
     amount: int
     reserved: int = 0

@@ -1,6 +1,7 @@
 """A Dask scheduler and workers."""
 
 from enum import StrEnum
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +14,8 @@ from amasia.models.money import show
 from amasia.models.placements import Placement, Spot, Wants
 
 SCHEDULER_CPUS = 1.0
+GPU = "GPU"
+"""What Dask calls GPUs where tasks ask for them."""
 
 
 class ClusterStatus(StrEnum):
@@ -27,26 +30,51 @@ class ClusterTarget(StrEnum):
     stopped = "stopped"
 
 
-class ClusterSpec(Model):
-    """What is wished for."""
+class WorkerGroup(Model):
+    """Workers of one kind, beside those of other kinds in the same cluster."""
 
-    n_workers: int = Field(default=2, ge=0, le=1000)
+    n_workers: int = Field(default=1, ge=0, le=1000)
     worker_cpu: float = Field(default=1, gt=0)
     worker_memory: int = Field(default=1 << 30, gt=0)
     """Bytes."""
-    scheduler_memory: int = Field(default=1 << 30, gt=0)
+    worker_gpu: int = Field(default=0, ge=0, le=64)
+    machine_type: tuple[Name, ...] = Field(default=(), max_length=50)
+    spot: Spot = "no"
     minimum: int | None = Field(default=None, ge=0, le=1000)
-    """With ``maximum``: adaptive scaling between the two; None for a fixed size."""
+    """With ``maximum``: adaptive scaling between the two, by the tasks that ask for this group."""
     maximum: int | None = Field(default=None, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def both_or_none(self) -> Self:
+        if (self.minimum is None) != (self.maximum is None):
+            raise ValueError("adaptive scaling needs both minimum and maximum")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum ({self.minimum}) is greater than maximum ({self.maximum})")
+        return self
+
+    @property
+    def first_size(self) -> int:
+        """How many there are to be at the beginning."""
+        return self.clamp(self.n_workers)
+
+    def clamp(self, wanted: int) -> int:
+        """Within the minimum and the maximum, where there are such."""
+        if self.minimum is None or self.maximum is None:
+            return wanted
+        return max(self.minimum, min(self.maximum, wanted))
+
+
+class ClusterSpec(WorkerGroup):
+    """What is wished for. The sizes that it gives itself are those of the workers that are in no named group."""
+
+    n_workers: int = Field(default=2, ge=0, le=1000)
+    worker_groups: dict[Name, WorkerGroup] = Field(default={}, max_length=20)
+    """Workers of other kinds, by the names that tasks ask for them by."""
+    scheduler_memory: int = Field(default=1 << 30, gt=0)
     idle_timeout: float = Field(default=1200, ge=0)
     """Seconds without work after which the cluster stops itself; 0 for never (its lease and budget still end it)."""
     location: Name | None = None
-    worker_gpu: int = Field(default=0, ge=0, le=64)
     arch: Arch = "x86_64"
-    machine_type: tuple[Name, ...] = Field(default=(), max_length=50)
-    """Workers are of one of these types; empty for any that is large enough."""
-    spot: Spot = "no"
-    """Workers may be machines that can be taken back, for less; the scheduler never is."""
     near: str = ""
     """``workspace/repository`` whose data are computed on: placement counts what it costs to carry them away."""
     shared: bool = False
@@ -66,26 +94,36 @@ class ClusterSpec(Model):
                 raise ValueError(f"the key of the tag {key!r} has a '=' in it")
         return value
 
-    def wants(self, role: MachineRole) -> Wants:
-        """What a machine of this role is to have."""
+    @property
+    def groups(self) -> dict[str, WorkerGroup]:
+        """All kinds of workers by name; those that are in no named group have the empty one."""
+        return {"": self, **self.worker_groups}
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether none of its sizes goes by the load."""
+        return all(kind.minimum is None for kind in self.groups.values())
+
+    def wants(self, role: MachineRole, group: str = "") -> Wants:
+        """What a machine of this role and group is to have."""
         if role is MachineRole.scheduler:
             return Wants(cpus=SCHEDULER_CPUS, memory=self.scheduler_memory, arch=self.arch)
+        kind = self.groups[group]
         return Wants(
-            cpus=self.worker_cpu,
-            memory=self.worker_memory,
-            gpus=self.worker_gpu,
+            cpus=kind.worker_cpu,
+            memory=kind.worker_memory,
+            gpus=kind.worker_gpu,
             arch=self.arch,
-            machine_types=self.machine_type,
-            spot=self.spot,
+            machine_types=kind.machine_type,
+            spot=kind.spot,
         )
 
-    @model_validator(mode="after")
-    def both_or_none(self) -> "ClusterSpec":
-        if (self.minimum is None) != (self.maximum is None):
-            raise ValueError("adaptive scaling needs both minimum and maximum")
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise ValueError(f"minimum ({self.minimum}) is greater than maximum ({self.maximum})")
-        return self
+    def resized(self, group: str, size: dict[str, int | None]) -> Self:
+        """With other numbers for one kind of worker."""
+        if not group:
+            return self.model_copy(update=size)
+        changed = self.worker_groups[group].model_copy(update=size)
+        return self.model_copy(update={"worker_groups": {**self.worker_groups, group: changed}})
 
 
 class ClusterRequest(Model):
@@ -136,6 +174,8 @@ class ScaleRequest(Model):
     n_workers: int | None = Field(default=None, ge=0, le=1000)
     minimum: int | None = Field(default=None, ge=0, le=1000)
     maximum: int | None = Field(default=None, ge=0, le=1000)
+    worker_group: str = Field(default="", max_length=63)
+    """Which workers; empty for those that are in no named group."""
 
     @model_validator(mode="after")
     def one_of(self) -> "ScaleRequest":
@@ -157,6 +197,9 @@ class Cluster(Model):
     spec: ClusterSpec
     environment_hash: str
     wanted_workers: int
+    """In all groups together."""
+    wanted_groups: dict[str, int] = {}
+    """Of them, how many in each named group."""
     scheduler_address: str = ""
     dashboard_address: str = ""
     placement: Placement | None = None
@@ -176,6 +219,15 @@ class Cluster(Model):
     notices: tuple[str, ...] = ()
     version: str = ""
     """Differs whenever anything but metrics and money differs; see ``?wait=``."""
+
+    def wanted(self, group: str) -> int:
+        """Workers that are wanted in a group; of the empty name: in none."""
+        return self.wanted_groups.get(group, 0) if group else self.wanted_workers - sum(self.wanted_groups.values())
+
+    def sized(self, sizes: dict[str, int]) -> dict[str, Any]:
+        """The fields that say how many are wanted, with other numbers for these groups."""
+        groups = {name: sizes.get(name, self.wanted(name)) for name in self.spec.worker_groups}
+        return {"wanted_workers": sizes.get("", self.wanted("")) + sum(groups.values()), "wanted_groups": groups}
 
 
 class Security(Model):

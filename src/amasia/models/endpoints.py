@@ -1,4 +1,4 @@
-"""Addresses that the control plane may be sent to by somebody who registers a bucket."""
+"""Addresses that the control plane may be sent to by somebody who registers a bucket or a location."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -61,8 +61,13 @@ def host_of(endpoint: str) -> str:
     return host
 
 
-def check_address(endpoint: str, address: Address, *, private: bool) -> None:
+def check_address(what: str, address: Address, *, private: bool) -> None:
     """Refuse an address that is not out in the world; private ones may be allowed, those of machines' secrets never.
+
+    Parameters
+    ----------
+    what
+        That is at this address: "endpoint https://…", "host 'node1'".
 
     Raises
     ------
@@ -72,8 +77,8 @@ def check_address(endpoint: str, address: Address, *, private: bool) -> None:
         never = one.is_link_local or one.is_unspecified or one.is_multicast or one in _NEVER
         if never or not (private or one.is_global):
             raise InvalidRequest(
-                f"The endpoint {endpoint} is at {address}, which is {'never allowed' if never else 'not public'}.",
-                cure="Use the address of an object store." if never else _PUBLIC,
+                f"The {what} is at {address}, which is {'never allowed' if never else 'not public'}.",
+                cure="Give it another address." if never else _PUBLIC,
             )
 
 
@@ -88,7 +93,7 @@ def check_literal(endpoint: str, *, private: bool) -> None:
         address = ip_address(host)
     except ValueError:
         return
-    check_address(endpoint, address, private=private)
+    check_address(f"endpoint {endpoint}", address, private=private)
 
 
 def _meant(address: Address) -> tuple[Address, ...]:

@@ -67,6 +67,11 @@ class Location(Model):
     findings: tuple[Finding, ...] = ()
     """Of the last check."""
     checked_at: Time | None = None
+    boot_seconds: float | None = None
+    """From the wish for a machine until it is of use, as measured lately; None before the first one."""
+    private_endpoints: bool = False
+    """Whether its hosts and endpoint may be at private or loopback addresses: as an operator registered it, or
+    everybody may."""
 
 
 class LocationRequest(Model):
@@ -93,6 +98,8 @@ class Place(Model):
     secrets: dict[str, str] = Field(default={}, repr=False)
     control_plane: str = ""
     """Its URL as machines there see it."""
+    private_endpoints: bool = False
+    """Whether it may be at private or loopback addresses."""
     home: Path
     """A directory of the provider's own for this location, on the control plane's computer; made when needed."""
 

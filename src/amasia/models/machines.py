@@ -1,5 +1,6 @@
 """One VM, host slot or Slurm task: owner, type, price per hour, lease, reason of death."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +14,8 @@ from amasia.models.locations import Offer
 class MachineRole(StrEnum):
     scheduler = "scheduler"
     worker = "worker"
+    warm = "warm"
+    """Neither yet: it is kept for the next cluster."""
 
 
 class MachineStatus(StrEnum):
@@ -42,6 +45,19 @@ ALIVE = (MachineStatus.starting, MachineStatus.booting, MachineStatus.preparing,
 """A provider may have it: it is looked for, and it costs."""
 
 
+STAGES = ("accepted", "booted", "joined", "environment_ready", "process_up")
+"""In their order, by the moment that ends each of them."""
+
+
+class Step(Model):
+    """One stage of a machine's way from the wish to the work."""
+
+    stage: str
+    """One of `STAGES`."""
+    seconds: float
+    over: bool
+
+
 class Stages(Model):
     """When each stage was reached."""
 
@@ -55,6 +71,24 @@ class Stages(Model):
     process_up: Time | None = None
     leaves: Time | None = None
     """When its provider takes it back, where it has announced that: its work goes to others before."""
+
+    def steps(self, end: datetime) -> tuple["Step", ...]:
+        """How long each stage took that was entered; the one that goes on, until ``end``."""
+        begin, steps = self.requested, []
+        for stage in STAGES:
+            reached: datetime | None = getattr(self, stage)
+            if reached is None and stage == "booted":
+                continue  # there is no system of its own to boot, or it was not up yet: part of the next one
+            steps.append(Step(stage=stage, seconds=_between(begin, reached or end), over=reached is not None))
+            if reached is None:
+                break
+            begin = reached
+        return tuple(steps)
+
+
+def _between(begin: datetime, end: datetime) -> float:
+    """Seconds; none where two clocks disagree."""
+    return max(0.0, (end - begin).total_seconds())
 
 
 class Metrics(Model):
@@ -72,10 +106,13 @@ class Machine(Model):
     workspace: Name
     location: Name
     cluster_id: str
+    """Empty while it is kept warm."""
     cluster: Name
     owner: Name
     role: MachineRole
     index: int
+    group: str = ""
+    """Name of the worker group; empty for a scheduler, and for workers that are in none."""
     status: MachineStatus
     target: MachineTarget
     machine_type: Name
@@ -108,6 +145,16 @@ class Machine(Model):
     """Why it ended, in words a user understands."""
     stages: Stages
     metrics: Metrics = Metrics()
+
+    @property
+    def title(self) -> str:
+        """``worker 3 of big``, as it is called beside others of its cluster."""
+        number = f" {self.index}" if self.role is MachineRole.worker else ""
+        return f"{self.role.value}{number}" + (f" of {self.group}" if self.group else "")
+
+    def steps(self, at: datetime) -> tuple[Step, ...]:
+        """How long each stage took that was entered; one that goes on, until ``at`` or the machine's end."""
+        return self.stages.steps(self.stopped_at or at)
 
 
 class Boot(Model):
@@ -154,13 +201,14 @@ class Assignment(Model):
     machine: Machine
     token: str = Field(repr=False)
     """The machine's own token, for everything it asks from now on."""
-    environment_hash: str
-    environment: Environment
+    environment_hash: str = ""
+    environment: Environment | None = None
+    """None for a warm machine where the workspace has none yet."""
     spec: dict[str, Any] = {}
     """The cluster's spec."""
-    tls_ca: str
-    tls_certificate: str
-    tls_key: str = Field(repr=False)
+    tls_ca: str = ""
+    tls_certificate: str = ""
+    tls_key: str = Field(repr=False, default="")
     owner_token: str = Field(repr=False, default="")
     """Lets tasks open repositories as the cluster's owner; ends with the cluster."""
     scheduler_address: str = ""
@@ -172,7 +220,7 @@ class ProcessReport(Model):
     """What the agent knows of the Dask process of its machine."""
 
     status: str = "preparing"
-    """preparing, running, failed or exited."""
+    """preparing, running, failed or exited; warm where the agent knows of no cluster."""
     address: str = ""
     dashboard_address: str = ""
     reason: str = ""
@@ -184,7 +232,9 @@ class SchedulerReport(Model):
     idle_seconds: float = 0.0
     """Since the last task ended or client asked for something; 0 while busy."""
     wanted_workers: int | None = None
-    """How many workers adaptive scaling asks for; None where it is off."""
+    """How many workers adaptive scaling asks for, of those in no named group; None where it is off."""
+    wanted_groups: dict[str, int] = {}
+    """The same for named groups, where it is on for them."""
     retire: tuple[str, ...] = ()
     """Machine ids of workers that were drained and may stop."""
     tasks: int = 0
@@ -219,10 +269,13 @@ class Wishes(Model):
 
     target: MachineTarget
     lease_until: Time
+    taken: bool = False
+    """It was warm, and a cluster took it: its assignment waits to be asked for."""
     scheduler_address: str = ""
     scale: dict[str, Any] = {}
-    """For the scheduler: {"n_workers": 4} or {"minimum": 0, "maximum": 8}, "idle_timeout" in seconds, and "leaving":
-    names of workers whose machines are taken back."""
+    """For the scheduler: {"n_workers": 4} or {"minimum": 0, "maximum": 8}, "groups" with the same for each worker group
+    by name, "boot_seconds" that a new machine most likely takes, "idle_timeout" in seconds, and "leaving": names of
+    workers whose machines are taken back."""
     notices: tuple[str, ...] = ()
     """For the scheduler: sentences to show to the clients (deaths of workers, budget warnings)."""
 

@@ -39,8 +39,10 @@ class StorageCharge(Model):
 class StorageLine(Model):
     key: str
     nbytes: int
-    """Now; 0 for what was deleted."""
+    """When it was measured; 0 for what was deleted."""
     amount: int
+    measured_at: Time | None = None
+    """When all its objects were counted last; None where no one time is meant."""
 
 
 class SnapshotStorage(Model):

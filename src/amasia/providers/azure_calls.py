@@ -12,6 +12,7 @@ from azure.mgmt.compute import ComputeManagementClient
 from amasia import errors
 from amasia.models.locations import Place
 from amasia.providers.clouds import Outcome, Problem
+from amasia.providers.ways import check_endpoint
 
 PUBLIC = "https://management.azure.com"
 SECRETS = ("tenant_id", "client_id", "client_secret")
@@ -46,6 +47,8 @@ class Calls:
 
     @cached_property
     def compute(self) -> ComputeManagementClient:
+        for url in (self.endpoint, self.authority):
+            check_endpoint(self.place, url)
         return ComputeManagementClient(
             self._credential(),
             self.subscription,

@@ -19,6 +19,7 @@ from google.oauth2 import service_account
 from amasia import errors
 from amasia.models.locations import Place
 from amasia.providers.clouds import Outcome, Problem
+from amasia.providers.ways import check_endpoint
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKENS = "https://oauth2.googleapis.com/token"
@@ -94,6 +95,7 @@ class Calls:
         return self._client(compute_v1.ImagesClient)
 
     def _client[C](self, kind: type[C]) -> C:
+        check_endpoint(self.place, self.endpoint)
         options = ClientOptions(api_endpoint=self.endpoint or None)
         return kind(credentials=self.identity[0], transport="rest", client_options=options)  # type: ignore[call-arg]
 

@@ -31,10 +31,17 @@ def open_place(provider: str, place: Place) -> Provider:
     InvalidRequest
         There is none of that name, its library is not installed, or it refuses the location's options.
     """
-    return _load(provider)(place)
+    return load(provider)(place)
 
 
-def _load(name: str) -> Open:
+def load(name: str) -> Open:
+    """What opens a provider's locations: for those that are built in, its class.
+
+    Raises
+    ------
+    InvalidRequest
+        There is none of that name, or its library is not installed.
+    """
     found = [point for point in entry_points(group=GROUP) if point.name == name]
     if name in BUILT_IN:
         found = [EntryPoint(name, BUILT_IN[name], GROUP)]

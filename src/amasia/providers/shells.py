@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import functools
 import shlex
+import socket
 import threading
 import time
 import weakref
@@ -20,6 +21,7 @@ import asyncssh
 
 from amasia.errors import AmasiaError, InvalidRequest, Unavailable
 from amasia.providers.inventories import Host
+from amasia.providers.ways import checked
 
 CONNECT = 5.0
 """Seconds until a host has to let us in."""
@@ -65,6 +67,8 @@ class Shells:
         The private key to be known by there; empty for the keys of the user who runs this process.
     known
         Directory for the public keys of hosts that were trusted on first use.
+    private
+        Whether hosts may be at private or loopback addresses.
 
     Raises
     ------
@@ -72,8 +76,8 @@ class Shells:
         The key cannot be read.
     """
 
-    def __init__(self, hosts: Iterable[Host], key: str, passphrase: str, known: Path) -> None:
-        self._known = known
+    def __init__(self, hosts: Iterable[Host], key: str, passphrase: str, known: Path, *, private: bool = False) -> None:
+        self._known, self._private = known, private
         self._known.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._keys = [_read_key(key, passphrase)] if key else None
         self._links = {host.name: _Link(host) for host in hosts}
@@ -141,22 +145,7 @@ class Shells:
     async def _connect(self, host: Host) -> asyncssh.SSHClientConnection:
         guard = _Guard(host, self._known / host.name)
         try:
-            return await asyncio.wait_for(
-                asyncssh.connect(
-                    host.address,
-                    host.port,
-                    username=host.user,
-                    client_factory=lambda: guard,
-                    known_hosts=(guard.trusted, [], []),
-                    client_keys=self._keys or (),
-                    agent_path=None if self._keys else (),
-                    preferred_auth="publickey",
-                    config=None,
-                    keepalive_interval=KEEPALIVE,
-                    keepalive_count_max=2,
-                ),
-                CONNECT,
-            )
+            return await asyncio.wait_for(self._reach(host, guard), CONNECT)
         except asyncssh.HostKeyNotVerifiable as error:
             raise guard.refusal() from error
         except asyncssh.PermissionDenied as error:
@@ -167,6 +156,29 @@ class Shells:
             ) from error
         except (TimeoutError, asyncssh.Error, OSError) as error:
             raise _silent(host, _said(error)) from error
+
+    async def _reach(self, host: Host, guard: "_Guard") -> asyncssh.SSHClientConnection:
+        """By the first of its addresses that answers. Its name is looked up once: what was checked is dialled."""
+        found = await asyncio.get_running_loop().getaddrinfo(host.address, host.port, type=socket.SOCK_STREAM)
+        problem = OSError("its name has no address")
+        for address in checked(f"host {host.name!r}", found, private=self._private):
+            try:
+                return await asyncssh.connect(
+                    address,
+                    host.port,
+                    username=host.user,
+                    client_factory=lambda: guard,
+                    known_hosts=(guard.trusted, [], []),
+                    client_keys=self._keys or (),
+                    agent_path=None if self._keys else (),
+                    preferred_auth="publickey",
+                    config=None,
+                    keepalive_interval=KEEPALIVE,
+                    keepalive_count_max=2,
+                )
+            except OSError as error:
+                problem = error
+        raise problem
 
     @staticmethod
     def _fail(link: _Link, error: AmasiaError) -> None:

@@ -51,7 +51,8 @@ class SshProvider:
         self._hosts = {host.name: host for host in self.inventory.hosts}
         place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         key, passphrase = place.secrets.get("key", ""), place.secrets.get("passphrase", "")
-        self._shells = Shells(self.inventory.hosts, key, passphrase, place.home / "hosts")
+        known = place.home / "hosts"
+        self._shells = Shells(self.inventory.hosts, key, passphrase, known, private=place.private_endpoints)
         self._whereabouts = Whereabouts(place.home / "machines")
         self._unwell: dict[str, str] = checkups.recall(place.home)
         self._taken: dict[str, int] = {}

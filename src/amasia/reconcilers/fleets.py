@@ -67,6 +67,7 @@ class Fleet:
             options=location.options,
             secrets=secrets,
             control_plane=location.control_plane or self.url,
+            private_endpoints=location.private_endpoints,
             home=self.home / location.workspace / location.name,
         )
         with self._lock:

@@ -68,7 +68,7 @@ def create(db: Database, who: Principal, workspace: str, request: NewBudget) -> 
 def set_limit(db: Database, who: Principal, workspace: str, request: BudgetRequest, name: str = MAIN) -> Budget:
     """A limit below what is spent and reserved is taken: nothing new starts, and no lease is renewed."""
     with db.write() as tx:
-        rows.lock(tx, workspace)
+        Ledger(tx, workspace)
         budget_id = _id(tx, workspace, name)
         rows.set_limit(tx, budget_id, request.limit)
         Ledger(tx, workspace).begin_anew(budget_id)
@@ -81,7 +81,7 @@ def set_limit(db: Database, who: Principal, workspace: str, request: BudgetReque
 def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
     """What it counted is in the charges, and in the other budgets."""
     with db.write() as tx:
-        rows.lock(tx, workspace)
+        Ledger(tx, workspace)
         if name == MAIN:
             raise errors.Conflict(
                 "The workspace's own budget cannot be deleted.", cure="Set it higher: `amasia budget set AMOUNT`."
@@ -104,11 +104,11 @@ def costs(db: Database, who: Principal, workspace: str, since: datetime | None) 
         assert found is not None
         promised = rows.promised(tx, workspace)
         by_user = [
-            line.model_copy(update={"reserved": sum(amount for owner, _, amount in promised if owner == line.key)})
+            line.model_copy(update={"reserved": sum(amount for owner, *_, amount in promised if owner == line.key)})
             for line in rows.by_user(tx, workspace, since)
         ]
         by_cluster = _distinct(
-            (cluster_id, line.model_copy(update={"reserved": sum(one[2] for one in promised if one[1] == cluster_id)}))
+            (cluster_id, line.model_copy(update={"reserved": _held(promised, cluster_id, line.key)}))
             for cluster_id, line in rows.by_cluster(tx, workspace, since)
         )
         by_repository = rows.by_repository(tx, workspace, since, grants.visible(who))
@@ -133,6 +133,12 @@ def costs(db: Database, who: Principal, workspace: str, since: datetime | None) 
         storage=tuple(stored),
         storage_amount=sum(line.amount for line in stored),
     )
+
+
+def _held(promised: list[tuple[str, str, str, int]], cluster_id: str, key: str) -> int:
+    """What the machines of a line of the bill have reserved."""
+    group = key.partition("/")[2]
+    return sum(amount for _, owner, kind, amount in promised if (owner, kind) == (cluster_id, group))
 
 
 def _distinct(found: Iterable[tuple[str, CostLine]]) -> list[CostLine]:

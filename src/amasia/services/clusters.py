@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
@@ -28,7 +28,7 @@ from amasia.models.machines import LogLine, Machine, MachineRole, MachineStatus,
 from amasia.models.placements import Choice, Data, Placement
 from amasia.models.repositories import BucketKind
 from amasia.models.users import Principal
-from amasia.services import certificates, environments, grants, leases, placements
+from amasia.services import certificates, environments, grants, leases, placements, standbys
 from amasia.services import machines as machine_verbs
 from amasia.services.ledgers import Ledger, Spender
 from amasia.services.placements import Asked
@@ -49,11 +49,13 @@ def create(db: Database, settings: ServerSettings, who: Principal, workspace: st
     data = _data(db, who, request.spec.near)
     with db.write() as tx:
         _check(tx, cluster)
-        placement, (scheduler, worker) = _place(tx, settings, cluster, data)
-        _quote(tx, cluster, placement, scheduler, worker).check(confirmed=request.confirmed)
+        placement, choices = _place(tx, settings, cluster, data)
+        _quote(tx, cluster, placement, choices).check(confirmed=request.confirmed)
         cluster = cluster.model_copy(update={"placement": placement})
         rows.create(tx, cluster, location=placement.location, security=security, sealed_key=db.seal(security.tls_key))
-        wanted = [(MachineRole.scheduler, scheduler), *[(MachineRole.worker, worker)] * cluster.wanted_workers]
+        wanted = [(MachineRole.scheduler, "", choices[0])]
+        for group, choice in zip(cluster.spec.groups, choices[1:], strict=True):
+            wanted += [(MachineRole.worker, group, choice)] * cluster.wanted(group)
         _add_machines(tx, settings, cluster, placement.location, wanted, first=0)
         events.append(tx, actor=who.actor, verb="cluster.create", target=cluster.id, workspace=workspace,
                       source=who.source, name=cluster.name, spec=cluster.spec.model_dump(mode="json"))  # fmt: skip
@@ -65,8 +67,8 @@ def quote(db: Database, settings: ServerSettings, who: Principal, workspace: str
     cluster = _wished(who, workspace, ClusterRequest(environment_hash="", spec=spec))
     data = _data(db, who, spec.near)
     with db.write() as tx:
-        placement, (scheduler, worker) = _place(tx, settings, cluster, data)
-        return _quote(tx, cluster, placement, scheduler, worker)
+        placement, choices = _place(tx, settings, cluster, data)
+        return _quote(tx, cluster, placement, choices)
 
 
 def _wished(who: Principal, workspace: str, request: ClusterRequest) -> Cluster:
@@ -79,7 +81,8 @@ def _wished(who: Principal, workspace: str, request: ClusterRequest) -> Cluster:
         target=ClusterTarget.running,
         spec=request.spec,
         environment_hash=request.environment_hash,
-        wanted_workers=_first_size(request.spec),
+        wanted_workers=sum(kind.first_size for kind in request.spec.groups.values()),
+        wanted_groups={name: kind.first_size for name, kind in request.spec.worker_groups.items()},
         created_at=now(),
     )
 
@@ -99,15 +102,18 @@ def scale(db: Database, who: Principal, workspace: str, cluster_id: str, request
         cluster = _known(tx, workspace, cluster_id)
         if cluster.target is ClusterTarget.stopped:
             raise errors.Conflict(f"Cluster {cluster.name!r} is ending, so it cannot be scaled.", cure="Start another.")
+        group = request.worker_group
+        if group not in cluster.spec.groups:
+            names = ", ".join(cluster.spec.worker_groups) or "none"
+            raise errors.NotFound(f"Cluster {cluster.name!r} has no worker group {group!r}.", cure=f"It has: {names}.")
         size = {"minimum": request.minimum, "maximum": request.maximum}
-        wanted = cluster.wanted_workers
         if request.n_workers is not None:
-            size["n_workers"] = wanted = request.n_workers
-        elif request.minimum is not None and request.maximum is not None:
-            wanted = max(request.minimum, min(request.maximum, wanted))
-        spec = cluster.spec.model_copy(update=size)
-        _check_room(tx, workspace, _location(tx, cluster), wanted - cluster.wanted_workers)
-        rows.update(tx, cluster.id, spec=spec, wanted_workers=wanted)
+            size["n_workers"] = request.n_workers
+        spec = cluster.spec.resized(group, size)
+        before = cluster.wanted(group)
+        wanted = spec.groups[group].clamp(before if request.n_workers is None else request.n_workers)
+        _check_room(tx, workspace, _location(tx, cluster), wanted - before)
+        rows.update(tx, cluster.id, spec=spec, **cluster.sized({group: wanted}))
         events.append(tx, actor=who.actor, verb="cluster.scale", target=cluster.id, workspace=workspace,
                       source=who.source, **request.model_dump())  # fmt: skip
     return get(db, workspace, cluster.id)
@@ -173,24 +179,21 @@ def follow(db: Database, settings: ServerSettings, cluster_id: str) -> None:
                 _keep_up(tx, settings, cluster, own)
 
 
-def _quote(tx: Connection, cluster: Cluster, placement: Placement, scheduler: Choice, worker: Choice) -> Quote:
+def _quote(tx: Connection, cluster: Cluster, placement: Placement, choices: Sequence[Choice]) -> Quote:
+    """By the choices of the scheduler and of each kind of worker."""
     workspace = users.find_workspace(tx, cluster.workspace)
     assert workspace is not None
-    largest = max(cluster.wanted_workers, cluster.spec.maximum or 0)
+    scheduler, *workers = choices
+    kinds = [(choice.price, cluster.wanted(name), cluster.spec.groups[name].maximum or 0)
+             for name, choice in zip(cluster.spec.groups, workers, strict=True)]  # fmt: skip
     return Quote(
         placement=placement,
-        machines=1 + cluster.wanted_workers,
-        rate=scheduler.price + cluster.wanted_workers * worker.price,
-        most=scheduler.price + largest * worker.price,
+        machines=1 + sum(wanted for _, wanted, _ in kinds),
+        rate=scheduler.price + sum(price * wanted for price, wanted, _ in kinds),
+        most=scheduler.price + sum(price * max(wanted, maximum) for price, wanted, maximum in kinds),
         confirm_above=workspace.confirm_above,
         currency=workspace.currency,
     )
-
-
-def _first_size(spec: ClusterSpec) -> int:
-    if spec.minimum is None or spec.maximum is None:
-        return spec.n_workers
-    return max(spec.minimum, min(spec.maximum, spec.n_workers))
 
 
 def _known(tx: Connection, workspace: str, name: str) -> Cluster:
@@ -244,7 +247,7 @@ def _data(db: Database, who: Principal, near: str) -> Data | None:
 def _place(
     tx: Connection, settings: ServerSettings, cluster: Cluster, data: Data | None
 ) -> tuple[Placement, tuple[Choice, ...]]:
-    """Where the cluster is to be, with the choices for its scheduler and its workers."""
+    """Where the cluster is to be, with the choices for its scheduler and each kind of worker."""
     spec = cluster.spec
     found = location_rows.list_locations(tx, cluster.workspace)
     if spec.location is not None:
@@ -254,11 +257,11 @@ def _place(
             raise errors.NotFound(
                 f"The workspace {cluster.workspace!r} has no location {spec.location!r}.", cure=f"It has: {names}."
             )
-    ledger = Ledger(tx, cluster.workspace)
+    ledger = Ledger(tx, cluster.workspace, lock=False)  # warm machines may be taken, and they come before
     return placements.place(
         [
             Asked("The scheduler", spec.wants(MachineRole.scheduler), 1),
-            Asked("Each worker", spec.wants(MachineRole.worker), cluster.wanted_workers),
+            *(Asked(_each(name), spec.wants(MachineRole.worker, name), cluster.wanted(name)) for name in spec.groups),
         ],
         found,
         regions=ledger.workspace.regions,
@@ -267,6 +270,11 @@ def _place(
         rate=ledger.left(Spender(cluster.owner, spec.location or "", spec.tags)) * 3600 // settings.lease_seconds,
         currency=ledger.workspace.currency,
     )
+
+
+def _each(group: str) -> str:
+    """What a worker is called in a refusal."""
+    return f"Each worker of the group {group!r}" if group else "Each worker"
 
 
 def _location(tx: Connection, cluster: Cluster) -> Location:
@@ -282,19 +290,21 @@ def _add_machines(
     settings: ServerSettings,
     cluster: Cluster,
     location: str,
-    wanted: list[tuple[MachineRole, Choice]],
+    wanted: list[tuple[MachineRole, str, Choice]],
     first: int,
-) -> list[Machine]:
-    spender = Spender(cluster.owner, location, cluster.spec.tags)
-    prices = [choice.price for _, choice in wanted]
-    promises = leases.reserve(tx, cluster.workspace, spender, prices, settings.lease_seconds)
-    made = []
-    worker = first
-    for (role, choice), promise in zip(wanted, promises, strict=True):
-        index = 0 if role is MachineRole.scheduler else worker
+) -> None:
+    """Machines by role, worker group and type: warm ones first, the others all or none. Workers are numbered from
+    ``first`` on."""
+    worker, numbered = first, []
+    for role, group, choice in wanted:
+        numbered.append((role, 0 if role is MachineRole.scheduler else worker, group, choice))
         worker += role is MachineRole.worker
-        made.append(machine_verbs.wish(tx, cluster, location, role, index, choice, promise))
-    return made
+    lacking = standbys.take(tx, cluster, location, numbered)
+    spender = Spender(cluster.owner, location, cluster.spec.tags)
+    prices = [choice.price for *_, choice in lacking]
+    promises = leases.reserve(tx, cluster.workspace, spender, prices, settings.lease_seconds)
+    for (role, index, group, choice), promise in zip(lacking, promises, strict=True):
+        machine_verbs.wish(tx, cluster, location, role, index, group, choice, promise)
 
 
 def _wind_down(tx: Connection, cluster: Cluster, own: list[Machine]) -> None:
@@ -332,27 +342,43 @@ def _keep_up(tx: Connection, settings: ServerSettings, cluster: Cluster, own: li
         last = [machine.reason for machine in own if machine.status is MachineStatus.stopped][-1]
         rows.wish_stop(tx, cluster.id, f"its workers ended again and again, the last one since {last}")
         return
-    if len(workers) < cluster.wanted_workers:
-        _grow(tx, settings, cluster, own, cluster.wanted_workers - len(workers))
-    elif len(workers) > cluster.wanted_workers:
-        _shrink(tx, cluster, workers)
-
-
-def _grow(tx: Connection, settings: ServerSettings, cluster: Cluster, own: list[Machine], more: int) -> None:
     first = 1 + max((machine.index for machine in own if machine.role is MachineRole.worker), default=-1)
+    for group in cluster.spec.groups:
+        kind = [machine for machine in workers if machine.group == group]
+        more = cluster.wanted(group) - len(kind)
+        if more > 0:
+            _grow(tx, settings, cluster, group, more, first)
+            first += more
+        elif more < 0:
+            _shrink(tx, kind, -more)
+
+
+def _grow(tx: Connection, settings: ServerSettings, cluster: Cluster, group: str, more: int, first: int) -> None:
     try:
         location = _location(tx, cluster)
+        choice = placements.choose(location, cluster.spec.wants(MachineRole.worker, group), _each(group))
+        if cluster.spec.groups[group].minimum is not None:
+            more = _affordable(tx, settings, cluster, location, choice, more)
         _check_room(tx, cluster.workspace, location, more)
-        choice = placements.choose(location, cluster.spec.wants(MachineRole.worker), "Each worker")
-        _add_machines(tx, settings, cluster, location.name, [(MachineRole.worker, choice)] * more, first)
+        _add_machines(tx, settings, cluster, location.name, [(MachineRole.worker, group, choice)] * more, first)
     except (errors.BudgetExceeded, errors.TooLarge, errors.NotFound) as error:
         if (text := str(error)) not in rows.last_notices(tx, cluster.id):
             rows.add_notice(tx, cluster.id, text)
 
 
-def _shrink(tx: Connection, cluster: Cluster, workers: list[Machine]) -> None:
+def _affordable(
+    tx: Connection, settings: ServerSettings, cluster: Cluster, location: Location, choice: Choice, more: int
+) -> int:
+    """Of the workers that a load asks for, as many as the location has room and the budget money for; one at least, so
+    that somebody says why there is none."""
+    room = location.max_machines - machines.count(tx, cluster.workspace, location.name)
+    spender = Spender(cluster.owner, location.name, cluster.spec.tags)
+    fitting = leases.fitting(tx, cluster.workspace, spender, choice.price, settings.lease_seconds)
+    return max(1, min(more, room, fitting))
+
+
+def _shrink(tx: Connection, workers: list[Machine], surplus: int) -> None:
     """End those that hold nothing yet; running ones are drained by the scheduler, which says when."""
-    surplus = len(workers) - cluster.wanted_workers
     young = [machine for machine in workers if machine.status is not MachineStatus.running]
     newest = sorted(young, key=lambda machine: -machine.index)[:surplus]
     machines.wish_stop(tx, [machine.id for machine in newest], "it is no longer needed")
@@ -382,6 +408,7 @@ def _view(tx: Connection, cluster: Cluster, own: list[Machine]) -> Cluster:
 
 
 def _version(cluster: Cluster, own: Iterable[Machine], notices: list[str]) -> str:
-    seen = [cluster.status, cluster.target, cluster.wanted_workers, cluster.scheduler_address, cluster.spec, notices]
+    seen = [cluster.status, cluster.target, cluster.wanted_workers, cluster.wanted_groups, cluster.scheduler_address]
+    seen += [cluster.spec, notices]
     seen += [(m.id, m.status, m.target, m.stages, m.reason) for m in own]
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]

@@ -79,6 +79,33 @@ def shift(
     return Promise(promise.amount, after)
 
 
+def fitting(tx: Connection, workspace: str, spender: Spender, price: int, lease_seconds: int) -> int:
+    """How many machines of this price could be promised a first lease now."""
+    left = Ledger(tx, workspace, lock=False).left(spender)
+    return max(0, left) // max(1, cost(price, lease_seconds * 1000))
+
+
+def outstanding(ledger: Ledger, machine: Machine, account: Account) -> Held:
+    """What a machine that lives is to hold in the budgets of now, by what is reserved for it in all."""
+    return ledger.hold(_spender(machine), _outstanding(ledger, machine, account))
+
+
+def hand_over(tx: Connection, machine: Machine, account: Account, spender: Spender) -> bool:
+    """Let what is reserved for a machine be somebody else's; False where their budgets do not agree.
+
+    What it has lived since its last charge goes with it.
+    """
+    ledger = Ledger(tx, machine.workspace)
+    before = budgets.held(tx, [machine.id])
+    had = before[machine.id]
+    ahead = ledger.hold(spender, _outstanding(ledger, machine, account))
+    after = {key: had.get(key, amount) for key, amount in ahead.items()}
+    if ledger.post(moves({}, before.values(), [after]), [spender]):
+        return False
+    budgets.hold(tx, before, {machine.id: after})
+    return True
+
+
 def renew(tx: Connection, machine: Machine, account: Account, at: datetime, lease_seconds: int) -> datetime | None:
     """Charge until ``at`` and extend the lease from there; None where a budget does not agree, and its cluster ends."""
     found = _renew(tx, machine.workspace, [(machine, account, at)], lease_seconds)
@@ -165,6 +192,8 @@ def _drain(tx: Connection, ledger: Ledger, machine: Machine, short: Sequence[Sho
         return
     for one in short:
         ledger.use_up(one, _spender(machine))
+    if not machine.cluster_id:
+        return  # a warm one ends with its lease, and is nobody's yet
     alive = [one for one in machines.of_cluster(tx, machine.cluster_id) if one.started_at and one.status in ALIVE]
     first = min(one.lease_until for one in alive if one.lease_until)
     ends = first - min(MARGIN, max(timedelta(), first - now()) / 4)
@@ -214,9 +243,10 @@ def _charges(machine: Machine, lived: Sequence[Piece]) -> list[Charge]:
             id=0,
             workspace=machine.workspace,
             user=machine.owner,
-            cluster_id=machine.cluster_id,
+            cluster_id=machine.cluster_id or None,
             machine_id=machine.id,
             machine_type=machine.machine_type,
+            group=machine.group,
             location=machine.location,
             tags=machine.tags,
             day=piece.day.isoformat(),
@@ -233,12 +263,10 @@ def _spender(machine: Machine) -> Spender:
     return Spender(machine.owner, machine.location, machine.tags)
 
 
-def outstanding(ledger: Ledger, machine: Machine, account: Account) -> Held:
-    """What a machine that lives is to hold in the budgets of now, by what is reserved for it in all."""
+def _outstanding(ledger: Ledger, machine: Machine, account: Account) -> list[Piece]:
+    """The time of a machine that lives for which money is reserved."""
     if machine.started_at and machine.lease_until:
         until = milliseconds(machine.started_at, machine.lease_until)
-        ahead = pieces(machine.price, machine.started_at, account.charged_ms, until, ledger.zone,
-                       account.charged_amount)  # fmt: skip
-    else:
-        ahead = pieces(machine.price, now(), 0, account.reserved * HOUR_MS // max(1, machine.price), ledger.zone)
-    return ledger.hold(_spender(machine), ahead)
+        return pieces(machine.price, machine.started_at, account.charged_ms, until, ledger.zone,
+                      account.charged_amount)  # fmt: skip
+    return pieces(machine.price, now(), 0, account.reserved * HOUR_MS // max(1, machine.price), ledger.zone)

@@ -25,13 +25,22 @@ def get(db: Database, workspace: str, name: str) -> Location:
         return _known(tx, workspace, name)
 
 
-def create(db: Database, who: Principal, workspace: str, request: LocationRequest) -> Location:
-    """Register it, to be looked at by `amasia.reconcilers.locations` before any machine is started there."""
+def create(
+    db: Database, who: Principal, workspace: str, request: LocationRequest, *, private_endpoints: bool = False
+) -> Location:
+    """Register it, to be looked at by `amasia.reconcilers.locations` before any machine is started there.
+
+    Parameters
+    ----------
+    private_endpoints
+        Whether everybody may name hosts and endpoints at private addresses, and not only operators.
+    """
     if not request.secrets:
         # Without keys of its own it would act as the control plane itself does.
         require_operator(db, who, "location.create without secrets of its own")
     described = request.model_dump(exclude={"secrets"})
-    location = Location(workspace=workspace, status=LocationStatus.requested, **described)
+    private = who.operator or private_endpoints
+    location = Location(workspace=workspace, status=LocationStatus.requested, private_endpoints=private, **described)
     with db.write() as tx:
         if rows.find_location(tx, workspace, location.name):
             raise errors.Conflict(
@@ -60,7 +69,8 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
         running = machines.count(tx, workspace, name)
         if running:
             raise errors.Conflict(
-                f"The location {name!r} has {running} machines.", cure="Stop their clusters first: amasia cluster list"
+                f"The location {name!r} has {running} machines.",
+                cure="Stop their clusters first: amasia cluster list. Those that are kept warm: amasia location warm",
             )
         rows.delete_location(tx, workspace, name)
         events.append(tx, actor=who.actor, verb="location.delete", target=name, workspace=workspace,

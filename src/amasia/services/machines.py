@@ -27,6 +27,7 @@ from amasia.models.machines import (
 )
 from amasia.models.permissions import Permission, may
 from amasia.models.placements import Choice
+from amasia.models.standbys import Standby
 from amasia.models.users import Scope
 from amasia.services import leases, placements, schedulers
 from amasia.services.access import digest, issue_token
@@ -40,7 +41,14 @@ LONGEST = timedelta(days=30)
 
 
 def wish(
-    tx: Connection, cluster: Cluster, location: str, role: MachineRole, index: int, choice: Choice, promise: Promise
+    tx: Connection,
+    cluster: Cluster,
+    location: str,
+    role: MachineRole,
+    index: int,
+    group: str,
+    choice: Choice,
+    promise: Promise,
 ) -> Machine:
     """Write the wish for one machine, whose first lease is reserved already."""
     machine = Machine(
@@ -52,6 +60,7 @@ def wish(
         owner=cluster.owner,
         role=role,
         index=index,
+        group=group,
         status=MachineStatus.requested,
         target=MachineTarget.running,
         tags=cluster.spec.tags,
@@ -61,6 +70,26 @@ def wish(
     machines.create(tx, machine, promise.amount)
     budgets.hold(tx, {}, {machine.id: promise.held})
     return machine
+
+
+def wish_warm(tx: Connection, standby: Standby, choice: Choice, promise: Promise) -> None:
+    """Write the wish for one machine that is to be kept warm."""
+    machine = Machine(
+        id=new_id("ma"),
+        workspace=standby.workspace,
+        location=standby.location,
+        cluster_id="",
+        cluster=machines.WARM,
+        owner=standby.created_by,
+        role=MachineRole.warm,
+        index=0,
+        status=MachineStatus.requested,
+        target=MachineTarget.running,
+        **_typed(choice),
+        stages=Stages(requested=now()),
+    )
+    machines.create(tx, machine, promise.amount)
+    budgets.hold(tx, {}, {machine.id: promise.held})
 
 
 def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | None:
@@ -164,7 +193,19 @@ def join(db: Database, settings: ServerSettings, request: Join) -> Assignment:
         if machine.target is MachineTarget.stopped or machine.last_heartbeat_at is not None:
             raise errors.PermissionDenied(f"Machine {machine.id} may not join: it was ended, or has joined before.")
         machine = _joined(tx, machine, account, request)
+        users.delete_tokens_of_machine(tx, machine.id)
         return _assignment(tx, db, settings, machine)
+
+
+def assignment(db: Database, settings: ServerSettings, machine_id: str) -> Assignment:
+    """What a machine that was warm is for. Repeatable: what it was told before stays good until its end."""
+    with db.write() as tx:
+        held = machines.locked(tx, machine_id)
+        if held is None or held[0].target is MachineTarget.stopped:
+            raise errors.NotFound(f"Machine {machine_id} is no longer known.")
+        if held[0].role is MachineRole.warm:
+            raise errors.Unavailable(f"No cluster has taken machine {machine_id} yet.")
+        return _assignment(tx, db, settings, held[0])
 
 
 def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Heartbeat) -> Wishes:
@@ -174,10 +215,10 @@ def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Hea
         if held is None or held[0].status is MachineStatus.stopped:
             raise errors.NotFound(f"Machine {machine_id} is no longer known.")
         machine = _heard(tx, held[0], beat)
+        machine = _renewed(tx, settings, machine, held[1], beat)  # money before clusters: see `ledgers.Ledger`
         if machine.role is MachineRole.scheduler and beat.scheduler is not None:
             schedulers.take(tx, machine, beat)
-        machine = _renewed(tx, settings, machine, held[1], beat)
-        return _wishes(tx, machine)
+        return _wishes(tx, machine, beat)
 
 
 def gone(db: Database, machine: Machine, found: Found | None) -> None:
@@ -286,7 +327,7 @@ def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
         return False
     tried = (*machine.no_room, machine.machine_type, *(offer.type for offer in machine.alternatives))
     try:
-        choice = placements.choose(location, cluster.spec.wants(machine.role), "It", without=tried)
+        choice = placements.choose(location, cluster.spec.wants(machine.role, machine.group), "It", without=tried)
     except errors.TooLarge:
         machines.update(tx, machine.id, no_room=())  # from the first one again, later
         return False
@@ -324,19 +365,20 @@ def _joined(tx: Connection, machine: Machine, account: Account, request: Join) -
 
 def _assignment(tx: Connection, db: Database, settings: ServerSettings, machine: Machine) -> Assignment:
     cluster = clusters.find(tx, machine.cluster_id)
-    assert cluster is not None
-    environment = environments.find(tx, machine.workspace, cluster.environment_hash)
-    assert environment is not None
-    security, sealed = clusters.security(tx, cluster.id)
-    users.delete_tokens_of_machine(tx, machine.id)
-    bound = {"workspace": machine.workspace, "cluster_id": cluster.id, "machine_id": machine.id}
+    bound = {"workspace": machine.workspace, "cluster_id": cluster.id if cluster else None, "machine_id": machine.id}
     own = issue_token(tx, machine.owner, machine.id, Scope.machine, LONGEST, **bound)
+    environment_hash = cluster.environment_hash if cluster else environments.newest(tx, machine.workspace)
+    environment = environments.find(tx, machine.workspace, environment_hash)
+    if cluster is None:  # warm: it builds what the last cluster had, which the next one will most likely need too
+        return Assignment(machine=machine, token=own.secret, environment_hash=environment_hash, environment=environment,
+                          heartbeat_seconds=settings.heartbeat_seconds)  # fmt: skip
+    security, sealed = clusters.security(tx, cluster.id)
     data = issue_token(tx, machine.owner, f"{machine.id} data", Scope.data, LONGEST, **bound)
     return Assignment(
         machine=machine,
         token=own.secret,
         owner_token=data.secret,
-        environment_hash=cluster.environment_hash,
+        environment_hash=environment_hash,
         environment=environment,
         spec=cluster.spec.model_dump(mode="json"),
         tls_ca=security.tls_ca,
@@ -349,10 +391,10 @@ def _assignment(tx: Connection, db: Database, settings: ServerSettings, machine:
 
 def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
     at = now()
-    stages = machine.stages.model_copy(
-        update={key: time for key, time in beat.stages.items() if key in Stages.model_fields}
-    )
-    changes = {
+    unaware = _is_unaware(machine, beat)
+    told = {} if unaware else {key: time for key, time in beat.stages.items() if key in Stages.model_fields}
+    stages = machine.stages.model_copy(update=told)
+    changes: dict[str, Any] = {
         "last_heartbeat_at": at,
         "metrics": beat.metrics,
         "stages": stages,
@@ -362,9 +404,13 @@ def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
         changes["reason"] = beat.process.reason  # what a process recovers from is a notice, and no reason of its end
     machines.update(tx, machine.id, **changes)
     status = machine.status
-    if beat.process.status == "running" and status in (MachineStatus.booting, MachineStatus.preparing):
+    of_use = beat.process.status == "running" or (machine.role is MachineRole.warm and stages.environment_ready)
+    if of_use and status in (MachineStatus.booting, MachineStatus.preparing):
         machines.advance(tx, machine.id, status, MachineStatus.running)
         changes["status"] = MachineStatus.running
+    was_warm = machine.started_at is not None and machine.started_at < stages.requested
+    if stages.process_up and not machine.stages.process_up and not was_warm:
+        locations.measure(tx, machine.workspace, machine.location, (at - stages.requested).total_seconds())
     if stages.leaves and not machine.stages.leaves:
         _tell_leave(tx, machine, stages.leaves)
     for death in beat.deaths:
@@ -372,6 +418,11 @@ def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
     if beat.log:
         clusters.add_log(tx, machine.cluster_id, machine.id, at, beat.log)
     return machine.model_copy(update=changes)
+
+
+def _is_unaware(machine: Machine, beat: Heartbeat) -> bool:
+    """Whether a cluster took it and its agent does not know yet: what it says is of its time before."""
+    return beat.process.status == "warm" and machine.role is not MachineRole.warm
 
 
 def _tell_leave(tx: Connection, machine: Machine, at: datetime) -> None:
@@ -397,19 +448,24 @@ def _renewed(tx: Connection, settings: ServerSettings, machine: Machine, account
     if not may(role, Permission.run):
         reason = f"{machine.owner} may no longer run anything in {machine.workspace!r}"
         clusters.wish_stop(tx, machine.cluster_id, reason)
+        if machine.role is MachineRole.warm:
+            machines.wish_stop(tx, [machine.id], reason)
         return machine
     until = leases.renew(tx, machine, account, at, settings.lease_seconds)
     return machine if until is None else machine.model_copy(update={"lease_until": until})
 
 
-def _wishes(tx: Connection, machine: Machine) -> Wishes:
+def _wishes(tx: Connection, machine: Machine, beat: Heartbeat) -> Wishes:
     cluster = clusters.find(tx, machine.cluster_id)
     current = machines.find(tx, machine.id)
-    assert cluster is not None
     assert current is not None
     assert current.lease_until is not None
+    if cluster is None:
+        return Wishes(target=current.target, lease_until=current.lease_until)
     ending = cluster.target.value == "stopped" or current.target is MachineTarget.stopped
     target = MachineTarget.stopped if ending else MachineTarget.running
+    if _is_unaware(machine, beat):
+        return Wishes(target=target, lease_until=current.lease_until, taken=True)
     if machine.role is MachineRole.worker:
         return Wishes(target=target, lease_until=current.lease_until, scheduler_address=cluster.scheduler_address)
     return Wishes(

@@ -114,7 +114,7 @@ def choose(location: Location, wants: Wants, what: str, without: Sequence[str] =
     """
     usable = [offer for offer in location.offers if offer.type not in without]
     fitting = sorted(
-        (choice for offer in usable if _suits(offer, wants) and (choice := _priced(offer, wants)) is not None),
+        (choice for offer in usable if suits(offer, wants) and (choice := _priced(offer, wants)) is not None),
         key=lambda one: (_likely(one), one.price, one.offer.memory, one.offer.cpus, one.offer.type),
     )
     if not fitting:
@@ -146,7 +146,8 @@ def _fit(
     return _Fitting(location, choices, hourly, data.egress(location.region) if data else 0)
 
 
-def _suits(offer: Offer, wants: Wants) -> bool:
+def suits(offer: Offer, wants: Wants) -> bool:
+    """Whether such a machine will do."""
     large = offer.cpus >= wants.cpus and offer.memory >= wants.memory and offer.gpus >= wants.gpus
     wasteful = offer.gpus > 0 and not wants.gpus and offer.type not in wants.machine_types
     named = not wants.machine_types or offer.type in wants.machine_types

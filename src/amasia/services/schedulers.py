@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from amasia.database import clusters, events, machines
+from amasia.database import clusters, events, locations, machines
 from amasia.models.clusters import Cluster, ClusterStatus
-from amasia.models.machines import Heartbeat, Machine
+from amasia.models.machines import Heartbeat, Machine, SchedulerReport
 
 
 def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
@@ -21,9 +21,8 @@ def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
         changes["dashboard_address"] = beat.process.dashboard_address
         if cluster.status is ClusterStatus.starting:
             changes["status"] = ClusterStatus.running
-    wanted = _clamp(cluster, report.wanted_workers)
-    if wanted is not None and wanted != cluster.wanted_workers:
-        changes["wanted_workers"] = wanted
+    if sizes := _adapted(cluster, report):
+        changes |= cluster.sized(sizes)
     changed = {key: value for key, value in changes.items() if getattr(cluster, key) != value}
     if changed:
         clusters.update(tx, cluster.id, **changed)
@@ -47,12 +46,25 @@ def take(tx: Connection, machine: Machine, beat: Heartbeat) -> None:
 def wish(tx: Connection, cluster: Cluster) -> dict[str, Any]:
     """What the scheduler is told about its size, and who leaves."""
     size: dict[str, Any] = {"idle_timeout": cluster.spec.idle_timeout, "leaving": machines.leaving(tx, cluster.id)}
-    if cluster.spec.minimum is None:
-        return size | {"n_workers": cluster.wanted_workers}
-    return size | {"minimum": cluster.spec.minimum, "maximum": cluster.spec.maximum}
+    groups = {name: _size(cluster, name) for name in cluster.spec.worker_groups}
+    boot = {} if cluster.spec.is_fixed else {"boot_seconds": locations.boot_seconds(tx, cluster.id)}
+    return size | boot | _size(cluster, "") | {"groups": groups}
 
 
-def _clamp(cluster: Cluster, wanted: int | None) -> int | None:
-    if wanted is None or cluster.spec.minimum is None or cluster.spec.maximum is None:
-        return None
-    return max(cluster.spec.minimum, min(cluster.spec.maximum, wanted))
+def _size(cluster: Cluster, group: str) -> dict[str, Any]:
+    kind = cluster.spec.groups[group]
+    if kind.minimum is None:
+        return {"n_workers": cluster.wanted(group), "gpus": kind.worker_gpu}
+    threads = max(1, int(kind.worker_cpu))
+    return {"minimum": kind.minimum, "maximum": kind.maximum, "gpus": kind.worker_gpu, "threads": threads}
+
+
+def _adapted(cluster: Cluster, report: SchedulerReport) -> dict[str, int]:
+    """How many workers the scheduler wants of each kind that it scales by load."""
+    asked = report.wanted_groups | ({} if report.wanted_workers is None else {"": report.wanted_workers})
+    groups = cluster.spec.groups
+    return {
+        name: groups[name].clamp(wanted)
+        for name, wanted in asked.items()
+        if name in groups and groups[name].minimum is not None
+    }

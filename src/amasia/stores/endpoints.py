@@ -29,4 +29,5 @@ def check(bucket: Bucket) -> None:
             cure="Is its name right, and can the control plane look up names?",
         ) from error
     for *_, address in found:
-        check_address(bucket.endpoint, ip_address(str(address[0]).partition("%")[0]), private=bucket.private_endpoint)
+        found_at = ip_address(str(address[0]).partition("%")[0])
+        check_address(f"endpoint {bucket.endpoint}", found_at, private=bucket.private_endpoint)

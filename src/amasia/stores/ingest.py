@@ -100,6 +100,7 @@ def put(
     base = base_group(found[0].source, group)
     with _named(found), dask.config.set(scheduler=scheduler):
         groups = _groups(found, append_dim)
+        writing.check_chunks(chunks, groups.values())
         written = {inner: _target(base, inner) for inner in groups}
         appended = [_put(session, ds, written[inner], append_dim, chunks) for inner, ds in groups.items()]
     return [
@@ -229,7 +230,9 @@ def _put(
     pieces = _pieces(ds, append_dim)
     if append_dim is None or not writing.exists(session, group):
         growing = append_dim if append_dim in ds.sizes else None
-        writing.write(session, pieces, group, growing=growing, chunks=chunks)
+        # Of a file's groups each may have some of the dimensions only.
+        here = {dim: length for dim, length in (chunks or {}).items() if dim in ds.sizes}
+        writing.write(session, pieces, group, growing=growing, chunks=here)
         return False
     if append_dim not in ds.sizes:
         writing.check_same(session, ds, group)

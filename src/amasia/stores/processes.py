@@ -128,8 +128,10 @@ class Readers(Pool):
         command = [sys.executable, "-c", "from amasia.stores import reading; reading.main()"]
         # One thread each: the processes are what runs side by side.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        # Ctrl-C is for who asked, who may want the answers still; without them the process ends.
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
         self._started.append(process)
         return process

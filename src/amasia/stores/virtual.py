@@ -215,6 +215,7 @@ def _put(
     if dim is None or not writing.exists(session, target):
         if writing.exists(session, target):
             raise errors.Conflict(f"Group {target!r} has data already.", cure="Append to it, or use another group.")
+        writing.check_names(session, ds, target)
         ds.vz.to_icechunk(session.store, **options)
         return False
     stored = zarr.open_group(session.store, path=path or "", mode="r")
@@ -236,7 +237,7 @@ def _check(stored: zarr.Group, ds: xr.Dataset, dim: str) -> None:
         _check_like(str(name), dict(_stored(array)), variable)
         _check_fixed(str(name), variable, dim)
         if dim not in variable.dims and not variable.equals(held.variables[name]):  # type: ignore[no-untyped-call]
-            raise errors.DoesNotFit(f"Variable {name!r}: its values differ from those that are stored.", cure=_CURE)
+            raise errors.DoesNotFit(f"Variable {name!r}: the values differ from those that are stored.", cure=_CURE)
         if dim in variable.dims and _is_virtual(variable):
             axis = variable.dims.index(dim)
             _check_full(str(name), dim, array.shape[axis], array.chunks[axis])

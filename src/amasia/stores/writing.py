@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from itertools import accumulate
 from typing import Any
 
 import icechunk
@@ -48,7 +49,9 @@ def write(
     Conflict
         The group has data already and mode is ``"w-"``.
     DataRejected
-        It has a variable that Zarr cannot hold.
+        It has a variable that Zarr cannot hold, or a name is that of a group and of a variable.
+    DoesNotFit
+        ``growing`` or one of ``chunks`` is no dimension of it.
     """
     if mode not in {"w", "w-"}:
         raise errors.InvalidRequest(f"mode is {mode!r}.", cure="Use 'w-' to make a group or 'w' to replace it.")
@@ -61,9 +64,11 @@ def write(
         raise errors.Conflict(
             f"Group {group!r} has data already.", cure="Use append, mode='w' to replace it, or another group."
         )
-    _check_storable(ds)
+    check_chunks(chunks, [ds])
+    check_names(session, ds, group)
     clean, encoding = encoded(ds, growing, chunks)
-    put(session, clean, group, mode=mode, encoding=encoding)
+    # A group without data may have groups below it, which stay.
+    put(session, clean, group, mode="a" if mode == "w-" else mode, encoding=encoding)
 
 
 def append(session: icechunk.Session, ds: xr.Dataset, group: str = "/", dim: Hashable = "time") -> None:
@@ -131,6 +136,42 @@ def check_append(stored: xr.Dataset, offered: xr.Dataset, dim: Hashable) -> None
     along = ruler(stored, dim)
     if along is not None:
         check_order(str(along), stored.variables[along], offered.variables[along])
+
+
+def check_chunks(chunks: Mapping[str, int] | None, datasets: Iterable[xr.Dataset]) -> None:
+    """Raise `DoesNotFit` for a chunk length along what is no dimension of any of them."""
+    known = {str(dim): None for ds in datasets for dim in ds.sizes}
+    unknown = [dim for dim in chunks or {} if dim not in known]
+    if unknown:
+        raise errors.DoesNotFit(
+            f"There is no dimension {listed(unknown)} to chunk; there are {listed(known) or 'none'}.",
+            cure="Nothing was written. Name one of them.",
+        )
+
+
+def check_names(session: icechunk.Session, ds: xr.Dataset, group: str) -> None:
+    """Raise `DataRejected` where a name would be that of a group and of a variable too: Zarr has one place for both."""
+    _check_storable(ds)
+    parts = [part for part in group.split("/") if part]
+    for path in accumulate(parts, "{}/{}".format):
+        if isinstance(_node(session, path), zarr.Array):
+            raise _is_variable(path)
+    below = _node(session, "/".join(parts))
+    taken = sorted(
+        {str(name) for name in ds.variables} & set(below.group_keys() if isinstance(below, zarr.Group) else ())
+    )
+    if taken:
+        raise errors.DataRejected(
+            f"{listed(taken)} is a group that is stored, so it cannot be a variable of group {group!r} as well.",
+            cure="Write into another group, or rename the variable.",
+        )
+
+
+def _node(session: icechunk.Session, path: str) -> zarr.Array[Any] | zarr.Group | None:
+    try:
+        return zarr.open(session.store, path=path, mode="r")
+    except (FileNotFoundError, zarr.errors.NodeNotFoundError):
+        return None
 
 
 def _check_storable(ds: xr.Dataset) -> None:
@@ -247,7 +288,16 @@ def opened(session: icechunk.Session, group: str) -> xr.Dataset | None:
         ds = xr.open_zarr(session.store, group=path, consolidated=False, zarr_format=3, chunks=None)
     except (FileNotFoundError, zarr.errors.GroupNotFoundError):
         return None
+    except zarr.errors.ContainsArrayError:
+        raise _is_variable(path) from None
     return ds if ds.variables else None
+
+
+def _is_variable(path: str | None) -> errors.DataRejected:
+    return errors.DataRejected(
+        f"{path!r} is a variable that is stored, so it cannot be a group as well.",
+        cure="Choose a group of another name.",
+    )
 
 
 def _kind(variable: xr.Variable) -> str:
@@ -266,7 +316,7 @@ def _kind(variable: xr.Variable) -> str:
 
 def _unlike(name: str, what: str, stored: object, offered: object) -> errors.DoesNotFit:
     return errors.DoesNotFit(
-        f"Variable {name!r}: its {what} is {stored} in what is stored and {offered} in what was offered.",
+        f"Variable {name!r} differs in {what}: stored is {stored}, offered was {offered}.",
         cure=_CURE_APPEND,
         variable=name,
     )

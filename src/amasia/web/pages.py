@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from amasia import __version__
-from amasia.client import grids
+from amasia.client import grids, timelines
 from amasia.models.base import NAME, now
 from amasia.models.money import show
 from amasia.models.repositories import Input
@@ -114,8 +114,8 @@ def _make() -> Environment:
         "budget_bar": lambda budget: Markup(pictures.budget(budget)),  # noqa: S704
         "share_bar": lambda part, whole: Markup(pictures.share(part, whole)),  # noqa: S704
         "chunk_grids": lambda diff: Markup(grids.svg(diff)),  # noqa: S704
-        "timeline": lambda machines: Markup(pictures.timeline(machines, now())),  # noqa: S704
-        "stages": pictures.STAGES,
+        "timeline": lambda machines: Markup(timelines.svg(machines, now())),  # noqa: S704
+        "stages": timelines.WORDS,
         "now": now,
         "static": {path.name: static(path.name) for path in STATIC.iterdir()},
     }

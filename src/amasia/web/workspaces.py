@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from amasia import __version__, errors
 from amasia.models.base import now
 from amasia.models.clusters import ClusterStatus
-from amasia.services import alerts, budgets, clusters, users
+from amasia.services import alerts, budgets, clusters, standbys, users
 from amasia.web import pages
 from amasia.web.access import Db, Reader, Who
 
@@ -44,6 +44,7 @@ def home(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
         ended=ended[:ENDED],
         budget=budgets.get(db, workspace),
         alerts=[one for one in alerts.find(db, grant.who, workspace) if now() - one.at < FRESH],
+        warm=standbys.find(db, workspace),
     )
 
 

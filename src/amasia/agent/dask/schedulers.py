@@ -154,7 +154,8 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
 def _report(scheduler: TellingScheduler, scaling: Scaling) -> dict[str, Any]:
     return {
         "idle_seconds": scheduler.idle_seconds(),
-        "wanted_workers": scaling.wanted,
+        "wanted_workers": scaling.wanted.get(""),
+        "wanted_groups": {name: wanted for name, wanted in scaling.wanted.items() if name},
         "retire": scheduler.retired,
         "tasks": len(scheduler.tasks),
         "workers": len(scheduler.workers),

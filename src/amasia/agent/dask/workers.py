@@ -75,6 +75,7 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
         name=setup["name"],
         nthreads=setup["nthreads"],
         memory_limit=setup["memory_limit"],
+        resources=setup["resources"],
         local_directory=setup["directory"],
         host=setup["host"],
         protocol="tls",

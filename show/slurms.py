@@ -1,4 +1,6 @@
-"""A real Slurm of one computer, started from Debian's programs: munged, slurmctld and some slurmd."""
+"""A real Slurm of one computer, started from Debian's programs: munged, slurmctld and some slurmd; with accounting also
+slurmdbd over MariaDB.
+"""
 
 import contextlib
 import os
@@ -7,11 +9,13 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
+ACCOUNTING = ("slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db")
 
 
 def missing() -> str:
@@ -22,16 +26,28 @@ def missing() -> str:
     return f"not installed: {', '.join(absent)} (Debian: slurm-wlm, munge)" if absent else ""
 
 
+def missing_accounting() -> str:
+    """The same of its accounting."""
+    absent = [program for program in ACCOUNTING if shutil.which(program) is None]
+    lacking = f"not installed: {', '.join(absent)} (Debian: slurmdbd, mariadb-server)" if absent else ""
+    return missing() or lacking
+
+
 class Slurm:
     """Its own key, ports, sockets and spool below one folder."""
 
-    def __init__(self, folder: Path, nodes: int = 2) -> None:
-        self.folder, self.nodes = folder, nodes
+    def __init__(self, folder: Path, nodes: int = 2, *, accounting: bool = False) -> None:
+        self.folder, self.nodes, self.accounting = folder, nodes, accounting
         self.conf = folder / "slurm.conf"
         self.environment = {**os.environ, "SLURM_CONF": str(self.conf)}
-        self._ports = _free_ports(nodes + 1)
+        self._ports = _free_ports(nodes + 2)
 
     def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, *self.folder.parents):  # munged refuses sockets that not everybody reaches
+            mode = folder.stat().st_mode
+            if mode & 0o055 != 0o055:
+                folder.chmod(mode | 0o055)
         for name in ("run", "log", "state", "munge", *(f"spool/n{one}" for one in range(1, self.nodes + 1))):
             (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o755)
         munge = self.folder / "munge"
@@ -41,6 +57,8 @@ class Slurm:
              f"--pid-file={self.folder}/run/munged.pid", f"--log-file={self.folder}/log/munged.log",
              f"--seed-file={munge}/seed", "--num-threads=2")  # fmt: skip
         self.conf.write_text(self._configuration())
+        if self.accounting:
+            self._start_accounting()
         self.start_controller()
         for one in range(1, self.nodes + 1):
             _run("slurmd", "-N", f"n{one}", env=self.environment)
@@ -70,6 +88,15 @@ class Slurm:
         return len(lines.splitlines())
 
     def _configuration(self) -> str:
+        stored = (
+            f"""AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={self._ports[-1]}
+AccountingStoragePass={self.folder}/munge/munge.sock
+JobAcctGatherType=jobacct_gather/none"""
+            if self.accounting
+            else ""
+        )
         cpus, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total // (1 << 20) // self.nodes - 512
         host, first, folder = socket.gethostname(), self._ports[1:], self.folder
         names = "\n".join(
@@ -99,18 +126,52 @@ SelectTypeParameters=CR_Core_Memory
 ReturnToService=2
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
-MinJobAge=300
+MinJobAge={2 if self.accounting else 300}
 KillWait=5
+{stored}
 {names}
 PartitionName=main Nodes=ALL Default=YES MaxTime=01:00:00 State=UP
 PartitionName=closed Nodes=ALL MaxTime=01:00:00 State=DOWN
 """
 
+    def _start_accounting(self) -> None:
+        data, run = self.folder / "database", self.folder / "run"
+        data.mkdir()
+        for folder in (data, run):
+            shutil.chown(folder, "mysql")
+        own = ["--no-defaults", "--user=mysql", f"--datadir={data}"]
+        _run("mariadb-install-db", *own, "--auth-root-authentication-method=socket", "--skip-test-db")
+        with (self.folder / "log/mariadb.log").open("ab") as log:
+            subprocess.Popen(
+                ["mariadbd", *own, f"--socket={run}/mysql.sock", "--skip-networking", f"--pid-file={run}/mariadbd.pid",
+                 "--innodb-buffer-pool-size=64M"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self._wait(lambda: (run / "mysql.sock").exists() and (run / "mariadbd.pid").exists())
+        conf = self.folder / "slurmdbd.conf"
+        conf.write_text(f"""AuthType=auth/munge
+AuthInfo=socket={self.folder}/munge/munge.sock
+DbdHost={socket.gethostname()}
+DbdAddr=127.0.0.1
+DbdPort={self._ports[-1]}
+SlurmUser=root
+PidFile={run}/slurmdbd.pid
+LogFile={self.folder}/log/slurmdbd.log
+StorageType=accounting_storage/mysql
+StorageHost=localhost
+StorageUser=root
+StorageLoc=accounts
+""")
+        conf.chmod(0o600)
+        _run("slurmdbd", env=self.environment | {"SLURM_CONF": str(conf), "MYSQL_UNIX_PORT": f"{run}/mysql.sock"})
+        self._wait(lambda: _answers(self._ports[-1]))
+        _run("sacctmgr", "--immediate", "add", "cluster", "test", env=self.environment)
+
     def _end(self, file: Path) -> None:
         with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
             psutil.Process(int(file.read_text())).kill()
 
-    def _wait(self, condition) -> None:
+    def _wait(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 30
         while not condition():
             if time.monotonic() > end:
@@ -120,6 +181,12 @@ PartitionName=closed Nodes=ALL MaxTime=01:00:00 State=DOWN
 
 def _run(*command: str, env: dict[str, str] | None = None) -> str:
     return subprocess.run(command, env=env, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 def _free_ports(count: int) -> list[int]:
