@@ -40,6 +40,7 @@ DATABASES = ("sqlite", "postgresql")
 LAUNCHES = 1000
 KILLS = 60
 PROCESSES = 6
+"""At once; fewer where there is little to do, as each takes seconds to begin."""
 ROOM = 10
 """Machines whose first leases the budgets hold."""
 LEASE = 12
@@ -57,12 +58,13 @@ class Race:
     url: str
     left: int
     """Launches that nobody has tried yet."""
+    processes: int
     told: Counter[str] = field(default_factory=Counter)
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
 
 def lines(dose: float, seed: int, base: Path, name: str) -> Iterator[Line]:
-    launches, kills = max(40, round(LAUNCHES * dose)), max(4, round(KILLS * dose))
+    launches, kills = max(40, round(LAUNCHES * dose)), max(2, round(KILLS * dose))
     with _database(base, name) as url:
         key = Fernet.generate_key()
         (base / "key").write_bytes(key)
@@ -70,7 +72,7 @@ def lines(dose: float, seed: int, base: Path, name: str) -> Iterator[Line]:
         _settle(db)
         watcher = Watcher(db)
         watcher.start()
-        race = Race(base, url, launches)
+        race = Race(base, url, launches, min(PROCESSES, 2 + launches // 100))
         try:
             told = _race(race, random.Random(seed), kills)
         finally:
@@ -158,8 +160,8 @@ class Watcher(Thread):
 def _race(race: Race, dice: random.Random, kills: int) -> Counter[str]:
     """Until all launches were tried and all kills were done."""
     while race.left > 0 or kills > 0 or race.running:
-        while (race.left > 0 or kills > 0) and len(race.running) < PROCESSES:
-            share = max(1, race.left // PROCESSES)
+        while (race.left > 0 or kills > 0) and len(race.running) < race.processes:
+            share = max(1, race.left // race.processes)
             race.left -= share
             arguments = [race.url, str(race.base / "key"), str(dice.randrange(10**9)), str(share)]
             race.running.append(subprocess.Popen([sys.executable, "-W", "ignore", "-m", "show.launcher", *arguments],

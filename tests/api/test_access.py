@@ -22,7 +22,7 @@ BODIES = {
     "POST /v1/users": {"name": "new", "password": "long enough"},
     "POST /v1/workspaces": {"name": "new"},
     "PUT /v1/workspaces/{workspace}/members/{user}": {"role": "viewer"},
-    "PUT /v1/workspaces/{workspace}/policy": {"regions": ["eu-central-1"]},
+    "PUT /v1/workspaces/{workspace}/policy": {"regions": ["here"]},
     "PUT /v1/workspaces/{workspace}/budget": {"limit": 1_000_000},
     "POST /v1/me/channels": {"kind": "webhook", "address": "https://hooks.example.org/amasia"},
     "POST /v1/workspaces/{workspace}/budgets": {"name": "fresh", "limit": 1_000_000},

@@ -40,7 +40,7 @@ def test_a_budget_with_all_that_it_holds_outlives_the_migration_to_budgets_of_an
     config.set_main_option("script_location", str(MIGRATIONS))
     with db.write() as tx:
         config.attributes["connection"] = tx
-        command.upgrade(config, "0009")
+        command.upgrade(config, "0011")
         for statement in BEFORE:
             tx.execute(text(statement if dialect == "postgresql" else statement.replace("+00'", ".000000'")))
     db.migrate()

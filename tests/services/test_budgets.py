@@ -20,6 +20,7 @@ from tests.services.test_leases import joined
 PRICE = 45_000
 FIRST = cost(PRICE, 60_000)
 """The first lease of a machine of the world."""
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 def make(world, name, limit, kind="workspace", of="", **rest):
@@ -65,7 +66,8 @@ def aged(world, machine, seconds):
     return started
 
 
-def test_every_budget_that_applies_must_agree_and_one_that_does_not_apply_is_not_asked(world):
+def test_every_budget_that_applies_must_agree_and_one_that_does_not_apply_is_not_asked(world, clock):
+    clock(NOON)
     make(world, "ada", 2 * FIRST, "user", "ada")
     make(world, "here", 3 * FIRST, "location", "local")
     make(world, "nino", FIRST, "tag", "project=nino")
@@ -90,12 +92,12 @@ def test_a_soft_budget_stops_nothing_and_counts_all(world):
     assert got(world, "soft") == (0, FIRST)
 
 
-def test_a_refusal_says_which_budget_what_is_left_and_when_there_is_money_again(world):
+def test_a_refusal_says_which_budget_what_is_left_and_when_there_is_money_again(world, clock):
+    clock(NOON)
     make(world, "daily", FIRST - 1, "user", "ada", period="day")
     with pytest.raises(errors.BudgetExceeded) as refused:
         launch(world, world.ada)
-    tomorrow = f"{now() + timedelta(days=1):%Y-%m-%d} 00:00 (UTC)"
-    assert tomorrow in refused.value.cure
+    assert "wait until 2026-11-26 00:00 (UTC)" in refused.value.cure
     assert refused.value.detail["budget"] == "daily"
     assert refused.value.detail["left"] == FIRST - 1
     assert refused.value.detail["needed"] == FIRST
@@ -183,8 +185,8 @@ def test_a_new_budget_counts_what_was_spent_and_what_runs(world):
     for name, kind, of in (("a", "user", "ada"), ("t", "tag", "project=x")):
         make(world, name, 10**6, kind, of)
         assert got(world, name) == (spent, reserved - FIRST)
-    make(world, "day", 10**6, period="day")
-    assert got(world, "day") == (spent, reserved)
+    make(world, "years", 10**6, period="grant", starts=date(2020, 1, 1), ends=date(2999, 12, 31))
+    assert got(world, "years") == (spent, reserved)
     end = Found(machine_id=machine.id, alive=False, stopped_at=start + timedelta(seconds=30))
     machines.gone(world.db, machine, end)
     assert got(world, "a") == (cost(PRICE, 30_000), 0)
@@ -249,10 +251,10 @@ def test_many_leases_are_renewed_at_once_or_none_of_them(world):
     assert got(world) == (spent, reserved)
 
 
-def test_what_machines_hold_is_what_budgets_have_reserved(world):
+def test_what_machines_hold_is_what_budgets_have_reserved(world, clock):
+    clock(NOON)
     make(world, "day", 10**6, period="day")
     made = [world.cluster(n_workers=1) for _ in range(3)]
-    joined(world, made[0].machines[0])
     with world.db.read() as tx:
         held = budget_rows.held(tx, [machine.id for one in made for machine in one.machines])
     sums = {}

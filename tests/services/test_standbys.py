@@ -9,6 +9,7 @@ from amasia.database import machines as rows
 from amasia.database import standbys as standby_rows
 from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
+from amasia.models.clusters import ClusterRequest, ClusterSpec
 from amasia.models.machines import Heartbeat, Join, MachineRole, MachineStatus, ProcessReport
 from amasia.models.standbys import StandbyRequest
 from amasia.services import budgets, clusters, joins, locations, machines, standbys
@@ -198,3 +199,29 @@ def test_the_bill_says_what_was_kept_warm_and_what_worked(world):
     assert sum(line.amount for line in bill.by_cluster) == bill.amount
     assert [round(line.milliseconds, -3) for line in bill.by_cluster] == [30_000, 30_000]
     assert bill.reserved == sum(line.reserved for line in bill.by_cluster)
+
+
+def test_who_takes_a_warm_machine_takes_what_is_reserved_for_it_into_their_own_budgets(world):
+    (machine,) = keep(world, 1)
+    warm_up(world, machine)
+    for name, kind, limit in (("ada", "user", 10**6), ("x", "tag", PRICE)):
+        scope = NewScope(kind=kind, name="project=x" if kind == "tag" else name)
+        budgets.create(world.db, world.ada, "lab", NewBudget(name=name, scope=scope, limit=limit))
+    assert budgets.get(world.db, "lab", "ada").reserved == pytest.approx(PRICE, abs=2)
+    spec = ClusterSpec(n_workers=0, tags={"project": "x"})
+    request = ClusterRequest(environment_hash=world.environment_hash, spec=spec)
+    clusters.create(world.db, world.settings, world.bo, "lab", request)
+    assert kept(world) == [], "it was taken"
+    found = [budgets.get(world.db, "lab", name).reserved for name in ("workspace", "ada", "x")]
+    assert found == [PRICE, 0, pytest.approx(PRICE, abs=2)]
+
+
+def test_a_warm_machine_is_not_taken_by_whose_budget_does_not_hold_it(world):
+    (machine,) = keep(world, 1)
+    warm_up(world, machine)
+    scope = NewScope(kind="user", name="bo")
+    budgets.create(world.db, world.ada, "lab", NewBudget(name="bo", scope=scope, limit=1))
+    request = ClusterRequest(environment_hash=world.environment_hash, spec=ClusterSpec(n_workers=0))
+    with pytest.raises(errors.BudgetExceeded, match="'bo'"):
+        clusters.create(world.db, world.settings, world.bo, "lab", request)
+    assert [one.id for one in kept(world)] == [machine.id]

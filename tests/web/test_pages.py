@@ -233,11 +233,11 @@ def test_a_commit_tells_what_it_changed_with_a_picture_and_everything_escaped(wo
 
 def test_budgets_and_what_one_was_told_of_them_are_on_the_page_of_costs(world, as_):
     scope = NewScope(kind="user", name="bo")
-    budgets.create(world.db, world.ada, "lab", NewBudget(name="bo-daily", scope=scope, period="day", limit=1000))
+    budgets.create(world.db, world.ada, "lab", NewBudget(name="bo-alone", scope=scope, limit=1000))
     request = ClusterRequest(environment_hash=world.environment_hash, spec=ClusterSpec(n_workers=0))
     clusters.create(world.db, world.settings, world.bo, "lab", request)
     for page in ("/lab", "/lab/costs"):
         text = " ".join(as_("bo").get(page).text.split())
-        assert "50 % of the budget &#39;bo-daily&#39; (user bo, 0.0010 EUR a day)" in text
-    assert "bo-daily<small>user bo, per day</small>" in text
+        assert "50 % of the budget &#39;bo-alone&#39; (user bo, 0.0010 EUR in all)" in text
+    assert "bo-alone<small>user bo</small>" in text
     assert "50 %" not in as_("eve").get("/other/costs").text

@@ -46,10 +46,11 @@ _BUDGET = select(budgets, workspaces.c.currency, workspaces.c.time_zone).join(
 )
 
 
-def lock(tx: Connection, workspace: str) -> Workspace:
-    """The workspace, its money held until the end of the transaction. On SQLite a writer is alone anyway."""
-    query = select(workspaces).where(workspaces.c.name == workspace)
-    return Workspace.model_validate(dict(tx.execute(query.with_for_update(key_share=True)).mappings().one()))
+def workspace(tx: Connection, name: str, *, lock: bool) -> Workspace:
+    """A workspace; with ``lock`` its money is held until the end of the transaction. SQLite has one writer anyway."""
+    query = select(workspaces).where(workspaces.c.name == name)
+    query = query.with_for_update(key_share=True) if lock else query
+    return Workspace.model_validate(dict(tx.execute(query).mappings().one()))
 
 
 def create(tx: Connection, budget_id: str, budget: Budget) -> None:
@@ -86,6 +87,8 @@ def set_limit(tx: Connection, budget_id: str, limit: int) -> None:
 
 def remove(tx: Connection, budget_id: str) -> None:
     """With all that it has counted, and what is reserved in it."""
+    tx.execute(delete(holds).where(holds.c.budget_id == budget_id))
+    tx.execute(delete(budget_periods).where(budget_periods.c.budget_id == budget_id))
     tx.execute(delete(budgets).where(budgets.c.id == budget_id))
 
 

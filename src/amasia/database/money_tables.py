@@ -37,7 +37,7 @@ budgets = Table(
 budget_periods = Table(
     "budget_periods",
     metadata,
-    Column("budget_id", ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True),
+    Column("budget_id", ForeignKey("budgets.id"), primary_key=True),
     # Of the period: 2026-11-25, 2026-11, or empty where there is one only.
     Column("key", String, primary_key=True),
     Column("spent", BigInteger, nullable=False),
@@ -90,8 +90,8 @@ sendings = Table(
 holds = Table(
     "holds",
     metadata,
-    Column("machine_id", ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True),
-    Column("budget_id", ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("machine_id", String, primary_key=True),
+    Column("budget_id", ForeignKey("budgets.id"), primary_key=True, index=True),
     Column("key", String, primary_key=True),
     Column("amount", BigInteger, nullable=False),
 )

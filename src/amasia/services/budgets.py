@@ -68,7 +68,7 @@ def create(db: Database, who: Principal, workspace: str, request: NewBudget) -> 
 def set_limit(db: Database, who: Principal, workspace: str, request: BudgetRequest, name: str = MAIN) -> Budget:
     """A limit below what is spent and reserved is taken: nothing new starts, and no lease is renewed."""
     with db.write() as tx:
-        rows.lock(tx, workspace)
+        Ledger(tx, workspace)
         budget_id = _id(tx, workspace, name)
         rows.set_limit(tx, budget_id, request.limit)
         Ledger(tx, workspace).begin_anew(budget_id)
@@ -81,7 +81,7 @@ def set_limit(db: Database, who: Principal, workspace: str, request: BudgetReque
 def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
     """What it counted is in the charges, and in the other budgets."""
     with db.write() as tx:
-        rows.lock(tx, workspace)
+        Ledger(tx, workspace)
         if name == MAIN:
             raise errors.Conflict(
                 "The workspace's own budget cannot be deleted.", cure="Set it higher: `amasia budget set AMOUNT`."

@@ -266,7 +266,7 @@ def _place(
             raise errors.NotFound(
                 f"The workspace {cluster.workspace!r} has no location {spec.location!r}.", cure=f"It has: {names}."
             )
-    ledger = Ledger(tx, cluster.workspace)
+    ledger = Ledger(tx, cluster.workspace, lock=False)  # warm machines may be taken, and they come before
     return placements.place(
         [
             Asked("The scheduler", spec.wants(MachineRole.scheduler), 1),

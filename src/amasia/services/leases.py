@@ -81,7 +81,13 @@ def shift(
 
 def fitting(tx: Connection, workspace: str, spender: Spender, price: int, lease_seconds: int) -> int:
     """How many machines of this price could be promised a first lease now."""
-    return max(0, Ledger(tx, workspace).left(spender)) // max(1, cost(price, lease_seconds * 1000))
+    left = Ledger(tx, workspace, lock=False).left(spender)
+    return max(0, left) // max(1, cost(price, lease_seconds * 1000))
+
+
+def outstanding(ledger: Ledger, machine: Machine, account: Account) -> Held:
+    """What a machine that lives is to hold in the budgets of now, by what is reserved for it in all."""
+    return ledger.hold(_spender(machine), _outstanding(ledger, machine, account))
 
 
 def hand_over(tx: Connection, machine: Machine, taken: Machine) -> bool:
@@ -267,12 +273,10 @@ def _spender(machine: Machine) -> Spender:
     return Spender(machine.owner, machine.location, machine.tags)
 
 
-def outstanding(ledger: Ledger, machine: Machine, account: Account) -> Held:
-    """What a machine that lives is to hold in the budgets of now, by what is reserved for it in all."""
+def _outstanding(ledger: Ledger, machine: Machine, account: Account) -> list[Piece]:
+    """The time of a machine that lives for which money is reserved."""
     if machine.started_at and machine.lease_until:
         until = milliseconds(machine.started_at, machine.lease_until)
-        ahead = pieces(machine.price, machine.started_at, account.charged_ms, until, ledger.zone,
-                       account.charged_amount)  # fmt: skip
-    else:
-        ahead = pieces(machine.price, now(), 0, account.reserved * HOUR_MS // max(1, machine.price), ledger.zone)
-    return ledger.hold(_spender(machine), ahead)
+        return pieces(machine.price, machine.started_at, account.charged_ms, until, ledger.zone,
+                      account.charged_amount)  # fmt: skip
+    return pieces(machine.price, now(), 0, account.reserved * HOUR_MS // max(1, machine.price), ledger.zone)

@@ -51,13 +51,13 @@ class Move:
 class Ledger:
     """The budgets of one workspace, held until the end of the transaction.
 
-    Whoever needs those of several workspaces in one transaction takes them in the order of their names, and locks
-    machines before.
+    Whoever needs those of several workspaces in one transaction takes them in the order of their names; machines are
+    locked before, and clusters changed after. With ``lock=False`` for a look only, which may be too old.
     """
 
-    def __init__(self, tx: Connection, workspace: str) -> None:
+    def __init__(self, tx: Connection, workspace: str, *, lock: bool = True) -> None:
         self._tx = tx
-        self.workspace = budgets.lock(tx, workspace)
+        self.workspace = budgets.workspace(tx, workspace, lock=lock)
         self.zone = self.workspace.time_zone
         self.budgets = budgets.of_workspace(tx, workspace)
 

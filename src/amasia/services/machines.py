@@ -185,9 +185,9 @@ def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Hea
         if held is None or held[0].status is MachineStatus.stopped:
             raise errors.NotFound(f"Machine {machine_id} is no longer known.")
         machine = _heard(tx, held[0], beat)
+        machine = _renewed(tx, settings, machine, held[1], beat)  # money before clusters: see `ledgers.Ledger`
         if machine.role is MachineRole.scheduler and beat.scheduler is not None:
             schedulers.take(tx, machine, beat)
-        machine = _renewed(tx, settings, machine, held[1], beat)
         return _wishes(tx, machine, beat)
 
 

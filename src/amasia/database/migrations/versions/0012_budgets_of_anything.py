@@ -52,9 +52,7 @@ def upgrade() -> None:
         sa.Column("spent", sa.BigInteger(), nullable=False),
         sa.Column("reserved", sa.BigInteger(), nullable=False),
         sa.Column("told", sa.Integer(), server_default="0", nullable=False),
-        sa.ForeignKeyConstraint(
-            ["budget_id"], ["budgets.id"], name=op.f("fk_budget_periods_budget_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["budget_id"], ["budgets.id"], name=op.f("fk_budget_periods_budget_id")),
         sa.PrimaryKeyConstraint("budget_id", "key", name=op.f("pk_budget_periods")),
     )
     holds = op.create_table(
@@ -63,8 +61,7 @@ def upgrade() -> None:
         sa.Column("budget_id", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["budget_id"], ["budgets.id"], name=op.f("fk_holds_budget_id"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["machine_id"], ["machines.id"], name=op.f("fk_holds_machine_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["budget_id"], ["budgets.id"], name=op.f("fk_holds_budget_id")),
         sa.PrimaryKeyConstraint("machine_id", "budget_id", "key", name=op.f("pk_holds")),
     )
     op.create_index("ix_holds_budget_id", "holds", ["budget_id"])
