@@ -193,7 +193,7 @@ def charge(world, cluster, amount, milliseconds):
         item = Charge(id=0, workspace="lab", user=cluster.owner, cluster_id=cluster.id, machine_id=machine.id,
                       machine_type=machine.machine_type, start=at - timedelta(milliseconds=milliseconds), end=at,
                       milliseconds=milliseconds, amount=amount)  # fmt: skip
-        budget_rows.charge(tx, item)
+        budget_rows.charge(tx, [item])
 
 
 def backdate(world, cluster, minutes, pace):
