@@ -106,25 +106,25 @@ def test_a_refusal_says_which_budget_what_is_left_and_when_there_is_money_again(
 
 def test_a_lease_over_midnight_is_reserved_and_charged_in_both_days_to_the_micro_unit(world, clock):
     make(world, "day", 10**6, period="day")
-    start = datetime(2026, 11, 25, 23, 59, 45, tzinfo=UTC)
+    start = datetime(2026, 11, 25, 23, 59, 40, tzinfo=UTC)
     clock(start)
     machine = launch(world, world.ada).machines[0]
-    assert got(world, "day") == (0, cost(PRICE, 15_000))
+    assert got(world, "day") == (0, cost(PRICE, 20_000))
     joined(world, machine)
     with world.db.write() as tx:
         rows.update(tx, machine.id, started_at=start, lease_until=start + timedelta(seconds=60))
-    clock(start + timedelta(seconds=10))
-    beat(world, machine, start + timedelta(seconds=10))
-    assert got(world, "day") == (cost(PRICE, 10_000), cost(PRICE, 15_000) - cost(PRICE, 10_000))
+    clock(start + timedelta(seconds=15))
+    beat(world, machine, start + timedelta(seconds=15))
+    assert got(world, "day") == (cost(PRICE, 15_000), cost(PRICE, 20_000) - cost(PRICE, 15_000))
     clock(start + timedelta(seconds=40))
     beat(world, machine, start + timedelta(seconds=40))
-    assert got(world, "day") == (cost(PRICE, 40_000) - cost(PRICE, 15_000), cost(PRICE, 100_000) - cost(PRICE, 40_000))
+    assert got(world, "day") == (cost(PRICE, 40_000) - cost(PRICE, 20_000), cost(PRICE, 100_000) - cost(PRICE, 40_000))
     end = start + timedelta(seconds=77, milliseconds=77)
     machines.gone(world.db, machines.alive(world.db)[0], Found(machine_id=machine.id, alive=False, stopped_at=end))
     days = {}
     for charge in budgets.charges(world.db, "lab", 0):
         days[charge.day] = days.get(charge.day, 0) + charge.amount
-    assert days == {"2026-11-25": cost(PRICE, 15_000), "2026-11-26": cost(PRICE, 77_077) - cost(PRICE, 15_000)}
+    assert days == {"2026-11-25": cost(PRICE, 20_000), "2026-11-26": cost(PRICE, 77_077) - cost(PRICE, 20_000)}
     assert got(world) == (cost(PRICE, 77_077), 0)
     assert got(world, "day") == (days["2026-11-26"], 0)
 

@@ -44,10 +44,8 @@ class TokenWish:
     bound: Mapping[str, str | None] = field(default_factory=dict)
 
 
-def issue_token(
-    tx: Connection, user: str, label: str, scope: Scope, life: timedelta, *, workspace: str | None = None
-) -> NewToken:
-    return issue_tokens(tx, [TokenWish(user, label, scope, {"workspace": workspace})], life)[0]
+def issue_token(tx: Connection, user: str, label: str, scope: Scope, life: timedelta, **bound: str | None) -> NewToken:
+    return issue_tokens(tx, [TokenWish(user, label, scope, bound)], life)[0]
 
 
 def issue_tokens(tx: Connection, wishes: Iterable[TokenWish], life: timedelta) -> list[NewToken]:

@@ -105,13 +105,14 @@ def hand_over(tx: Connection, machine: Machine, taken: Machine) -> bool:
     account, ledger, before = held[1], Ledger(tx, machine.workspace), budgets.held(tx, [machine.id])
     lived = _lived(ledger, machine, account, min(now(), machine.lease_until))
     paid = _paid(account, lived)
-    after = outstanding(ledger, taken, paid)
+    ahead = _outstanding(ledger, taken, paid)
+    after = ledger.hold(_spender(taken), ahead)
     spent, spender = ledger.hold(_spender(machine), lived), _spender(taken)
     if ledger.post(moves(spent, before.values(), [after]), [spender]):
         return False
     budgets.hold(tx, before, {machine.id: after})
     budgets.charge(tx, _charges(machine, lived))
-    left = account.reserved - sum(piece.amount for piece in lived)
+    left = sum(piece.amount for piece in ahead)
     machines.update(tx, machine.id, **paid.model_copy(update={"reserved": left}).model_dump())
     return True
 
