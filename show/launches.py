@@ -252,8 +252,9 @@ def live_through(plane: Plane, dice: random.Random, kills: int, toll: Toll) -> N
 
 def wish(plane: Plane, dice: random.Random) -> None:
     """Sometimes another cluster, sometimes the end of one."""
-    alive = [one for one in cluster_verbs.live(plane.db) if one.target == "running"]
-    if len(alive) < 3 and dice.random() < 0.6:
+    live = list(cluster_verbs.live(plane.db))
+    alive = [one for one in live if one.target == "running"]
+    if len(alive) < 3 and len(live) < 6 and dice.random() < 0.6:
         spec = ClusterSpec(n_workers=dice.randrange(3), location=PLACE, idle_timeout=0)
         request = ClusterRequest(environment_hash=ENVIRONMENT.hash, spec=spec)
         cluster_verbs.create(plane.db, plane.settings, plane.who, WORKSPACE, request)

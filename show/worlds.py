@@ -193,6 +193,8 @@ class SshWorld:
         logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
         shells.CONNECT, shells.KEEPALIVE, shells.FIRST, shells.LONGEST = 2.0, 0.5, 0.2, 1.0
         ssh.PATIENCE = 1.0
+        loop = shells._begun()
+        vars(shells)["_loop"] = lambda: loop  # without the lock that the dead would hold
         self.wire, self.silent = Wire(), ""
         self.fleet = Hosts(base / "hosts", 2)
         self.fleet.up()
@@ -229,7 +231,7 @@ class SshWorld:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
 
-        asyncio.run_coroutine_threadsafe(end(), shells._begun()).result(10)
+        asyncio.run_coroutine_threadsafe(end(), shells._loop()).result(10)
 
     def trouble(self, dice: random.Random) -> str:
         self._mend()
