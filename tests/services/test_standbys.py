@@ -126,7 +126,9 @@ def test_a_cluster_takes_warm_machines_first_and_pays_nothing_twice(world):
     assert made.machines[0].id == first.id
     assert [machine.status.value for machine in made.machines] == ["preparing", "requested"]
     now = budgets.get(world.db, "lab")
-    assert now.reserved + now.spent == pytest.approx(before + PRICE, abs=2), "what it lived as a warm one is charged, the rest goes on"
+    assert now.reserved + now.spent == pytest.approx(before + PRICE, abs=2), (
+        "what it lived as a warm one is charged, the rest goes on"
+    )
     standbys.follow(world.db, world.settings)
     assert second.id in {machine.id for machine in kept(world)}
     assert len(kept(world)) == 2, "another takes its place"
