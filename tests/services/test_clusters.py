@@ -142,7 +142,7 @@ def test_a_lost_worker_is_replaced(world):
 def test_only_the_owner_gets_the_certificate_unless_the_cluster_is_shared(world):
     own = world.cluster()
     with pytest.raises(errors.PermissionDenied, match="ada's alone"):
-        clusters.security(world.db, world.bo, "lab", own.id)
+        clusters.security(world.db, world.settings, world.bo, "lab", own.id)
 
 
 def test_the_version_changes_with_what_is_and_not_with_money(world):
