@@ -30,6 +30,10 @@ pytest_plugins = ["tests.browsers"]
 DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+# Whoever starts tests in the background has Ctrl-C ignored, and all that tests start would have it so too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that may take longest first, so that no process is left alone with one at the end."""
     items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout")), default=0))

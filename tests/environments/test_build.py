@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -49,7 +50,9 @@ def builder(captured, cache: Path, uv_cache: Path, stall: float = 0) -> subproce
 
 def run(built, code: str) -> str:
     env = {**os.environ, "PYTHONPATH": str(built.code or "")}
-    done = subprocess.run([built.python, "-c", code], cwd="/", env=env, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as nowhere:
+        command = [built.python, "-c", code]
+        done = subprocess.run(command, cwd=nowhere, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -13,6 +13,7 @@ say() { echo "boot: $*"; }
 over() { # the machine ends here, whatever happened
   say "over: $*"
   kill $watchdog $herald $mirror 2>/dev/null
+  touch @ALIVE@ 2>/dev/null # until now
   if [ -n "$poweroff" ]; then
     { tail -n 20 "$home/@LOG@" >/dev/console; } 2>/dev/null
     sync

@@ -202,6 +202,8 @@ bury() { # kill what is left of it, and write down its end, which is then final
     head -c 2000 exit.json 2>/dev/null | tr "\t\n" "  "' sh "$its_own/machines/$id")
   at=$(printf '%s\n' "$told" | sed -n 1p)
   [ -n "$at" ] || { [ "$how" = rebooted ] && at=$started; }
+  field killed "$record/killed"
+  at=${killed:-$at}
   said=$(printf '%s\n' "$told" | sed -n 2p)
   [ -n "$said" ] || said=$(head -n 1 "$record/errors" 2>/dev/null | head -c 300 | tr '\t' ' ')
   finish "$started" "${at:-$(date +%s.%N)}" "$how" "$said" "$(printf '%s\n' "$told" | sed -n 3p)"
@@ -245,6 +247,8 @@ stop() { # GRACE: ask, and after so many seconds make it
   fi
   asked=$(stat -c %Y "$record/stopped" 2>/dev/null || echo 0)
   if [ "$(($(date +%s) - asked))" -ge "$1" ]; then
+    look
+    is_alive && write killed "$(date +%s.%N)" # it lived until now: its watchdog, which says so, was told to end
     kill_all
     return 0
   fi

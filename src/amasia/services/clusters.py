@@ -332,13 +332,14 @@ def _wind_down(tx: Connection, cluster: Cluster, own: list[Machine]) -> None:
 
 def _keep_up(tx: Connection, settings: ServerSettings, cluster: Cluster, own: list[Machine]) -> None:
     scheduler = next(machine for machine in own if machine.role is MachineRole.scheduler)
-    if scheduler.status is MachineStatus.stopped or scheduler.target is MachineTarget.stopped:
+    is_over = scheduler.status is MachineStatus.stopped or scheduler.target is MachineTarget.stopped
+    if cluster.ends_at is not None:  # a budget ends it, also where a lease was over before this look
+        if is_over or now() >= cluster.ends_at:
+            rows.wish_stop(tx, cluster.id, cluster.reason)
+        return
+    if is_over:
         # Its memory held every future; results that matter are commits. A new scheduler would know nothing.
         rows.wish_stop(tx, cluster.id, f"its scheduler ended: {scheduler.reason}")
-        return
-    if cluster.ends_at is not None:
-        if now() >= cluster.ends_at:
-            rows.wish_stop(tx, cluster.id, cluster.reason)
         return
     workers = [
         machine
