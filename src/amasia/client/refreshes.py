@@ -120,9 +120,14 @@ def _reason(error: BaseException) -> str:
         return str(error)[:LONGEST_REASON]
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return "it was interrupted"
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(sys.prefix)]
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_library(frame.filename)]
     where = f" (line {own[-1].lineno} of {own[-1].filename.rpartition('/')[2]}, in {own[-1].name})" if own else ""
     return f"{type(error).__name__}: {error}{where}"[:LONGEST_REASON]
+
+
+def _is_library(filename: str) -> bool:
+    """Also of the base that an environment on a machine is a layer above."""
+    return "site-packages" in filename or filename.startswith((sys.prefix, sys.base_prefix, "<frozen"))
 
 
 @contextmanager

@@ -24,6 +24,8 @@ KNOWN: dict[str, tuple[ViewKind, Callable[[Any], Any]]] = {
     "sketch": (ViewKind.reduction, lambda ds: views.quantile_sketch(ds.t, 0.5, "time")),
     "climatology": (ViewKind.groupby, lambda ds: ds.groupby("time.month").mean()),
     "interp": (ViewKind.regrid, lambda ds: ds.interp(x=[0.5])),
+    "sorted along another": (ViewKind.elementwise, lambda ds: ds.sortby("x", ascending=False)),
+    "an array sorted": (ViewKind.elementwise, lambda ds: ds.t.sortby("x")),
 }
 
 REFUSED: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -36,6 +38,11 @@ REFUSED: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "diff": ("diff", lambda ds: ds.diff("time")),
     "median": ("median", lambda ds: ds.median("time")),
     "median of everything": ("no dimension named", lambda ds: ds.median()),
+    "sorted by a variable": ("sortby over 'time'", lambda ds: ds.sortby("t")),
+    "an array sorted by a variable": ("sortby over 'time'", lambda ds: ds.t.sortby(["x", "time"])),
+    "sorted by an array": ("sortby with no dimension", lambda ds: ds.sortby(ds.t)),
+    "sorted by a function": ("sortby with no dimension", lambda ds: ds.sortby(lambda one: one.t)),
+    "slope along a variable": ("differentiate over 'time'", lambda ds: ds.differentiate("t")),
     "isel": ("isel", lambda ds: ds.isel(time=-1)),
     "interp in time": ("interp", lambda ds: ds.interp(time=["2001-01-20T12"])),
     "drop": ("drop=True", lambda ds: ds.where(ds.t > 280, drop=True)),

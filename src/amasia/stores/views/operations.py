@@ -13,7 +13,7 @@ import xarray as xr
 
 from amasia import errors
 from amasia.stores.views.axes import Axis, Coarsen, Resample
-from amasia.stores.views.expressions import Form, Group, Method, Node, Reduction, nodes
+from amasia.stores.views.expressions import Form, Group, Method, Node, Reduction, nodes, walk
 
 REDUCTIONS = frozenset({"sum", "count", "mean", "var", "std", "min", "max"})
 """Kept as running states."""
@@ -132,7 +132,7 @@ def _on_data(node: Node, name: str, args: tuple[Any, ...], kwargs: dict[str, Any
     given = _bound(node, name, args, kwargs)
     if name in ROW_BY_ROW:
         return _row_by_row(node, name, args, kwargs, given, along)
-    dims = _dims(node, name, given)
+    dims = _dims(node, name, given, along)
     if dims is not None and along not in dims:
         found = call(Method(name), (node, *args), kwargs, along, node.form, name, node.names)
         return replace(found, words=found.words | ({"regrid"} if name in {"interp", "dot"} else set()))
@@ -343,13 +343,15 @@ def _bound(node: Node, name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
         ) from error
 
 
-def _dims(node: Node, name: str, given: dict[str, Any]) -> tuple[str, ...] | None:
+def _dims(node: Node, name: str, given: dict[str, Any], along: str) -> tuple[str, ...] | None:
     """Dimensions that a call names; None for all."""
     given = {key: value for key, value in given.items() if key != "self"}
     if "dim" in given and given["dim"] is not None and given["dim"] is not ...:
         one = given["dim"]
         return tuple(map(str, [one] if isinstance(one, str) else one))
-    if name in {"sortby", "squeeze", "stack", "differentiate", "integrate", "drop_sel", "drop_isel", "polyfit"}:
+    if name in {"sortby", "differentiate", "integrate"}:
+        return _dims_of_variables(node, list(given.values()), along)
+    if name in {"squeeze", "stack", "drop_sel", "drop_isel", "polyfit"}:
         return tuple(_flat({key: one for key, one in given.items() if not isinstance(one, bool)})) or None
     if name in {"isel", "sel", "interp", "shift", "roll", "pad", "head", "tail", "thin", "reindex", "swap_dims"}:
         keys: dict[str, Any] = {}
@@ -357,6 +359,16 @@ def _dims(node: Node, name: str, given: dict[str, Any]) -> tuple[str, ...] | Non
             keys |= one if isinstance(one, Mapping) else {}
         return tuple(map(str, keys)) or None
     return None
+
+
+def _dims_of_variables(node: Node, given: list[Any], along: str) -> tuple[str, ...] | None:
+    """The same where variables are named, which may have ``along`` whatever they are called."""
+    if any(nodes(given)) or any(map(callable, given)):
+        return None
+    found = _flat(given)
+    known = node.names if node.names is not None else walk(node)[0].names or {}  # an array's: as the source has them
+    runs = {along} if any(known.get(one, True) for one in found) else set()
+    return tuple(found | runs) or None
 
 
 def _flat(value: Any) -> set[str]:
