@@ -105,7 +105,11 @@ class View:
         NotFound
             The source has no such group yet.
         """
-        ds = open_repo(self.source).to_xarray(self.definition.source_group)
+        try:
+            ds = open_repo(self.source).to_xarray(self.definition.source_group)
+        except errors.NotFound as error:
+            later = "If a view is to fill it, wait for that one's first refresh: `amasia view list` tells."
+            raise errors.NotFound(error.message, cure=f"{error.cure} {later}") from error
         return engine.plan(self.definition, ds)
 
     def deploy(
