@@ -208,6 +208,8 @@ class Source:
             absurd = np.argwhere(~(np.abs(group["t"][...]) < 1e4))
             place = tuple(absurd[-1]) if len(absurd) else place
             value = 281.25
+        if (group["t"][(slice(None), *place[1:])] == -value).any() and abs(value) > 1e4:
+            value = 280.0  # two that cancel: Xarray's sum in floats loses all others then, and the view's does not
         group["t"][place] = value
         group["i"][place[:2]] = self.random.randrange(1000)
         return f"{place} = {value}"
