@@ -3,6 +3,7 @@
 Exit status 1 if one falls short.
 """
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -40,4 +41,6 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
 
 
 if __name__ == "__main__":
-    sys.exit(runs.main("lake", "The lake", proofs))
+    status = runs.main("lake", "The lake", proofs)
+    sys.stdout.flush()
+    os._exit(status)  # ecCodes and others of C abort in an orderly exit, after all is shown
