@@ -17,7 +17,7 @@ from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.clusters import ClusterRequest, ClusterSpec
 from amasia.models.machines import Heartbeat, Join, Machine, MachineStatus, ProcessReport
-from amasia.services import clusters, machines
+from amasia.services import clusters, joins, machines
 from amasia.settings import ServerSettings
 from show.launching import ENVIRONMENT, LEASE, PEOPLE, WORKSPACE, ended, principal
 
@@ -62,7 +62,7 @@ def begin(db: Database, machine: Machine) -> str:
     machines.accepted(db, machine, {})
     join = Join(machine_id=machine.id, join_token=boot.join_token, agent_version="0", started_at=now())
     try:
-        machines.join(db, SETTINGS, join)
+        joins.join(db, SETTINGS, join)
     except errors.PermissionDenied:
         return "late"
     return "begun"
