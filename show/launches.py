@@ -252,7 +252,7 @@ def live_through(plane: Plane, dice: random.Random, kills: int, toll: Toll) -> N
 
 def wish(plane: Plane, dice: random.Random) -> None:
     """Sometimes another cluster, sometimes the end of one."""
-    live = list(cluster_verbs.live(plane.db))
+    live = list(cluster_verbs.find(plane.db, WORKSPACE, live=True))
     alive = [one for one in live if one.target == "running"]
     if len(alive) < 3 and len(live) < 6 and dice.random() < 0.6:
         spec = ClusterSpec(n_workers=dice.randrange(3), location=PLACE, idle_timeout=0)
@@ -265,10 +265,10 @@ def wish(plane: Plane, dice: random.Random) -> None:
 def evening(plane: Plane) -> None:
     """No more trouble, everything is stopped."""
     plane.world.calm()
-    for one in cluster_verbs.live(plane.db):
+    for one in cluster_verbs.find(plane.db, WORKSPACE, live=True):
         cluster_verbs.stop(plane.db, plane.who, WORKSPACE, one.id)
     end = time.monotonic() + 120
-    while any(one.status is not ClusterStatus.stopped for one in cluster_verbs.live(plane.db)):
+    while any(one.status is not ClusterStatus.stopped for one in cluster_verbs.find(plane.db, WORKSPACE, live=True)):
         if time.monotonic() > end:
             raise RuntimeError("clusters do not stop")
         plane.turn()
