@@ -22,6 +22,7 @@ from show.kills import WORKSPACE
 from show.lines import Line
 from show.planes import Plane
 
+REPOSITORY = "work"
 LEASE = 24
 MORE = 4
 """Seconds of the cluster's time that the budget holds beyond what is reserved."""
@@ -99,7 +100,7 @@ def meet(plane: Plane) -> Iterator[Line]:
     last = work.hear("last")
     ended = wait_for_end(plane, "alive")
     work.process.kill()
-    snapshots = {one.snapshot for one in plane.link().items(f"{WORKSPACE}/repositories/work/commits", Commit)}
+    snapshots = {one.snapshot for one in plane.link().items(f"{WORKSPACE}/repositories/{REPOSITORY}/commits", Commit)}
     yield Line(2, f"{what}: the commit after the warning", "landed" if last["snapshot"] in snapshots else "lost",
                "landed", last["snapshot"] in snapshots)  # fmt: skip
     assert ended.ends_at is not None
@@ -131,7 +132,7 @@ def meet_alone(plane: Plane) -> Iterator[Line]:
     yield Line(2, f"{what}: its machines were gone after", f"{gone:.1f} s", f"<= {LEASE} s", gone <= LEASE)
     plane.up()
     wait_for_end(plane, "alone")
-    snapshots = {one.snapshot for one in plane.link().items(f"{WORKSPACE}/repositories/work/commits", Commit)}
+    snapshots = {one.snapshot for one in plane.link().items(f"{WORKSPACE}/repositories/{REPOSITORY}/commits", Commit)}
     yield Line(2, f"{what}: the commit before", "there" if first["snapshot"] in snapshots else "lost", "there",
                first["snapshot"] in snapshots)  # fmt: skip
     yield from judge(plane, what, limit)
