@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from amasia import errors
+from amasia.reconcilers import children
 from amasia.settings import ServerSettings
 
 log = structlog.get_logger()
@@ -40,12 +41,7 @@ class Gateway:
     def stop(self) -> None:
         if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        children.end(self._process, STOP_SECONDS)
         self._process = None
 
     def _start(self) -> None:

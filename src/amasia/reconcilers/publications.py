@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import structlog
 
 from amasia.database.engine import Database
+from amasia.reconcilers import children
 from amasia.services import publications
 from amasia.settings import ServerSettings
 
@@ -39,12 +40,7 @@ class Publisher:
     def stop(self) -> None:
         if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        children.end(self._process, STOP_SECONDS)
         self._process = None
 
     def _alive(self) -> bool:
