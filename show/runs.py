@@ -40,6 +40,10 @@ def main(name: str, title: str, proofs: Proofs) -> int:
         print(json.dumps([asdict(line) for line in found], indent=1))
     else:
         console.print(_table(title, found))
+    for line in found:
+        if not line.holds:  # last, where a log that is cut still has it
+            told = f"line {line.number} falls short: {line.what}: {line.figure}, not {line.goal}. {line.detail}"
+            console.print(told, markup=False, soft_wrap=True)
     return 0 if found and all(line.holds for line in found) else 1
 
 
