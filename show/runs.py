@@ -58,7 +58,7 @@ def _show(
             found = list(_safely(numbers[0], name, proof))
         console.print(f"[dim]{name}: {time.monotonic() - begun:.0f} s[/dim]")
         for line in found:
-            if not only or line.number in only:
+            if not only or line.number in only or not line.holds:  # what breaks is told, whoever asked
                 yield line
                 console.print(f"  {_mark(line)} {line.number} {line.what}: {line.figure}")
                 if line.detail:
