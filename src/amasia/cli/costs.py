@@ -9,7 +9,7 @@ import typer
 from amasia.cli.options import Json, Workspace, examples, noun
 from amasia.cli.output import ago, bar, hours, show_json, show_table, size
 from amasia.client import costs
-from amasia.models.budgets import CostLine, Costs
+from amasia.models.costs import CostLine, Costs
 from amasia.models.money import show
 
 app = noun("What was spent.")

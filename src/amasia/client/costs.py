@@ -4,7 +4,8 @@ from datetime import datetime
 
 from amasia.client.transport import Connection, connect
 from amasia.client.workspaces import path
-from amasia.models.budgets import Charge, Costs
+from amasia.models.budgets import Charge
+from amasia.models.costs import Costs
 
 
 def get(workspace: str | None = None, *, since: datetime | None = None, connection: Connection | None = None) -> Costs:

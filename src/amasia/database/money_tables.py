@@ -116,3 +116,42 @@ charges = Table(
     Column("amount", BigInteger, nullable=False),
     Index("ix_charges_workspace_end", "workspace", "end"),
 )
+
+# Sums of charges, written in the transaction of each: so many rows as days, people and kinds of machines, however many
+# charges. Without clusters, of which there may be as many as charges.
+daily_costs = Table(
+    "daily_costs",
+    metadata,
+    workspace(primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("location", String, primary_key=True),
+    Column("machine_type", String, primary_key=True),
+    Column("tags", String, primary_key=True),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+)
+
+# The same by cluster; the cluster's id is empty for what was kept warm.
+cluster_costs = Table(
+    "cluster_costs",
+    metadata,
+    workspace(primary_key=True),
+    Column("cluster_id", String, primary_key=True),
+    Column("group", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+)
+
+# The same of charges of storage, by the day of each one's end.
+storage_costs = Table(
+    "storage_costs",
+    metadata,
+    workspace(primary_key=True),
+    Column("repository_id", String, primary_key=True),
+    Column("repository", String, primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
