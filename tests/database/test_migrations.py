@@ -10,7 +10,7 @@ from sqlalchemy import text
 from amasia.database import budgets, costs
 from amasia.database.engine import MIGRATIONS, Database
 from amasia.models.base import now
-from amasia.models.costs import Span
+from amasia.models.costs import Cut, Span
 from tests.conftest import KEY, _create
 
 BEFORE = (
@@ -31,6 +31,8 @@ BEFORE = (
     'INSERT INTO storage_charges (workspace, repository_id, repository, start, "end", nbytes, amount)'
     " VALUES ('lab', 'r-1', 'data', '2026-01-05 00:00:00+00', '2026-01-05 23:01:00+00', 9, 7)",
 )
+
+KINDS = (Cut.user, Cut.location, Cut.machine_type, Cut.tag)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
@@ -53,7 +55,9 @@ def test_a_budget_with_all_that_it_holds_outlives_the_migration_to_budgets_of_an
         assert [*budgets.held(tx, ["ma-1"])["ma-1"].values()] == [20]
         charge = budgets.page(tx, "lab", None, 0, 10)[0]
         assert (charge.day, charge.location, charge.tags, charge.amount) == ("2026-01-03", "local", {}, 300)
-        assert costs.by_kind(tx, "lab", Span(), None) == [(("ada", "local", "small", "{}"), 1000, 300)]
+        assert costs.total(tx, "lab", Span(), None) == costs.total(tx, "lab", Span(), "ada") == (1000, 300)
+        assert [line.key for cut in KINDS for line in costs.lines(tx, "lab", cut, Span(), "ada")] == [
+            "ada", "local", "small", "(no tag)"]  # fmt: skip
         assert costs.of_clusters(tx, "lab", Span(), "ada", ["cl-1"]) == [("cl-1", "", 1000, 300)]
         assert costs.stored_by_day(tx, "lab", Span()) == {"2026-01-05": 7}
     with db.write() as tx:

@@ -14,6 +14,7 @@ from amasia.models.permissions import Role
 from amasia.services import costs, repositories, storage
 
 TODAY = now().date()
+PLAIN = (Cut.day, Cut.user, Cut.location, Cut.machine_type)
 
 
 def charge(world, user, amount, days_ago=0, *, cluster=None, kind="small", tags=None, location="local", group=""):
@@ -54,11 +55,16 @@ def test_sums_are_the_charges_to_the_micro_unit_however_they_came(world):
     for number in range(30):
         charge(world, "ada" if number % 2 else "bo", number, number % 3, tags={"b": "2", "a": "1"})
     with world.db.read() as tx:
-        for table in (daily_costs, cluster_costs):
-            sums = [tx.execute(select(func.sum(one.c.amount), func.sum(one.c.milliseconds))).one()
-                    for one in (charges, table)]  # fmt: skip
-            assert sums[0] == sums[1]
-        assert tx.execute(select(func.count()).select_from(daily_costs)).scalar_one() == 6
+        charged = tx.execute(select(func.sum(charges.c.amount), func.sum(charges.c.milliseconds))).one()
+        for table, where in (
+            (cluster_costs, True),
+            *((daily_costs, (daily_costs.c.cut == cut) & (daily_costs.c.user == "")) for cut in PLAIN),
+            *((daily_costs, (daily_costs.c.cut == cut) & (daily_costs.c.user != "")) for cut in PLAIN),
+        ):
+            sums = select(func.sum(table.c.amount), func.sum(table.c.milliseconds)).where(where)
+            assert tx.execute(sums).one() == charged
+        days = select(func.count()).where(daily_costs.c.cut == Cut.day, daily_costs.c.user == "")
+        assert tx.execute(days).scalar_one() == 3
 
 
 def test_a_member_sees_what_is_their_own_and_who_manages_sees_all(world):

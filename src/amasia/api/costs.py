@@ -5,12 +5,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from amasia.api.access import Db, Grant, may
+from amasia.api.access import Db, Grant, Settings, may
 from amasia.models.base import Cursor, Page
 from amasia.models.budgets import Charge
 from amasia.models.costs import CostLine, Costs, Cut
+from amasia.models.forecasts import Forecast
+from amasia.models.money import parse
 from amasia.models.permissions import Permission
-from amasia.services import costs
+from amasia.models.usage import Usage
+from amasia.models.waste import WasteReport
+from amasia.services import costs, forecasts, usage, waste
 
 router = APIRouter(prefix="/workspaces/{workspace}", tags=["costs"])
 
@@ -39,6 +43,23 @@ def find(
     limit: Limit = PAGE,
 ) -> Page[CostLine]:
     return costs.find(db, grant.who, grant.role, workspace, by, since, until, after, limit)
+
+
+@router.get("/costs/forecast")
+def forecast(db: Db, workspace: str, grant: Seer) -> Forecast:
+    return forecasts.get(db, grant.who, grant.role, workspace)
+
+
+@router.get("/costs/waste")
+def find_waste(db: Db, settings: Settings, workspace: str, grant: Seer) -> WasteReport:
+    return waste.find(db, grant.who, grant.role, workspace, parse(settings.storage_price))
+
+
+@router.get("/costs/usage")
+def usage_of(
+    db: Db, workspace: str, grant: Seer, since: Since = None, until: Until = None, after: str = ""
+) -> Page[Usage]:
+    return usage.find(db, grant.who, grant.role, workspace, since, until, after)
 
 
 @router.get("/charges")

@@ -30,7 +30,7 @@ from amasia.database.tables import (
 from amasia.models.base import now
 from amasia.models.budgets import Budget, BudgetScope, Charge, Count, Key
 from amasia.models.calendars import today
-from amasia.models.costs import Span
+from amasia.models.costs import Cut, Span
 from amasia.models.workspaces import Workspace
 
 Held = dict[Key, int]
@@ -139,21 +139,22 @@ def hold(tx: Connection, before: Mapping[str, Held], after: Mapping[str, Held]) 
 def charge(tx: Connection, items: list[Charge]) -> None:
     """Write charges down, and add them to the sums that the bill is read from."""
     if items:
-        rows = [item.model_dump(exclude={"id"}) | {"tags": costs.tags(item.tags)} for item in items]
+        rows = [item.model_dump(exclude={"id"}) | {"tags": _tags(item.tags)} for item in items]
         tx.execute(insert(charges), rows)
         costs.add(tx, items)
 
 
 def spent_by_day(tx: Connection, workspace: str, scope: BudgetScope, since: str) -> list[tuple[str, int]]:
     """(day, amount) of what a budget of this scope counts of the machines' time, from a day on."""
-    query = select(daily_costs.c.day, daily_costs.c.tags, func.sum(daily_costs.c.amount).label("amount"))
-    query = query.where(daily_costs.c.workspace == workspace, daily_costs.c.day >= since)
-    if scope.kind == "user":
-        query = query.where(daily_costs.c.user == scope.name)
-    if scope.kind == "location":
-        query = query.where(daily_costs.c.location == scope.name)
-    rows = tx.execute(query.group_by(daily_costs.c.day, daily_costs.c.tags)).all()
-    return [(row.day, int(row.amount)) for row in rows if scope.kind != "tag" or scope.name in words(row.tags)]
+    cut = Cut.day if scope.kind == "workspace" else Cut(scope.kind)
+    query = select(daily_costs.c.day, daily_costs.c.amount).where(
+        daily_costs.c.workspace == workspace,
+        daily_costs.c.cut == str(cut),
+        daily_costs.c.user == costs.EVERYBODY,
+        daily_costs.c.key == scope.name,
+        daily_costs.c.day >= since,
+    )
+    return [(row.day, row.amount) for row in tx.execute(query)]
 
 
 def stored(tx: Connection, workspace: str) -> list[tuple[str, int]]:
@@ -161,11 +162,6 @@ def stored(tx: Connection, workspace: str) -> list[tuple[str, int]]:
     query = select(storage_costs.c.day, func.sum(storage_costs.c.amount).label("amount"))
     query = query.where(storage_costs.c.workspace == workspace).group_by(storage_costs.c.day)
     return [(row.day, int(row.amount)) for row in tx.execute(query)]
-
-
-def words(tags: str) -> set[str]:
-    """``key=value`` of each."""
-    return {f"{key}={word}" for key, word in json.loads(tags).items()}
 
 
 def page(tx: Connection, workspace: str, user: str | None, after: int, limit: int) -> list[Charge]:
@@ -188,3 +184,8 @@ def _budget(row: RowMapping) -> Budget:
 
 def _charge(row: RowMapping) -> Charge:
     return Charge.model_validate({**row, "tags": json.loads(row["tags"])})
+
+
+def _tags(tags: Mapping[str, str]) -> str:
+    """In one order, so that equal ones are one."""
+    return json.dumps(tags, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

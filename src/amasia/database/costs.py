@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -22,26 +22,21 @@ from amasia.database.tables import (
     views,
 )
 from amasia.models.budgets import Charge
-from amasia.models.costs import CostLine, Span
+from amasia.models.costs import CostLine, Cut, Span
 from amasia.models.machines import MachineStatus
 
+EVERYBODY = ""
+"""In the place of a user: all of them together."""
 _LIVE = [status for status in MachineStatus if status is not MachineStatus.stopped]
-
-
-class Kind(NamedTuple):
-    """What machines' time is told apart by, clusters aside."""
-
-    user: str
-    location: str
-    machine_type: str
-    tags: str
-    """JSON."""
 
 
 class Promised(NamedTuple):
     """What is reserved for machines that run or will."""
 
-    kind: Kind
+    user: str
+    location: str
+    machine_type: str
+    tags: dict[str, str]
     cluster_id: str
     """Empty while they are kept warm."""
     group: str
@@ -54,38 +49,46 @@ def add(tx: Connection, items: Iterable[Charge]) -> None:
     lives: dict[tuple[Any, ...], Counter[str]] = {}
     for one in items:
         more = {"milliseconds": one.milliseconds, "amount": one.amount}
-        kind = (one.workspace, one.day, one.user, one.location, one.machine_type, tags(one.tags))
-        days.setdefault(kind, Counter()).update(more)
+        for cut, key in keys(one.user, one.location, one.machine_type, one.tags):
+            for user in (one.user, EVERYBODY):
+                days.setdefault((one.workspace, str(cut), user, one.day, key), Counter()).update(more)
         cluster = (one.workspace, one.cluster_id or "", one.group, one.user, one.day)
         lives.setdefault(cluster, Counter()).update(more)
     _add(tx, daily_costs, days)
     _add(tx, cluster_costs, lives)
 
 
+def keys(user: str, location: str, machine_type: str, tags: dict[str, str]) -> Iterator[tuple[Cut, str]]:
+    """The lines that the time of a machine is in, besides those of clusters."""
+    yield Cut.day, ""
+    yield Cut.user, user
+    yield Cut.location, location or "(unknown)"
+    yield Cut.machine_type, machine_type
+    for tag in [f"{key}={word}" for key, word in tags.items()] or ["(no tag)"]:
+        yield Cut.tag, tag
+
+
 def add_storage(tx: Connection, workspace: str, repository_id: str, repository: str, day: str, amount: int) -> None:
     _add(tx, storage_costs, {(workspace, repository_id, repository, day): Counter(amount=amount)})
 
 
-def tags(found: dict[str, str]) -> str:
-    """In one order, so that equal ones are one."""
-    return json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def lines(tx: Connection, workspace: str, cut: Cut, span: Span, user: str | None) -> list[CostLine]:
+    """By user, location, machine type or tag, the most costly first."""
+    time, amount = _sums(daily_costs)
+    query = select(daily_costs.c.key, time, amount).where(*_days(workspace, cut, span, user))
+    return every(tx, query.group_by(daily_costs.c.key).order_by(amount.desc(), daily_costs.c.key), CostLine)
 
 
-def by_kind(tx: Connection, workspace: str, span: Span, user: str | None) -> list[tuple[Kind, int, int]]:
-    """(kind, milliseconds, amount), without the days."""
-    keys = (daily_costs.c.user, daily_costs.c.location, daily_costs.c.machine_type, daily_costs.c.tags)
-    query = select(*keys, *_sums(daily_costs)).where(*within(daily_costs, workspace, span, user))
-    rows = tx.execute(query.group_by(*keys)).all()
-    return [(Kind(*row[:4]), int(row.milliseconds), int(row.amount)) for row in rows]
+def total(tx: Connection, workspace: str, span: Span, user: str | None) -> tuple[int, int]:
+    """(milliseconds, amount)."""
+    row = tx.execute(select(*_sums(daily_costs)).where(*_days(workspace, Cut.day, span, user))).one()
+    return int(row.milliseconds or 0), int(row.amount or 0)
 
 
-def by_day(
-    tx: Connection, workspace: str, span: Span, user: str | None, limit: int | None = None, after: str = ""
-) -> list[CostLine]:
+def by_day(tx: Connection, workspace: str, span: Span, user: str | None, limit: int | None = None) -> list[CostLine]:
     """Oldest first; with a limit the last so many."""
-    day = daily_costs.c.day
-    query = select(day.label("key"), *_sums(daily_costs)).where(*within(daily_costs, workspace, span, user))
-    query = query.where(day > after).group_by(day).order_by(day.desc()).limit(limit)
+    query = select(daily_costs.c.day.label("key"), daily_costs.c.milliseconds, daily_costs.c.amount)
+    query = query.where(*_days(workspace, Cut.day, span, user)).order_by(daily_costs.c.day.desc()).limit(limit)
     return every(tx, query, CostLine)[::-1]
 
 
@@ -158,17 +161,17 @@ def by_repository(
 
 def promised(tx: Connection, workspace: str, user: str | None) -> list[Promised]:
     """Of what runs; whoever ended has nothing reserved."""
-    kind = (machines.c.owner, machines.c.location, machines.c.machine_type, cast(machines.c.tags, Text).label("tags"))
-    key = (*kind, machines.c.cluster_id, machines.c.group)
+    tags = cast(machines.c.tags, Text).label("tags")
+    key = (machines.c.owner, machines.c.location, machines.c.machine_type, tags, machines.c.cluster_id,
+           machines.c.group)  # fmt: skip
     query = select(*key, func.sum(machines.c.reserved).label("amount"))
     query = query.where(machines.c.status.in_(_LIVE), machines.c.workspace == workspace, machines.c.reserved > 0)
     if user is not None:
         query = query.where(machines.c.owner == user)
-    rows = tx.execute(query.group_by(*key)).all()
     return [
-        Promised(Kind(row.owner, row.location, row.machine_type, tags(json.loads(row.tags))), row.cluster_id or "",
-                 row.group, int(row.amount))
-        for row in rows
+        Promised(row.owner, row.location, row.machine_type, json.loads(row.tags), row.cluster_id or "", row.group,
+                 int(row.amount))
+        for row in tx.execute(query.group_by(*key)).all()
     ]  # fmt: skip
 
 
@@ -185,6 +188,11 @@ def _add(tx: Connection, table: Table, sums: dict[tuple[Any, ...], Counter[str]]
 
 def _sums(table: Table) -> tuple[ColumnElement[int], ColumnElement[int]]:
     return func.sum(table.c.milliseconds).label("milliseconds"), func.sum(table.c.amount).label("amount")
+
+
+def _days(workspace: str, cut: Cut, span: Span, user: str | None) -> list[ColumnElement[bool]]:
+    """For the ``where`` of a query on sums by day: those of one user, or of all together."""
+    return [daily_costs.c.cut == str(cut), *within(daily_costs, workspace, span, EVERYBODY if user is None else user)]
 
 
 def within(table: Table, workspace: str, span: Span, user: str | None = None) -> list[ColumnElement[bool]]:

@@ -117,17 +117,18 @@ charges = Table(
     Index("ix_charges_workspace_end", "workspace", "end"),
 )
 
-# Sums of charges, written in the transaction of each: so many rows as days, people and kinds of machines, however many
-# charges. Without clusters, of which there may be as many as charges.
+# Sums of charges, written in the transaction of each: for each way to cut the bill a row of each day and key, once for
+# its user and once for all, so that there are as few to read as lines and days, however many charges there are.
 daily_costs = Table(
     "daily_costs",
     metadata,
     workspace(primary_key=True),
-    Column("day", String, primary_key=True),
+    # As models.costs.Cut; where it is by day, the key is empty.
+    Column("cut", String, primary_key=True),
+    # Empty for all users together.
     Column("user", String, primary_key=True),
-    Column("location", String, primary_key=True),
-    Column("machine_type", String, primary_key=True),
-    Column("tags", String, primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("key", String, primary_key=True),
     Column("milliseconds", BigInteger, nullable=False),
     Column("amount", BigInteger, nullable=False),
 )

@@ -112,3 +112,14 @@ def lines(tx: Connection, workspace: str, span: Span, visible: ColumnElement[boo
     ]
     gone = [StorageLine(key=name, nbytes=0, amount=amount) for one, (name, amount) in spent.items() if one not in now]
     return sorted([*found, *gone], key=lambda line: line.key)
+
+
+def beyond_reach(tx: Connection, workspace: str, visible: ColumnElement[bool]) -> list[tuple[str, int, int]]:
+    """(repository, bytes, bytes of them that a branch or tag reaches) of each that one may see."""
+    query = (
+        select(repositories.c.name, storage.c.nbytes, storage.c.chunks_nbytes)
+        .join(storage, storage.c.repository_id == repositories.c.id)
+        .where(repositories.c.workspace == workspace, repositories.c.status == "ready", visible)
+        .order_by(repositories.c.name)
+    )
+    return [(row.name, row.nbytes, row.chunks_nbytes) for row in tx.execute(query)]

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from amasia.models.base import LARGEST, Model, Name, Time
-from amasia.models.calendars import midnight
+from amasia.models.calendars import midnight, next_month
 from amasia.models.money import show
 
 MAIN = "workspace"
@@ -113,7 +113,7 @@ class Budget(Model):
             case Period.day:
                 return midnight(day + timedelta(days=1), self.time_zone)
             case Period.month:
-                return midnight((day.replace(day=1) + timedelta(days=32)).replace(day=1), self.time_zone)
+                return midnight(next_month(day), self.time_zone)
             case Period.grant if self.ends is not None and day <= self.ends:
                 return midnight(self.ends + timedelta(days=1), self.time_zone)
             case _:

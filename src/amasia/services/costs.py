@@ -1,8 +1,7 @@
 """The bill: what was spent, cut in the ways people ask for. It reads sums that every charge adds itself to."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -10,7 +9,7 @@ from sqlalchemy import Connection
 
 from amasia.database import budgets, grants, storage, users
 from amasia.database import costs as rows
-from amasia.database.costs import Kind, Promised
+from amasia.database.costs import Promised
 from amasia.database.engine import Database
 from amasia.database.machines import WARM
 from amasia.models.base import Page, now
@@ -114,7 +113,8 @@ class _Bill:
     workspace: Workspace
     span: Span
     user: str | None
-    kinds: Sequence[tuple[Kind, int, int]]
+    milliseconds: int
+    amount: int
     promised: Sequence[Promised]
     """Empty where the days are over."""
     running: bool
@@ -135,27 +135,13 @@ class _Bill:
         days, user = span(workspace.time_zone, since, until), whose(who, role)
         running = days.holds(today(now(), workspace.time_zone))
         promised = rows.promised(tx, name, user) if running else []
-        return cls(tx, who, workspace, days, user, rows.by_kind(tx, name, days, user), promised, running)
-
-    @property
-    def amount(self) -> int:
-        return sum(amount for *_, amount in self.kinds)
-
-    @property
-    def milliseconds(self) -> int:
-        return sum(time for _, time, _ in self.kinds)
+        return cls(tx, who, workspace, days, user, *rows.total(tx, name, days, user), promised, running)
 
     def cut(self, cut: Cut) -> list[CostLine]:
         """Every line of any cut but that of clusters."""
         match cut:
-            case Cut.user:
-                return self._by_kind(lambda kind: [kind.user])
-            case Cut.location:
-                return self._by_kind(lambda kind: [kind.location or "(unknown)"])
-            case Cut.machine_type:
-                return self._by_kind(lambda kind: [kind.machine_type])
-            case Cut.tag:
-                return self._by_kind(lambda kind: _tags(kind.tags))
+            case Cut.user | Cut.location | Cut.machine_type | Cut.tag:
+                return self._with_reserved(cut)
             case Cut.view:
                 return self._with_rest(rows.by_view(self.tx, self.workspace.name, self.span, self.user), "(no view)")
             case Cut.repository:
@@ -176,7 +162,7 @@ class _Bill:
 
     def clusters(self, limit: int) -> list[CostLine]:
         """The newest, then what was kept warm, then all others as one line."""
-        lines = self._of_clusters(limit, 0) + self._warm()
+        lines = self._of_clusters(self._newest(limit, 0)) + self._warm()
         rest = CostLine(
             key="(others)",
             milliseconds=self.milliseconds - sum(line.milliseconds for line in lines),
@@ -187,9 +173,9 @@ class _Bill:
 
     def cluster_page(self, after: int, limit: int) -> Page[CostLine]:
         """So many clusters, which may be more lines, as each worker group is one; on the last what was kept warm."""
-        ids = self._newest(limit + 1, after)
-        lines = self._of_clusters(limit, after)
-        if len(ids) > limit:
+        found = self._newest(limit + 1, after)
+        lines = self._of_clusters(dict(list(found.items())[:limit]))
+        if len(found) > limit:
             return Page(items=tuple(lines), next=str(after + limit))
         return Page(items=(*lines, *self._warm()))
 
@@ -197,8 +183,7 @@ class _Bill:
         running = sorted({one.cluster_id for one in self.promised if one.cluster_id})
         return rows.newest_clusters(self.tx, self.workspace.name, self.span, self.user, running, limit, skip)
 
-    def _of_clusters(self, limit: int, skip: int) -> list[CostLine]:
-        names = self._newest(limit, skip)
+    def _of_clusters(self, names: dict[str, str]) -> list[CostLine]:
         found = self._sums(names)
         lines = [(one, found.get(one, {}), name) for one, name in names.items()]
         return _distinct(
@@ -230,20 +215,15 @@ class _Bill:
             found.setdefault(key[0], {})[key[1]] = line
         return found
 
-    def _by_kind(self, keys: Callable[[Kind], list[str]]) -> list[CostLine]:
-        """The most costly first."""
-        time: Counter[str] = Counter()
-        amount: Counter[str] = Counter()
-        reserved: Counter[str] = Counter()
-        for kind, more_time, more in self.kinds:
-            for key in keys(kind):
-                time[key] += more_time
-                amount[key] += more
+    def _with_reserved(self, cut: Cut) -> list[CostLine]:
+        """The most costly first, then those that have cost nothing yet."""
+        found = {line.key: line for line in rows.lines(self.tx, self.workspace.name, cut, self.span, self.user)}
         for one in self.promised:
-            for key in keys(one.kind):
-                reserved[key] += one.amount
-        found = sorted(time.keys() | reserved.keys(), key=lambda key: (-amount[key], key))
-        return [CostLine(key=key, milliseconds=time[key], amount=amount[key], reserved=reserved[key]) for key in found]
+            for of, key in rows.keys(one.user, one.location, one.machine_type, one.tags):
+                if of is cut:
+                    line = found.get(key) or CostLine(key=key, milliseconds=0, amount=0)
+                    found[key] = line.model_copy(update={"reserved": line.reserved + one.amount})
+        return list(found.values())
 
     def _with_rest(self, lines: list[CostLine], name: str) -> list[CostLine]:
         rest = CostLine(
@@ -258,10 +238,6 @@ def _day(given: date | datetime | None, zone: str) -> date | None:
     if not isinstance(given, datetime):
         return given
     return today(given, zone) if given.tzinfo else given.date()
-
-
-def _tags(tags: str) -> list[str]:
-    return [f"{key}={word}" for key, word in json.loads(tags).items()] or ["(no tag)"]
 
 
 def _distinct(found: Iterable[tuple[str, CostLine]]) -> list[CostLine]:

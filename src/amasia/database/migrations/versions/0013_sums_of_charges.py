@@ -1,5 +1,6 @@
 """sums of charges"""
 
+import json
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -15,13 +16,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    _make("daily_costs", ("day", "user", "location", "machine_type", "tags"))
+    daily = _make("daily_costs", ("cut", "user", "day", "key"))
     _make("cluster_costs", ("cluster_id", "group", "user", "day"))
     storage = _make("storage_costs", ("repository_id", "repository", "day"), time=False)
-    op.execute(
-        'INSERT INTO daily_costs SELECT workspace, day, "user", location, machine_type, tags, sum(milliseconds), '
-        'sum(amount) FROM charges GROUP BY workspace, day, "user", location, machine_type, tags'
-    )
+    _sum_days(op.get_bind(), daily)
     op.execute(
         'INSERT INTO cluster_costs SELECT workspace, coalesce(cluster_id, \'\'), "group", "user", day, '
         "sum(milliseconds), sum(amount) FROM charges "
@@ -46,6 +44,26 @@ def _make(name: str, columns: tuple[str, ...], *, time: bool = True) -> sa.Table
         sa.PrimaryKeyConstraint(*keys, name=op.f(f"pk_{name}")),
     )
     return made
+
+
+def _sum_days(tx: sa.Connection, table: sa.Table) -> None:
+    """For each way to cut the bill: once for its user, and once for all."""
+    found: dict[tuple[str, ...], Counter[str]] = {}
+    query = sa.text(
+        'SELECT workspace, day, "user", location, machine_type, tags, sum(milliseconds) AS milliseconds, '
+        'sum(amount) AS amount FROM charges GROUP BY workspace, day, "user", location, machine_type, tags'
+    )
+    for row in tx.execute(query, execution_options={"yield_per": 10_000}):
+        tags = [f"{key}={word}" for key, word in json.loads(row.tags).items()] or ["(no tag)"]
+        lines = [("day", ""), ("user", row.user), ("location", row.location or "(unknown)"),
+                 ("machine-type", row.machine_type), *(("tag", tag) for tag in tags)]  # fmt: skip
+        for cut, key in lines:
+            for user in (row.user, ""):
+                sums = found.setdefault((row.workspace, cut, user, row.day, key), Counter())
+                sums.update(milliseconds=int(row.milliseconds), amount=int(row.amount))
+    names = ("workspace", "cut", "user", "day", "key")
+    if rows := [dict(zip(names, key, strict=True)) | dict(sums) for key, sums in found.items()]:
+        tx.execute(sa.insert(table), rows)
 
 
 def _sum_storage(tx: sa.Connection, table: sa.Table) -> None:
