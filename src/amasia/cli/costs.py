@@ -77,12 +77,8 @@ def cost(
         lines = costs.lines(by or Cut.day, workspace, since=days.since, until=days.until)
         _export(form, output, LINE, (_line(one) for one in lines), NUMBERS)
     elif by and by is not Cut.storage:
-        _show_lines(
-            by,
-            list(costs.lines(by, workspace, since=days.since, until=days.until)),
-            costs.get(workspace, since=days.since, until=days.until),
-            form,
-        )
+        lines = costs.lines(by, workspace, since=days.since, until=days.until)
+        _show_lines(by, list(lines), costs.get(workspace, since=days.since, until=days.until), form)
     else:
         _show_bill(costs.get(workspace, since=days.since, until=days.until), by, form, whole=not (since or until))
 
@@ -217,10 +213,9 @@ def _line(one: CostLine) -> Row:
 
 
 def _export_focus(workspace: str | None, days: Span, output: Path | None) -> None:
-    numbers = [name for name in focus.COLUMNS if name.endswith(("Cost", "Quantity"))]
     form = Format.parquet if output and output.suffix == ".parquet" else Format.csv
     rows = (focus.row(one) for one in costs.usage(workspace, since=days.since, until=days.until))
-    _export(form, output, tuple(focus.COLUMNS), rows, numbers)
+    _export(form, output, tuple(focus.COLUMNS), rows, focus.NUMBERS)
 
 
 def _export(

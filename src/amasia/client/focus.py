@@ -76,16 +76,18 @@ COLUMNS: dict[str, Callable[[Usage], Cell]] = {
     "ChargeFrequency": lambda one: "Usage-Based",
     "ChargePeriodEnd": lambda one: _time(one.end),
     "ChargePeriodStart": lambda one: _time(one.start),
+    "CommitmentDiscountStatus": lambda one: None,
     "ConsumedQuantity": _quantity,
     "ConsumedUnit": _unit,
     "ContractedCost": _money,
     "EffectiveCost": _money,
+    "InvoiceId": lambda one: None,
     "InvoiceIssuerName": lambda one: "Amasia",
     "ListCost": _money,
     "PricingCategory": lambda one: "Dynamic" if one.spot else "Standard",
     "PricingQuantity": _quantity,
     "PricingUnit": _unit,
-    "ProviderName": lambda one: one.provider or "Amasia",
+    "ProviderName": lambda one: "Amasia",
     "PublisherName": lambda one: one.provider or "Amasia",
     "RegionId": lambda one: one.region or None,
     "RegionName": lambda one: one.region or None,
@@ -98,3 +100,5 @@ COLUMNS: dict[str, Callable[[Usage], Cell]] = {
     "Tags": _tags,
 }
 """Each column in the order of the file, and what is in it."""
+NUMBERS = tuple(name for name in COLUMNS if name.endswith(("Cost", "Quantity")))
+"""Of them, those that hold numbers."""

@@ -6,6 +6,7 @@ machines that their provider gave a name; amounts are compared by machine, over 
 
 import csv
 import gzip
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -158,8 +159,8 @@ def _lines(path: Path) -> Iterator[Mapping[str, str]]:
     if path.suffix in (".parquet", ".pq"):
         yield from _parquet(path)
         return
-    reader = gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")
-    with reader as file:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as binary:
+        file = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
         rows = csv.DictReader(file)
         _format(path, rows.fieldnames or ())
         yield from rows
