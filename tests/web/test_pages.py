@@ -191,7 +191,7 @@ def test_other_days_of_the_bill_are_a_click_away_and_nonsense_is_told(world, as_
     for days in ("90", "365", "all"):
         assert "project=x" in as_("ada").get(f"/lab/costs?days={days}").text
     answer = as_("ada").get("/lab/costs?days=x")
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert "Choose one of" in answer.text
 
 

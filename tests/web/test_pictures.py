@@ -36,8 +36,8 @@ def test_days_are_drawn_to_scale_and_those_to_come_apart():
     assert heights == [("bar-spent", 60), ("bar-reserved", 30), ("bar-spent", 30), ("bar-reserved", 120)]
     said = [title.text for title in root.iter("title")]
     assert said[1] == "2026-11-24: 0.00 EUR"
-    assert said[3] == "2026-11-26: 0.000200 EUR expected"
-    assert "0.000150 EUR from 2026-11-23 to 2026-11-25" in root.attrib["aria-label"]
+    assert said[3] == "2026-11-26: 0.0002 EUR expected"
+    assert "0.0001 EUR from 2026-11-23 to 2026-11-25" in root.attrib["aria-label"]
 
 
 def test_days_without_any_cost_are_an_empty_picture():

@@ -50,6 +50,12 @@ def get(db: Database, who: Principal, role: Role, workspace: str) -> Forecast:
         )
 
 
+def spent_by_day(db: Database, who: Principal, role: Role, workspace: str, since: date) -> dict[date, int]:
+    """What each day has cost, from one on; days that cost nothing are not there."""
+    with db.read() as tx:
+        return _spent(tx, workspace, since, whose(who, role))
+
+
 def _spent(tx: Connection, workspace: str, since: date, user: str | None) -> dict[date, int]:
     """By day; of the whole workspace with storage, which is nobody's own."""
     span = Span(since=since)

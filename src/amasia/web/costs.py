@@ -1,11 +1,11 @@
 """The page of costs: over time, by anything, what is to come, budgets, and what is spent for nothing."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 
 from amasia import errors
-from amasia.models.costs import Costs, Cut, bounded
+from amasia.models.costs import Costs, bounded
 from amasia.models.money import parse
 from amasia.services import alerts, budgets, costs, forecasts, waste
 from amasia.web import pages
@@ -29,8 +29,7 @@ def show(request: Request, db: Db, settings: Settings, grant: Reader, workspace:
     since = None if days == "all" else ahead.today - timedelta(days=int(days) - 1)
     found = costs.get(db, grant.who, grant.role, workspace, since)
     far = ahead.today - timedelta(days=LONGEST)
-    lines = costs.find(db, grant.who, grant.role, workspace, Cut.day, max(since or far, far)).items
-    spent = {date.fromisoformat(line.key): line.amount for line in lines}
+    spent = forecasts.spent_by_day(db, grant.who, grant.role, workspace, max(since or far, far))
     return pages.render(
         request,
         "costs.html",
