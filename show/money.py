@@ -6,7 +6,7 @@ Exit status 1 if one falls short.
 import sys
 from pathlib import Path
 
-from show import launching, limits, runs
+from show import bills, launching, limits, runs
 from show.runs import Wanted, folder
 
 
@@ -20,7 +20,16 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
         )
         for name in launching.DATABASES
     }
-    return {**races, "limits": ((2,), lambda: limits.lines(folder(base / "limits"), built))}
+    bill = {
+        f"the bill on {name}": ((5,), lambda name=name: bills.speed(name, dose, folder(base / "bills")))
+        for name in launching.DATABASES
+    }
+    return {
+        **races,
+        "limits": ((2,), lambda: limits.lines(folder(base / "limits"), built)),
+        **bill,
+        "FOCUS": ((6,), lambda: bills.focus(folder(base / "focus"))),
+    }
 
 
 if __name__ == "__main__":

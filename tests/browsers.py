@@ -22,7 +22,7 @@ LOOKS = [(width, scheme) for width in WIDTHS for scheme in ("light", "dark")]
 WANTED = os.environ.get("AMASIA_SCREENSHOTS", "")
 """1: write docs/images anew; a folder: put every picture there; else none."""
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-DOCUMENTED = ("home", "cluster", "repository")
+DOCUMENTED = ("home", "cluster", "repository", "costs")
 
 
 # Of one module: as long as it lives, nothing else in this thread may run an event loop.

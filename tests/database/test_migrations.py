@@ -7,9 +7,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from amasia.database import budgets
+from amasia.database import budgets, costs
 from amasia.database.engine import MIGRATIONS, Database
 from amasia.models.base import now
+from amasia.models.costs import Cut, Span
 from tests.conftest import KEY, _create
 
 BEFORE = (
@@ -27,7 +28,11 @@ BEFORE = (
     " '{}', '', '', '{}', '{}', 20, 1000, 300, '', 0)",
     'INSERT INTO charges (workspace, "user", cluster_id, machine_id, machine_type, start, "end", milliseconds, amount)'
     " VALUES ('lab', 'ada', 'cl-1', 'ma-1', 'small', '2026-01-02 23:59:00+00', '2026-01-03 00:01:00+00', 1000, 300)",
+    'INSERT INTO storage_charges (workspace, repository_id, repository, start, "end", nbytes, amount)'
+    " VALUES ('lab', 'r-1', 'data', '2026-01-05 00:00:00+00', '2026-01-05 23:01:00+00', 9, 7)",
 )
+
+KINDS = (Cut.user, Cut.location, Cut.machine_type, Cut.tag)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
@@ -48,8 +53,13 @@ def test_a_budget_with_all_that_it_holds_outlives_the_migration_to_budgets_of_an
         found = budgets.counted(tx, "lab", now())[0]
         assert (found.limit, found.spent, found.reserved, found.currency) == (1000, 300, 20, "CHF")
         assert [*budgets.held(tx, ["ma-1"])["ma-1"].values()] == [20]
-        charge = budgets.page(tx, "lab", 0, 10)[0]
+        charge = budgets.page(tx, "lab", None, 0, 10)[0]
         assert (charge.day, charge.location, charge.tags, charge.amount) == ("2026-01-03", "local", {}, 300)
+        assert costs.total(tx, "lab", Span(), None) == costs.total(tx, "lab", Span(), "ada") == (1000, 300)
+        assert [line.key for cut in KINDS for line in costs.lines(tx, "lab", cut, Span(), "ada")] == [
+            "ada", "local", "small", "(no tag)"]  # fmt: skip
+        assert costs.of_clusters(tx, "lab", Span(), "ada", ["cl-1"]) == [("cl-1", "", 1000, 300)]
+        assert costs.stored_by_day(tx, "lab", Span()) == {"2026-01-05": 7}
     with db.write() as tx:
         config.attributes["connection"] = tx
         command.downgrade(config, "0011")

@@ -11,9 +11,10 @@ from amasia.models.base import now
 from amasia.models.clusters import ClusterStatus
 from amasia.models.locations import Finding, Location, LocationStatus
 from amasia.models.machines import MachineStatus, Stages
+from amasia.models.permissions import Role
 from amasia.reconcilers import clusters, machines
 from amasia.reconcilers.fleets import Fleet
-from amasia.services import budgets
+from amasia.services import budgets, costs
 from amasia.services import clusters as cluster_verbs
 from amasia.services import locations as location_verbs
 from amasia.testing import fakes
@@ -85,7 +86,7 @@ def test_what_is_charged_is_what_the_provider_saw(world, kind):
     plane.settle(world.cluster(n_workers=1))
     plane.stop(cluster_verbs.find(world.db, "lab")[0])
     charged: dict[str, int] = {}
-    for charge in budgets.charges(world.db, "lab", 0):
+    for charge in costs.charges(world.db, world.ada, Role.owner, "lab", 0):
         charged[charge.machine_id] = charged.get(charge.machine_id, 0) + charge.milliseconds
     for machine_id, entry in plane.provider.entries.items():
         lived = (entry.stopped_at - entry.started_at) / timedelta(milliseconds=1)

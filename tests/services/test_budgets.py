@@ -13,8 +13,9 @@ from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
 from amasia.models.machines import Found, Heartbeat, ProcessReport
 from amasia.models.money import cost
+from amasia.models.permissions import Role
 from amasia.models.workspaces import PolicyRequest
-from amasia.services import alerts, budgets, clusters, leases, machines, workspaces
+from amasia.services import alerts, budgets, clusters, costs, leases, machines, workspaces
 from tests.services.test_leases import joined
 
 PRICE = 45_000
@@ -122,7 +123,7 @@ def test_a_lease_over_midnight_is_reserved_and_charged_in_both_days_to_the_micro
     end = start + timedelta(seconds=77, milliseconds=77)
     machines.gone(world.db, machines.alive(world.db)[0], Found(machine_id=machine.id, alive=False, stopped_at=end))
     days = {}
-    for charge in budgets.charges(world.db, "lab", 0):
+    for charge in costs.charges(world.db, world.ada, Role.owner, "lab", 0):
         days[charge.day] = days.get(charge.day, 0) + charge.amount
     assert days == {"2026-11-25": cost(PRICE, 20_000), "2026-11-26": cost(PRICE, 77_077) - cost(PRICE, 20_000)}
     assert got(world) == (cost(PRICE, 77_077), 0)

@@ -10,8 +10,9 @@ from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest
 from amasia.models.machines import Death, Heartbeat, Join, MachineTarget, Metrics, ProcessReport, SchedulerReport
 from amasia.models.money import cost
+from amasia.models.permissions import Role
 from amasia.models.users import Membership
-from amasia.services import access, budgets, clusters, heartbeats, joins, machines, workspaces
+from amasia.services import access, budgets, clusters, costs, heartbeats, joins, machines, workspaces
 from amasia.services.heartbeats import Told
 
 ADDRESS = "tls://127.0.0.1:1"
@@ -81,7 +82,7 @@ def test_leases_of_many_are_renewed_and_charged_to_the_same_sums(world):
             rows.update(tx, machine.id, started_at=start, lease_until=start + timedelta(seconds=60))
     answers = hear(world, *(Told(machine.id, digest, beat(machine)) for machine, digest in found))
     assert all(wishes.lease_until > start + timedelta(seconds=89) for wishes in answers)
-    budget, charges = budgets.get(world.db, "lab"), budgets.charges(world.db, "lab", 0)
+    budget, charges = budgets.get(world.db, "lab"), costs.charges(world.db, world.ada, Role.owner, "lab", 0)
     assert budget.spent == sum(charge.amount for charge in charges) > 0
     for machine, account in (of(world, machine) for machine, _ in found):
         own = [charge for charge in charges if charge.machine_id == machine.id]

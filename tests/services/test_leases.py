@@ -12,7 +12,7 @@ from amasia.models.machines import Found, Heartbeat, Join, MachineStatus, Proces
 from amasia.models.money import cost
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
-from amasia.services import budgets, clusters, joins, machines, workspaces
+from amasia.services import budgets, clusters, costs, joins, machines, workspaces
 from amasia.settings import ServerSettings
 
 
@@ -48,7 +48,7 @@ def test_a_heartbeat_charges_what_passed_and_pays_the_next_lease(world):
     wishes = beat(world, machine.id, short)
     assert wishes.lease_until > start + timedelta(seconds=59)
     budget = budgets.get(world.db, "lab")
-    charge = budgets.charges(world.db, "lab", 0)[0]
+    charge = costs.charges(world.db, world.ada, Role.owner, "lab", 0)[0]
     assert charge.milliseconds >= 30_000
     assert budget.spent == charge.amount == cost(45_000, charge.milliseconds)
     assert budget.spent + budget.reserved == pytest.approx(cost(45_000, charge.milliseconds + 60_000), abs=1)
@@ -79,7 +79,7 @@ def test_charges_equal_the_lifetime_to_the_millisecond(world):
     held = machines.alive(world.db)[0]
     end = start + timedelta(seconds=40, milliseconds=123)
     machines.gone(world.db, held, Found(machine_id=machine.id, alive=False, stopped_at=end))
-    charges = budgets.charges(world.db, "lab", 0)
+    charges = costs.charges(world.db, world.ada, Role.owner, "lab", 0)
     assert sum(charge.milliseconds for charge in charges) == 40_123
     assert sum(charge.amount for charge in charges) == cost(45_000, 40_123)
     assert budgets.get(world.db, "lab").reserved == 0
@@ -102,7 +102,7 @@ def test_settling_twice_charges_once(world):
     found = Found(machine_id=machine.id, alive=False, stopped_at=start + timedelta(seconds=9))
     machines.gone(world.db, held, found)
     machines.gone(world.db, held, found)
-    assert sum(charge.milliseconds for charge in budgets.charges(world.db, "lab", 0)) == 9_000
+    assert sum(charge.milliseconds for charge in costs.charges(world.db, world.ada, Role.owner, "lab", 0)) == 9_000
     assert machines.alive(world.db) == []
 
 

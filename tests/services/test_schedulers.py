@@ -10,7 +10,8 @@ from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest
 from amasia.models.clusters import ScaleRequest
 from amasia.models.machines import Heartbeat, ProcessReport, SchedulerReport
-from amasia.services import budgets, clusters, locations, machines
+from amasia.models.permissions import Role
+from amasia.services import budgets, clusters, costs, locations, machines
 from tests.services.test_leases import joined
 
 GIB = 1 << 30
@@ -71,7 +72,7 @@ def test_the_bill_says_the_group(world):
         with world.db.write() as tx:
             rows.update(tx, machine.id, started_at=now() - HALF, lease_until=now() + HALF)
         beat(world, machine)
-    bill = budgets.costs(world.db, world.ada, "lab", None)
+    bill = costs.get(world.db, world.ada, Role.owner, "lab")
     assert [line.key for line in bill.by_cluster] == [made.name, f"{made.name}/big"]
     assert sum(line.amount for line in bill.by_cluster) == bill.amount
     assert bill.by_cluster[1].amount > 4 * bill.by_cluster[0].amount > 0

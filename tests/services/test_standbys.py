@@ -11,8 +11,9 @@ from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest, ClusterSpec
 from amasia.models.machines import Heartbeat, Join, MachineRole, MachineStatus, ProcessReport
+from amasia.models.permissions import Role
 from amasia.models.standbys import StandbyRequest
-from amasia.services import budgets, clusters, joins, locations, machines, standbys
+from amasia.services import budgets, clusters, costs, joins, locations, machines, standbys
 
 HALF = timedelta(seconds=30)
 PRICE = 750
@@ -185,7 +186,7 @@ def test_the_bill_says_what_was_kept_warm_and_what_worked(world):
     made = world.cluster(n_workers=0)
     pass_half_a_minute(2 * HALF)
     beat(world, warm, "running")
-    bill = budgets.costs(world.db, world.ada, "lab", None)
+    bill = costs.get(world.db, world.ada, Role.owner, "lab")
     assert [line.key for line in bill.by_cluster] == [made.name, "warm"]
     assert sum(line.amount for line in bill.by_cluster) == bill.amount
     assert [line.milliseconds for line in bill.by_cluster] == [pytest.approx(30_000, abs=5000)] * 2

@@ -7,9 +7,10 @@ import pytest
 
 from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest
+from amasia.models.permissions import Role
 from amasia.models.repositories import RepositoryRequest
 from amasia.models.storage import GIB, MONTH_MS, Cleaned, CleaningRequest, CleaningStatus
-from amasia.services import budgets, cleanings, refs, repositories, storage
+from amasia.services import budgets, cleanings, costs, refs, repositories, storage
 
 PRICE = 20_000
 BEGIN = now()
@@ -30,7 +31,7 @@ def test_short_stretches_cost_together_what_the_whole_costs(world, data):
     month = timedelta(milliseconds=MONTH_MS)
     for number in range(101):
         measure(world, data, 3 * GIB, month * number / 100)
-    found = budgets.costs(world.db, world.ada, "lab", None)
+    found = costs.get(world.db, world.ada, Role.owner, "lab")
     assert found.storage_amount == 3 * PRICE
     assert [(line.key, line.nbytes, line.amount) for line in found.storage] == [("data", 3 * GIB, 3 * PRICE)]
     charged = storage.charges(world.db, "lab", 0)
@@ -63,7 +64,7 @@ def test_the_bill_by_snapshot_sums_to_the_whole_and_each_pays_for_the_time_it_wa
     assert (found.older.nbytes, found.older.amount) == (4 * GIB, 2 * PRICE + 3 * PRICE)
     assert (found.rest.nbytes, found.rest.amount) == (GIB, 2 * PRICE)
     assert found.nbytes == 6 * GIB + 7
-    assert found.amount == budgets.costs(world.db, world.ada, "lab", None).storage_amount == 7 * PRICE
+    assert found.amount == costs.get(world.db, world.ada, Role.owner, "lab").storage_amount == 7 * PRICE
     shown = refs.history(world.db, "lab", "data", "S3", 50)
     assert [one.nbytes for one in shown] == [GIB, 7, 3 * GIB, GIB]
 
@@ -94,9 +95,9 @@ def test_a_budget_that_is_full_is_not_passed_and_the_time_is_charged_when_it_is_
 def test_what_a_deleted_repository_cost_stays_on_the_bill(world, data):
     measure(world, data, GIB, timedelta())
     measure(world, data, GIB, timedelta(days=30))
-    spent = budgets.costs(world.db, world.ada, "lab", None).storage_amount
+    spent = costs.get(world.db, world.ada, Role.owner, "lab").storage_amount
     repositories.delete(world.db, world.ada, "lab", "data")
-    found = budgets.costs(world.db, world.ada, "lab", None)
+    found = costs.get(world.db, world.ada, Role.owner, "lab")
     assert (found.storage_amount, found.storage[0].nbytes) == (spent, 0)
 
 

@@ -186,14 +186,15 @@ def end(world, cluster, who):
     clusters.follow(world.db, world.settings, cluster.id)
 
 
-def charge(world, cluster, amount, milliseconds):
+def charge(world, cluster, amount, milliseconds, *, days_ago=0, **tags):
     machine = cluster.machines[-1]
-    at = now()
+    at = now() - timedelta(days=days_ago)
     with world.db.write() as tx:
         ledger = Ledger(tx, "lab")
         ledger.post({key: Move(spent=amount) for key in ledger.keys(Spender(), ledger.today)})
         item = Charge(id=0, workspace="lab", user=cluster.owner, cluster_id=cluster.id, machine_id=machine.id,
-                      machine_type=machine.machine_type, day=ledger.today.isoformat(),
+                      machine_type=machine.machine_type, location=machine.location, tags=tags,
+                      day=(ledger.today - timedelta(days=days_ago)).isoformat(),
                       start=at - timedelta(milliseconds=milliseconds), end=at, milliseconds=milliseconds,
                       amount=amount)  # fmt: skip
         budget_rows.charge(tx, [item])

@@ -2,13 +2,16 @@
 
 import pytest
 
+from amasia.database import machines as machine_rows
+from amasia.models.budgets import NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest
+from amasia.models.machines import Metrics
 from amasia.models.repositories import Input
 from amasia.models.views import ViewRequest
-from amasia.services import clusters, views
+from amasia.services import budgets, clusters, views
 from tests.browsers import picture, sideways
 
-from .conftest import commit, repository, sign_in, start
+from .conftest import charge, commit, repository, sign_in, start
 
 
 def test_a_running_cluster_is_seen_and_stopped(page, story):
@@ -49,9 +52,31 @@ def test_every_page_fits_its_window(page, story):
     page.get_by_role("link", name="Costs").click()
     page.get_by_role("heading", name="By user").wait_for()
     assert sideways(page) == []
-    picture(page, "costs")
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/-/sign-in")
+
+
+def test_costs_over_time_what_is_to_come_and_what_is_wasted(page, world, story):
+    for days_ago in range(1, 30):
+        charge(world, story, 700_000 + 90_000 * (days_ago % 7), 9_000_000, days_ago=days_ago, project="era5")
+    request = NewBudget(name="ada", scope=NewScope(kind="user", name="ada"), period="month", limit=25_000_000)
+    budgets.create(world.db, world.ada, "lab", request)
+    with world.db.write() as tx:
+        for machine in story.machines:
+            machine_rows.update(tx, machine.id, metrics=Metrics(idle_seconds=1500, watched_seconds=9000))
+    sign_in(page)
+    page.get_by_role("link", name="Costs").click()
+    page.get_by_role("heading", name="Over time").wait_for()
+    assert page.locator("svg.days .bar-spent").count() == 30
+    assert page.locator("svg.days .bar-reserved").count() >= 1
+    assert "amasia cluster stop climatology" in page.get_by_role("table", name="What is spent for nothing").inner_text()
+    assert "project=era5" in page.get_by_role("table", name="Costs by tag").inner_text()
+    assert sideways(page) == []
+    picture(page, "costs")
+    page.get_by_role("link", name="7 days").click()
+    page.get_by_role("link", name="7 days").and_(page.locator("[aria-current]")).wait_for()
+    assert page.locator("svg.days .bar-spent").count() == 7
+    assert sideways(page) == []
 
 
 LONG = "m" * 63

@@ -164,7 +164,7 @@ def test_costs_are_cut_by_user_cluster_and_repository(world, as_):
     charge(world, made, 450_000, 90_000)
     commit(world, world.ada, "result", "Climatology", cluster=made)
     charge(world, made, 50_000, 10_000)
-    text = " ".join(as_("bo").get("/lab/costs").text.split())
+    text = " ".join(as_("ada").get("/lab/costs").text.split())
     for key, amount in (
         ("ada", "0.50 EUR"),
         ("big", "0.50 EUR"),
@@ -173,6 +173,26 @@ def test_costs_are_cut_by_user_cluster_and_repository(world, as_):
     ):
         row = text[text.index(f'<th scope="row">{key}</th>') :]
         assert row[: row.index("</tr>")].endswith(f'<td class="n">{amount}</td> ')
+
+
+def test_a_member_sees_their_own_costs_and_an_admin_all(world, as_):
+    made = start(world, world.ada, name="big")
+    charge(world, made, 450_000, 90_000)
+    assert "0.45 EUR" in as_("ada").get("/lab/costs").text
+    text = as_("bo").get("/lab/costs").text
+    assert "<h1>Your costs</h1>" in text
+    assert ">big<" not in text
+    assert "<dd>0.00 EUR</dd>" in text
+
+
+def test_other_days_of_the_bill_are_a_click_away_and_nonsense_is_told(world, as_):
+    charge(world, start(world, world.ada, name="big"), 450_000, 90_000, days_ago=40, project="x")
+    assert "project=x" not in as_("ada").get("/lab/costs?days=30").text
+    for days in ("90", "365", "all"):
+        assert "project=x" in as_("ada").get(f"/lab/costs?days={days}").text
+    answer = as_("ada").get("/lab/costs?days=x")
+    assert answer.status_code == 422
+    assert "Choose one of" in answer.text
 
 
 def test_unknown_things_are_pages_with_a_cure(world, as_):

@@ -94,6 +94,7 @@ class Agent:
         self.restarts = 0
         self.next_start = 0.0
         self._cpu = (monotonic(), 0.0)
+        self._told = Metrics()
         self._wake_out, self._wake_in = os.pipe()
 
     def run(self) -> int:
@@ -349,14 +350,20 @@ class Agent:
         if dask is None:
             return Metrics(memory_limit=self.boot.memory)
         processes = memory.tree(dask.child.pid)
-        seconds = memory.cpu_seconds(processes)
+        seconds, used = memory.cpu_seconds(processes), memory.resident(processes)
         (before, spent), at = self._cpu, monotonic()
         self._cpu = (at, seconds)
-        return Metrics(
-            memory=memory.resident(processes),
+        more, last = max(0.0, seconds - spent), self._told
+        self._told = Metrics(
+            memory=used,
             memory_limit=self.boot.memory,
-            cpu=round(max(0.0, seconds - spent) / max(at - before, 0.1), 3),
+            cpu=round(more / max(at - before, 0.1), 3),
+            busy_seconds=round(last.busy_seconds + more, 3),
+            memory_peak=max(last.memory_peak, used),
+            watched_seconds=round(last.watched_seconds + at - before, 3),
+            idle_seconds=self.scheduler.idle_seconds if self.scheduler else 0.0,
         )
+        return self._told
 
     # --- the end ------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,12 @@
 """Workspaces and what hangs on them: members, money, events, buckets."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Request
 
 from amasia.api.access import Db, Grant, Settings, may, operator, person
 from amasia.models.base import Cursor, Name, Page
-from amasia.models.budgets import Budget, BudgetRequest, Charge, Costs, NewBudget
+from amasia.models.budgets import Budget, BudgetRequest, NewBudget
 from amasia.models.events import Event
 from amasia.models.money import parse
 from amasia.models.permissions import Permission
@@ -111,22 +110,6 @@ def delete_budget(
     db: Db, workspace: str, name: str, grant: Annotated[Grant, may(Permission.manage, "budget.delete")]
 ) -> None:
     budgets.delete(db, grant.who, workspace, name)
-
-
-@router.get("/{workspace}/costs")
-def costs(
-    db: Db,
-    workspace: str,
-    grant: Annotated[Grant, may(Permission.read, "cost.get")],
-    since: datetime | None = None,
-) -> Costs:
-    return budgets.costs(db, grant.who, workspace, since)
-
-
-@router.get("/{workspace}/charges", dependencies=[may(Permission.read, "charge.list")])
-def charges(db: Db, workspace: str, after: Cursor = 0) -> Page[Charge]:
-    items = budgets.charges(db, workspace, after, PAGE)
-    return Page(items=tuple(items), next=str(items[-1].id) if len(items) == PAGE else "")
 
 
 @router.get("/{workspace}/events", dependencies=[may(Permission.manage, "event.list")])

@@ -1,29 +1,81 @@
-"""What was spent, and on what."""
+"""What was spent, what is to come, and what is spent for nothing."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import date, datetime
 
 from amasia.client.transport import Connection, connect
 from amasia.client.workspaces import path
-from amasia.models.budgets import Charge, Costs
+from amasia.models.budgets import Charge
+from amasia.models.costs import CostLine, Costs, Cut
+from amasia.models.forecasts import Forecast
+from amasia.models.usage import Usage
+from amasia.models.waste import WasteReport
 
 
-def get(workspace: str | None = None, *, since: datetime | None = None, connection: Connection | None = None) -> Costs:
-    """Machine time and money of a workspace, by user, cluster and repository.
+def get(
+    workspace: str | None = None,
+    *,
+    since: date | datetime | None = None,
+    until: date | datetime | None = None,
+    connection: Connection | None = None,
+) -> Costs:
+    """Machine time and money of a workspace, by user, cluster, view, repository, tag, location, machine type and day.
+
+    Whoever does not manage the workspace gets what is their own. Of each cut these are the largest lines, and
+    ``(others)``; `lines` gives all.
 
     Parameters
     ----------
-    since
-        Count charges from this time on; None for all.
+    since, until
+        First and last day, of the workspace's calendar; a time stands for its day. None for no end there.
 
     Returns
     -------
     Costs
         Amounts in micro-units of the workspace's currency, time in milliseconds.
     """
-    start = since.isoformat() if since else None
-    return (connection or connect()).get(f"{path(workspace)}/costs", Costs, since=start)
+    return (connection or connect()).get(f"{path(workspace)}/costs", Costs, since=_day(since), until=_day(until))
+
+
+def lines(
+    by: Cut | str,
+    workspace: str | None = None,
+    *,
+    since: date | datetime | None = None,
+    until: date | datetime | None = None,
+    connection: Connection | None = None,
+) -> Iterator[CostLine]:
+    """Every line of one cut of the bill, such as ``"tag"`` or ``"day"``."""
+    days = {"since": _day(since), "until": _day(until)}
+    return (connection or connect()).items(f"{path(workspace)}/costs/lines", CostLine, by=str(by), **days)
+
+
+def usage(
+    workspace: str | None = None,
+    *,
+    since: date | datetime | None = None,
+    until: date | datetime | None = None,
+    connection: Connection | None = None,
+) -> Iterator[Usage]:
+    """What each machine and each repository used and cost on each day, day after day."""
+    days = {"since": _day(since), "until": _day(until)}
+    return (connection or connect()).items(f"{path(workspace)}/costs/usage", Usage, **days)
+
+
+def forecast(workspace: str | None = None, *, connection: Connection | None = None) -> Forecast:
+    """What this month is going to cost, and where each budget goes, if it goes on as in the last weeks."""
+    return (connection or connect()).get(f"{path(workspace)}/costs/forecast", Forecast)
+
+
+def waste(workspace: str | None = None, *, connection: Connection | None = None) -> WasteReport:
+    """What is spent for nothing, the largest saving first, each with the command that saves it."""
+    return (connection or connect()).get(f"{path(workspace)}/costs/waste", WasteReport)
 
 
 def charges(workspace: str | None = None, *, connection: Connection | None = None) -> list[Charge]:
     """Every charge of a workspace, oldest first: one stretch of one machine's life each."""
     return list((connection or connect()).items(f"{path(workspace)}/charges", Charge))
+
+
+def _day(given: date | datetime | None) -> str | None:
+    return given.isoformat() if given else None

@@ -3,14 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     RowMapping,
     bindparam,
-    case,
     delete,
     func,
     insert,
@@ -19,23 +16,21 @@ from sqlalchemy import (
     update,
 )
 
-from amasia.database.machines import WARM
-from amasia.database.rows import add, change, every
+from amasia.database import costs
+from amasia.database.rows import add, change
 from amasia.database.tables import (
     budget_periods,
     budgets,
     charges,
-    clusters,
-    commits,
+    daily_costs,
     holds,
-    machines,
-    repositories,
-    storage_charges,
+    storage_costs,
     workspaces,
 )
 from amasia.models.base import now
-from amasia.models.budgets import Budget, BudgetScope, Charge, CostLine, Count, Key
+from amasia.models.budgets import Budget, BudgetScope, Charge, Count, Key
 from amasia.models.calendars import today
+from amasia.models.costs import Cut, Span
 from amasia.models.workspaces import Workspace
 
 Held = dict[Key, int]
@@ -142,104 +137,44 @@ def hold(tx: Connection, before: Mapping[str, Held], after: Mapping[str, Held]) 
 
 
 def charge(tx: Connection, items: list[Charge]) -> None:
+    """Write charges down, and add them to the sums that the bill is read from."""
     if items:
         rows = [item.model_dump(exclude={"id"}) | {"tags": _tags(item.tags)} for item in items]
         tx.execute(insert(charges), rows)
+        costs.add(tx, items)
 
 
 def spent_by_day(tx: Connection, workspace: str, scope: BudgetScope, since: str) -> list[tuple[str, int]]:
     """(day, amount) of what a budget of this scope counts of the machines' time, from a day on."""
-    query = select(charges.c.day, charges.c.tags, func.sum(charges.c.amount).label("amount"))
-    query = query.where(charges.c.workspace == workspace, charges.c.day >= since)
-    if scope.kind == "user":
-        query = query.where(charges.c.user == scope.name)
-    if scope.kind == "location":
-        query = query.where(charges.c.location == scope.name)
-    rows = tx.execute(query.group_by(charges.c.day, charges.c.tags)).all()
-    return [(row.day, int(row.amount)) for row in rows if scope.kind != "tag" or scope.name in words(row.tags)]
+    cut = Cut.day if scope.kind == "workspace" else Cut(scope.kind)
+    query = select(daily_costs.c.day, daily_costs.c.amount).where(
+        daily_costs.c.workspace == workspace,
+        daily_costs.c.cut == str(cut),
+        daily_costs.c.user == costs.EVERYBODY,
+        daily_costs.c.key == scope.name,
+        daily_costs.c.day >= since,
+    )
+    return [(row.day, row.amount) for row in tx.execute(query)]
 
 
-def stored(tx: Connection, workspace: str) -> list[tuple[datetime, int]]:
-    """(end, amount) of every charge of storage."""
-    query = select(storage_charges.c.end, storage_charges.c.amount).where(storage_charges.c.workspace == workspace)
-    return [(row.end, row.amount) for row in tx.execute(query)]
+def stored(tx: Connection, workspace: str) -> list[tuple[str, int]]:
+    """(day, amount) of what storage has cost."""
+    query = select(storage_costs.c.day, func.sum(storage_costs.c.amount).label("amount"))
+    query = query.where(storage_costs.c.workspace == workspace).group_by(storage_costs.c.day)
+    return [(row.day, int(row.amount)) for row in tx.execute(query)]
 
 
-def words(tags: str) -> set[str]:
-    """``key=value`` of each."""
-    return {f"{key}={word}" for key, word in json.loads(tags).items()}
-
-
-def page(tx: Connection, workspace: str, after: int, limit: int) -> list[Charge]:
+def page(tx: Connection, workspace: str, user: str | None, after: int, limit: int) -> list[Charge]:
+    """With a user, only theirs."""
     query = select(charges).where(charges.c.workspace == workspace, charges.c.id > after)
+    query = query if user is None else query.where(charges.c.user == user)
     return [_charge(row) for row in tx.execute(query.order_by(charges.c.id).limit(limit)).mappings()]
 
 
-def by_user(tx: Connection, workspace: str, since: datetime | None) -> list[CostLine]:
-    total = (func.sum(charges.c.milliseconds).label("milliseconds"), func.sum(charges.c.amount).label("amount"))
-    query = select(charges.c.user.label("key"), *total).where(charges.c.workspace == workspace)
-    if since is not None:
-        query = query.where(charges.c.end > since)
-    return every(tx, query.group_by(charges.c.user).order_by(charges.c.user), CostLine)
-
-
-def by_cluster(tx: Connection, workspace: str, since: datetime | None) -> list[tuple[str, CostLine]]:
-    """(cluster id, line named as the cluster, or as ``cluster/group``), newest cluster first, warm machines last."""
-    name = func.coalesce(clusters.c.name, WARM)
-    named = case((charges.c.group == "", name), else_=name + "/" + charges.c.group)
-    query = (
-        select(
-            func.coalesce(clusters.c.id, "").label("id"),
-            named.label("key"),
-            func.sum(charges.c.milliseconds).label("milliseconds"),
-            func.sum(charges.c.amount).label("amount"),
-        )
-        .outerjoin_from(charges, clusters, clusters.c.id == charges.c.cluster_id)
-        .where(charges.c.workspace == workspace)
-    )
-    if since is not None:
-        query = query.where(charges.c.end > since)
-    query = query.group_by(clusters.c.id, clusters.c.name, clusters.c.created_at, charges.c.group)
-    warm_last = (clusters.c.created_at.is_(None), clusters.c.created_at.desc())
-    rows = tx.execute(query.order_by(*warm_last, clusters.c.id, charges.c.group)).mappings()
-    return [(row["id"], CostLine.model_validate(dict(row))) for row in rows]
-
-
-def by_repository(
-    tx: Connection, workspace: str, since: datetime | None, *where: ColumnElement[bool]
-) -> list[CostLine]:
-    """What clusters cost up to the commits that they made, by the repository committed to."""
-    query = (
-        select(
-            repositories.c.name.label("key"),
-            func.sum(commits.c.milliseconds).label("milliseconds"),
-            func.sum(commits.c.amount).label("amount"),
-        )
-        .join(commits, commits.c.repository_id == repositories.c.id)
-        .where(repositories.c.workspace == workspace, commits.c.amount > 0, *where)
-        .where(commits.c.status.in_(("committed", "expired")))
-    )
-    if since is not None:
-        query = query.where(commits.c.at > since)
-    return every(tx, query.group_by(repositories.c.name).order_by(repositories.c.name), CostLine)
-
-
-def promised(tx: Connection, workspace: str) -> list[tuple[str, str, str, int]]:
-    """(owner, cluster id, worker group, amount reserved) of what runs."""
-    key = (machines.c.owner, machines.c.cluster_id, machines.c.group)
-    query = (
-        select(*key, func.sum(machines.c.reserved))
-        .where(machines.c.workspace == workspace, machines.c.reserved > 0)
-        .group_by(*key)
-    )
-    return [(owner, cluster_id or "", group, int(amount)) for owner, cluster_id, group, amount in tx.execute(query)]
-
-
-def of_cluster(tx: Connection, cluster_id: str) -> tuple[int, int]:
+def of_cluster(tx: Connection, workspace: str, cluster_id: str) -> tuple[int, int]:
     """(amount, milliseconds) charged so far."""
-    query = select(func.coalesce(func.sum(charges.c.amount), 0), func.coalesce(func.sum(charges.c.milliseconds), 0))
-    amount, time = tx.execute(query.where(charges.c.cluster_id == cluster_id)).one()
-    return int(amount), int(time)
+    found = costs.of_clusters(tx, workspace, Span(), None, [cluster_id])
+    return sum(amount for *_, amount in found), sum(time for _, _, time, _ in found)
 
 
 def _budget(row: RowMapping) -> Budget:
@@ -251,5 +186,6 @@ def _charge(row: RowMapping) -> Charge:
     return Charge.model_validate({**row, "tags": json.loads(row["tags"])})
 
 
-def _tags(tags: Mapping[str, Any]) -> str:
-    return json.dumps(dict(sorted(tags.items())), separators=(",", ":"), ensure_ascii=False)
+def _tags(tags: Mapping[str, str]) -> str:
+    """In one order, so that equal ones are one."""
+    return json.dumps(tags, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -190,6 +190,20 @@ def alive(tx: Connection) -> list[Machine]:
     return every(tx, MACHINE.where(machines.c.status.in_(ALIVE)), Machine)
 
 
+def running(tx: Connection, workspace: str, owner: str | None) -> list[Machine]:
+    """Of one owner or all: what works and is to go on."""
+    query = MACHINE.where(machines.c.status == "running", machines.c.target == "running")
+    query = query.where(machines.c.workspace == workspace)
+    return every(tx, query if owner is None else query.where(machines.c.owner == owner), Machine)
+
+
+def rate(tx: Connection, workspace: str, owner: str | None) -> int:
+    """Per hour, of all that a provider may have."""
+    query = select(func.coalesce(func.sum(machines.c.price), 0)).where(machines.c.status.in_(ALIVE))
+    query = query.where(machines.c.workspace == workspace)
+    return int(tx.execute(query if owner is None else query.where(machines.c.owner == owner)).scalar_one())
+
+
 def crowd(tx: Connection) -> int:
     return int(tx.execute(select(func.count()).where(machines.c.status.in_(ALIVE))).scalar_one())
 

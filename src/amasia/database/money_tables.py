@@ -116,3 +116,43 @@ charges = Table(
     Column("amount", BigInteger, nullable=False),
     Index("ix_charges_workspace_end", "workspace", "end"),
 )
+
+# Sums of charges, written in the transaction of each: for each way to cut the bill a row of each day and key, once for
+# its user and once for all, so that there are as few to read as lines and days, however many charges there are.
+daily_costs = Table(
+    "daily_costs",
+    metadata,
+    workspace(primary_key=True),
+    # As models.costs.Cut; where it is by day, the key is empty.
+    Column("cut", String, primary_key=True),
+    # Empty for all users together.
+    Column("user", String, primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+)
+
+# The same by cluster; the cluster's id is empty for what was kept warm.
+cluster_costs = Table(
+    "cluster_costs",
+    metadata,
+    workspace(primary_key=True),
+    Column("cluster_id", String, primary_key=True),
+    Column("group", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+)
+
+# The same of charges of storage, by the day of each one's end.
+storage_costs = Table(
+    "storage_costs",
+    metadata,
+    workspace(primary_key=True),
+    Column("repository_id", String, primary_key=True),
+    Column("repository", String, primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)

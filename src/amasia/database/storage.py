@@ -5,9 +5,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, literal, not_, or_, select
 
+from amasia.database import costs
 from amasia.database.repositories import COMMIT
 from amasia.database.rows import add, change, every, mapping, one
-from amasia.database.tables import commits, repositories, snapshot_sizes, storage, storage_charges
+from amasia.database.tables import commits, repositories, snapshot_sizes, storage, storage_charges, storage_costs
+from amasia.models.costs import Span
 from amasia.models.repositories import Commit, Repository
 from amasia.models.storage import SnapshotStorage, Storage, StorageCharge, StorageLine
 
@@ -79,8 +81,10 @@ def due(tx: Connection, before: datetime, limit: int) -> list[Repository]:
     return every(tx, query.limit(limit), Repository)
 
 
-def charge(tx: Connection, item: StorageCharge) -> None:
+def charge(tx: Connection, item: StorageCharge, day: str) -> None:
+    """Write it down, and add it to the sums of its day; whoever does holds the workspace's money."""
     add(tx, storage_charges, **item.model_dump(exclude={"id"}))
+    costs.add_storage(tx, item.workspace, item.repository_id, item.repository, day, item.amount)
 
 
 def charges(tx: Connection, workspace: str, after: int, limit: int) -> list[StorageCharge]:
@@ -88,18 +92,15 @@ def charges(tx: Connection, workspace: str, after: int, limit: int) -> list[Stor
     return every(tx, query.order_by(storage_charges.c.id).limit(limit), StorageCharge)
 
 
-def lines(tx: Connection, workspace: str, since: datetime | None, visible: ColumnElement[bool]) -> list[StorageLine]:
+def lines(tx: Connection, workspace: str, span: Span, visible: ColumnElement[bool]) -> list[StorageLine]:
     """The size now and the cost of each repository that one may see; of those that were deleted the cost only."""
     hidden = select(repositories.c.id).where(not_(visible))
-    total = func.sum(storage_charges.c.amount).label("amount")
     sums = select(
-        storage_charges.c.repository_id,
-        storage_charges.c.repository,
-        total,
-    ).where(storage_charges.c.workspace == workspace, storage_charges.c.repository_id.not_in(hidden))
-    if since is not None:
-        sums = sums.where(storage_charges.c.end > since)
-    sums = sums.group_by(storage_charges.c.repository_id, storage_charges.c.repository)
+        storage_costs.c.repository_id,
+        func.max(storage_costs.c.repository).label("repository"),
+        func.sum(storage_costs.c.amount).label("amount"),
+    ).where(*costs.within(storage_costs, workspace, span), storage_costs.c.repository_id.not_in(hidden))
+    sums = sums.group_by(storage_costs.c.repository_id)
     spent = {row.repository_id: (row.repository, int(row.amount)) for row in tx.execute(sums)}
     sizes = select(repositories.c.id, repositories.c.name, storage.c.nbytes, storage.c.measured_at).join(
         storage, storage.c.repository_id == repositories.c.id
@@ -111,3 +112,14 @@ def lines(tx: Connection, workspace: str, since: datetime | None, visible: Colum
     ]
     gone = [StorageLine(key=name, nbytes=0, amount=amount) for one, (name, amount) in spent.items() if one not in now]
     return sorted([*found, *gone], key=lambda line: line.key)
+
+
+def beyond_reach(tx: Connection, workspace: str, visible: ColumnElement[bool]) -> list[tuple[str, int, int]]:
+    """(repository, bytes, bytes of them that a branch or tag reaches) of each that one may see."""
+    query = (
+        select(repositories.c.name, storage.c.nbytes, storage.c.chunks_nbytes)
+        .join(storage, storage.c.repository_id == repositories.c.id)
+        .where(repositories.c.workspace == workspace, repositories.c.status == "ready", visible)
+        .order_by(repositories.c.name)
+    )
+    return [(row.name, row.nbytes, row.chunks_nbytes) for row in tx.execute(query)]

@@ -77,10 +77,19 @@ from amasia.database.money_tables import (
     charges as charges,
 )
 from amasia.database.money_tables import (
+    cluster_costs as cluster_costs,
+)
+from amasia.database.money_tables import (
+    daily_costs as daily_costs,
+)
+from amasia.database.money_tables import (
     holds as holds,
 )
 from amasia.database.money_tables import (
     sendings as sendings,
+)
+from amasia.database.money_tables import (
+    storage_costs as storage_costs,
 )
 from amasia.database.schema import Instant, Serial, workspace
 from amasia.database.schema import metadata as metadata

@@ -11,9 +11,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from amasia.models.base import LARGEST, Model, Name, Time
-from amasia.models.calendars import midnight
+from amasia.models.calendars import midnight, next_month
 from amasia.models.money import show
-from amasia.models.storage import StorageLine
 
 MAIN = "workspace"
 """Name of the budget that every workspace has: for all that it ever costs."""
@@ -114,7 +113,7 @@ class Budget(Model):
             case Period.day:
                 return midnight(day + timedelta(days=1), self.time_zone)
             case Period.month:
-                return midnight((day.replace(day=1) + timedelta(days=32)).replace(day=1), self.time_zone)
+                return midnight(next_month(day), self.time_zone)
             case Period.grant if self.ends is not None and day <= self.ends:
                 return midnight(self.ends + timedelta(days=1), self.time_zone)
             case _:
@@ -207,31 +206,3 @@ class Charge(Model):
     end: Time
     milliseconds: int
     amount: int
-
-
-class CostLine(Model):
-    key: str
-    """Of a worker group: ``cluster/group``."""
-    milliseconds: int
-    amount: int
-    reserved: int = 0
-
-
-class Costs(Model):
-    """What was spent, cut in the ways people ask for. Each list of machine time sums to ``amount``."""
-
-    workspace: Name
-    currency: str
-    milliseconds: int
-    amount: int
-    reserved: int
-    limit: int
-    by_user: tuple[CostLine, ...] = ()
-    by_cluster: tuple[CostLine, ...] = ()
-    by_repository: tuple[CostLine, ...] = ()
-    """Cost of the clusters up to each commit, by the repository committed to, of those that one may
-    see; ``(no commit)`` is the rest."""
-    storage: tuple[StorageLine, ...] = ()
-    """What repositories take up, and what that has cost."""
-    storage_amount: int = 0
-    """Their sum. It is spent besides ``amount``."""

@@ -42,6 +42,11 @@ def midnight(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), _zone(zone))
 
 
+def next_month(day: date) -> date:
+    """The first day of the month after that of a day."""
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
 def pieces(price: int, born: datetime, begin_ms: int, end_ms: int, zone: str, paid: int = 0) -> list[Piece]:
     """A stretch of the life of a machine cut at midnights; the amounts are differences of its running total.
 

@@ -102,6 +102,14 @@ class Metrics(Model):
     memory_limit: int = 0
     cpu: float = 0.0
     """Cores busy."""
+    busy_seconds: float = 0.0
+    """Of processor, that all its processes have had since its agent began; over its life it tells how busy it was."""
+    memory_peak: int = 0
+    """Most bytes that were seen used."""
+    watched_seconds: float = 0.0
+    """How long the agent has watched the two; 0 for one that does not."""
+    idle_seconds: float = 0.0
+    """Of a scheduler: since anybody had work for it."""
 
 
 class Machine(Model):

@@ -1,14 +1,13 @@
-"""Budgets and the bill."""
+"""Budgets: made, set and deleted. What spends from them is in `services.ledgers`, the bill in `services.costs`."""
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 
 from sqlalchemy import Connection
 
 from amasia import errors
 from amasia.database import budgets as rows
-from amasia.database import clusters, events, grants, locations, machines, storage, users
+from amasia.database import clusters, events, locations, machines, users
 from amasia.database.engine import Database
 from amasia.models.alerts import mark
 from amasia.models.base import new_id, now
@@ -17,14 +16,10 @@ from amasia.models.budgets import (
     Budget,
     BudgetRequest,
     BudgetScope,
-    Charge,
-    CostLine,
-    Costs,
     Count,
     Key,
     NewBudget,
 )
-from amasia.models.calendars import today
 from amasia.models.users import Principal
 from amasia.services import leases
 from amasia.services.ledgers import Ledger
@@ -92,65 +87,6 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
                       source=who.source)  # fmt: skip
 
 
-def charges(db: Database, workspace: str, after: int, limit: int = 500) -> list[Charge]:
-    with db.read() as tx:
-        return rows.page(tx, workspace, after, limit)
-
-
-def costs(db: Database, who: Principal, workspace: str, since: datetime | None) -> Costs:
-    with db.read() as tx:
-        budget = _named(tx, workspace, MAIN)
-        found = users.find_workspace(tx, workspace)
-        assert found is not None
-        promised = rows.promised(tx, workspace)
-        by_user = [
-            line.model_copy(update={"reserved": sum(amount for owner, *_, amount in promised if owner == line.key)})
-            for line in rows.by_user(tx, workspace, since)
-        ]
-        by_cluster = _distinct(
-            (cluster_id, line.model_copy(update={"reserved": _held(promised, cluster_id, line.key)}))
-            for cluster_id, line in rows.by_cluster(tx, workspace, since)
-        )
-        by_repository = rows.by_repository(tx, workspace, since, grants.visible(who))
-        stored = storage.lines(tx, workspace, since, grants.visible(who))
-    amount = sum(line.amount for line in by_user)
-    time = sum(line.milliseconds for line in by_user)
-    rest = CostLine(
-        key="(no commit)",
-        amount=amount - sum(line.amount for line in by_repository),
-        milliseconds=time - sum(line.milliseconds for line in by_repository),
-    )
-    return Costs(
-        workspace=workspace,
-        currency=found.currency,
-        milliseconds=time,
-        amount=amount,
-        reserved=budget.reserved,
-        limit=budget.limit,
-        by_user=tuple(by_user),
-        by_cluster=tuple(by_cluster),
-        by_repository=(*by_repository, rest),
-        storage=tuple(stored),
-        storage_amount=sum(line.amount for line in stored),
-    )
-
-
-def _held(promised: list[tuple[str, str, str, int]], cluster_id: str, key: str) -> int:
-    """What the machines of a line of the bill have reserved."""
-    group = key.partition("/")[2]
-    return sum(amount for _, owner, kind, amount in promised if (owner, kind) == (cluster_id, group))
-
-
-def _distinct(found: Iterable[tuple[str, CostLine]]) -> list[CostLine]:
-    """Lines of clusters; those that bore the same name, one after the other, are told apart by their ids."""
-    lines = list(found)
-    names = [line.key for _, line in lines]
-    return [
-        line.model_copy(update={"key": f"{line.key} ({cluster_id})"}) if names.count(line.key) > 1 else line
-        for cluster_id, line in lines
-    ]
-
-
 def _named(tx: Connection, workspace: str, name: str) -> Budget:
     found = [one for one in rows.counted(tx, workspace, now()) if one.name == name]
     if not found:
@@ -192,8 +128,8 @@ def _count(tx: Connection, workspace: str, budget_id: str) -> None:
     for day, amount in rows.spent_by_day(tx, workspace, budget.scope, first.isoformat()):
         spent[budget_id, budget.key(date.fromisoformat(day))] += amount
     if budget.scope.kind == "workspace":
-        for end, amount in rows.stored(tx, workspace):
-            on = today(end, ledger.zone)
+        for day, amount in rows.stored(tx, workspace):
+            on = date.fromisoformat(day)
             spent[budget_id, budget.key(on)] += amount if on >= first else 0
     held = {}
     for machine, account in machines.reserving(tx, workspace):

@@ -408,7 +408,7 @@ def _views(tx: Connection, found: list[Cluster]) -> list[Cluster]:
 
 
 def _view(tx: Connection, cluster: Cluster, own: list[Machine]) -> Cluster:
-    amount, time = budgets.of_cluster(tx, cluster.id)
+    amount, time = budgets.of_cluster(tx, cluster.workspace, cluster.id)
     notices = rows.last_notices(tx, cluster.id)
     view = cluster.model_copy(
         update={

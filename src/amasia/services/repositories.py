@@ -369,7 +369,7 @@ def _cost(tx: Connection, workspace: str, who: Principal, cluster_id: str | None
     cluster = clusters.find(tx, cluster_id)
     if cluster is None or cluster.workspace != workspace or (cluster.owner != who.user and not cluster.spec.shared):
         raise errors.NotFound(f"You have no cluster {cluster_id!r} in {workspace!r} to commit from.")
-    amount, time = budgets.of_cluster(tx, cluster.id)
+    amount, time = budgets.of_cluster(tx, cluster.workspace, cluster.id)
     before, before_time = rows.attributed(tx, cluster.id)
     return max(0, amount - before), max(0, time - before_time), cluster.name, cluster.environment_hash
 

@@ -105,20 +105,25 @@ def measured(
             return True
         start = before["charged_until"]
         amount, rest = owed(before["nbytes"], milliseconds(start, end), price, before["rest"])
-        if amount and not _spend(tx, repository.workspace, amount, end):
+        day = _spend(tx, repository.workspace, amount, end) if amount else ""
+        if day is None:
             rows.put(tx, repository.id, measured_at=end)
             return False
         if amount:
             item = StorageCharge(id=0, workspace=repository.workspace, repository_id=repository.id,
                                  repository=repository.name, start=start, end=end, nbytes=before["nbytes"],
                                  amount=amount)  # fmt: skip
-            rows.charge(tx, item)
+            rows.charge(tx, item, day)
         rows.put(tx, repository.id, **sizes, charged_until=end, rest=rest)
     return True
 
 
-def _spend(tx: Connection, workspace: str, amount: int, at: datetime) -> bool:
-    """On the day of its end, however long it was: it is measured every few minutes."""
+def _spend(tx: Connection, workspace: str, amount: int, at: datetime) -> str | None:
+    """The day of its end, on which it is spent however long it was, as it is measured every few minutes.
+
+    None where a budget does not agree.
+    """
     ledger = Ledger(tx, workspace)
-    keys = ledger.keys(Spender(), today(at, ledger.zone))
-    return not ledger.post({key: Move(spent=amount) for key in keys})
+    day = today(at, ledger.zone)
+    short = ledger.post({key: Move(spent=amount) for key in ledger.keys(Spender(), day)})
+    return None if short else day.isoformat()

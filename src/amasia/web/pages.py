@@ -113,6 +113,7 @@ def _make() -> Environment:
     made.globals |= {
         "budget_bar": lambda budget: Markup(pictures.budget(budget)),  # noqa: S704
         "share_bar": lambda part, whole: Markup(pictures.share(part, whole)),  # noqa: S704
+        "days_chart": lambda spent, first, ahead, money: Markup(pictures.days(spent, first, ahead, money)),  # noqa: S704
         "chunk_grids": lambda diff: Markup(grids.svg(diff)),  # noqa: S704
         "timeline": lambda machines: Markup(timelines.svg(machines, now())),  # noqa: S704
         "stages": timelines.WORDS,

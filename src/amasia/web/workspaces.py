@@ -1,4 +1,4 @@
-"""The first page: what runs, whose, what it costs; and the bill."""
+"""The first page: what runs, whose, what it costs."""
 
 from datetime import timedelta
 
@@ -45,17 +45,4 @@ def home(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
         budget=budgets.get(db, workspace),
         warm=standbys.find(db, workspace),
         alerts=[one for one in alerts.find(db, grant.who, workspace) if now() - one.at < FRESH],
-    )
-
-
-@router.get("/{workspace}/costs")
-def costs(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
-    return pages.render(
-        request,
-        "costs.html",
-        **pages.place(db, grant, workspace, "costs"),
-        costs=budgets.costs(db, grant.who, workspace, None),
-        budget=budgets.get(db, workspace),
-        budgets=budgets.find(db, workspace),
-        alerts=alerts.find(db, grant.who, workspace),
     )
