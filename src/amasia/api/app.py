@@ -14,6 +14,7 @@ from amasia.api import (
     clusters,
     datasets,
     environments,
+    events,
     grants,
     groups,
     health,
@@ -83,6 +84,7 @@ def create(
         health,
         users,
         workspaces,
+        events,
         groups,
         service_accounts,
         environments,
@@ -99,6 +101,7 @@ def create(
         standbys,
         clusters,
         kits,
+        events,
     ):
         app.include_router(noun.router, prefix="/v1")
     app.include_router(stac.router)
