@@ -4,9 +4,10 @@ Exit status 1 if one falls short.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
-from show import launching, limits, runs
+from show import databases, fuzz, launching, limits, rights, runs
 from show.runs import Wanted, folder
 
 
@@ -20,7 +21,12 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
         )
         for name in launching.DATABASES
     }
-    return {**races, "limits": ((2,), lambda: limits.lines(folder(base / "limits"), built))}
+    doors = {}
+    for name in databases.KINDS:
+        place = folder(base / f"rights-{name}")
+        doors[f"rights on {name}"] = ((3,), partial(rights.lines, place, name))
+        doors[f"wild requests on {name}"] = ((3,), partial(fuzz.lines, dose, seed, folder(base / f"fuzz-{name}"), name))
+    return {**races, "limits": ((2,), lambda: limits.lines(folder(base / "limits"), built)), **doors}
 
 
 if __name__ == "__main__":

@@ -204,18 +204,27 @@ def routes(api: FastAPI) -> Iterator[tuple[str, str, Any]]:
 
 def who(method: str, path: str, route: Any) -> str:
     """A route's decision, in words."""
-    checks = [each.call for each in route.dependant.dependencies if hasattr(each.call, "decision")]
-    if len(checks) != 1:
-        raise SystemExit(f"{method} {path} has {len(checks)} decisions about who may: give it exactly one")
-    decision = checks[0].decision
-    text = WHO.get(decision) or f"`{decision}`"
-    scopes = inspect.getclosurevars(checks[0]).nonlocals.get("scopes", frozenset())
+    text = WHO.get(decision(route)) or f"`{decision(route)}`"
+    scopes = inspect.getclosurevars(_check(route)).nonlocals.get("scopes", frozenset())
     if Scope.data in scopes:
         text += ", tasks too"
     if Scope.machine in scopes:
         text += ", machines too"
     besides = BESIDES.get(f"{method} {path}")
     return f"{text}; {besides}" if besides else text
+
+
+def decision(route: Any) -> str:
+    """What a route says about who may, in the code's words."""
+    found: str = _check(route).decision
+    return found
+
+
+def _check(route: Any) -> Any:
+    checks = [each.call for each in route.dependant.dependencies if hasattr(each.call, "decision")]
+    if len(checks) != 1:
+        raise SystemExit(f"{route.path} has {len(checks)} decisions about who may: give it exactly one")
+    return checks[0]
 
 
 def _type_name(hint: Any, path: str) -> str:

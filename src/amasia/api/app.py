@@ -101,7 +101,6 @@ def create(
         standbys,
         clusters,
         kits,
-        events,
     ):
         app.include_router(noun.router, prefix="/v1")
     app.include_router(stac.router)
