@@ -170,9 +170,9 @@ def routes_page() -> str:
         lines.append(f"| `{permission.value}` | {' | '.join(marks)} | {_cell(meanings[permission.value])} |")
     lines += [
         "",
-        "A stranger to a workspace is told that there is none, and so is an operator who is no member. A token of scope",
-        "*read* has of these what changes nothing: `people`, `read`, `costs` and `audit`. Tokens of",
-        "tasks (scope *data*) and of machines may only do what says so. Every denial is an event (`amasia audit log`).",
+        "A stranger to a workspace is told that there is none, and so is an operator who is no member. A token of",
+        "scope *read* has of these what changes nothing: `people`, `read`, `costs` and `audit`. Tokens of tasks (scope",
+        "*data*) and of machines may only do what says so. Every denial is an event (`amasia audit log`).",
     ]
     for tag, rows in _routes_by_tag().items():
         lines += ["", f"## {tag.capitalize()}", "", "| route | body → answer | who may |", "|---|---|---|", *rows]
