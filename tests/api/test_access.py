@@ -1,6 +1,8 @@
 """Every route, every kind of caller: who is let in is written here once, and a new route must join."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,8 @@ from amasia.services import access, repositories, workspaces
 from show import rights
 from show.who_may import EXPECTED
 from tests.conftest import SECRETS
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -70,6 +74,21 @@ def test_a_hole_is_found(db, settings, monkeypatch, hole, route):
 
 def test_what_is_expected_is_of_routes_that_there_are(api):
     assert set(EXPECTED) == {f"{method} {path}" for method, path in rights.routes(api)}
+
+
+def test_a_token_is_what_the_docs_tell_scanners_of_secrets(as_):
+    (pattern,) = re.findall(r"`(ama_\[[^`]+)`", (ROOT / "docs" / "how-to" / "share-with-colleagues.md").read_text())
+    made = as_(SECRETS["ada"]).post("/v1/tokens", json={"label": "x"}).json()
+    assert re.fullmatch(pattern, made["secret"])
+    assert made["secret"].startswith(made["token"]["prefix"])
+    assert made["secret"] not in as_(SECRETS["ada"]).get("/v1/tokens").text
+
+
+def test_a_token_of_one_workspace_makes_none_that_is_good_for_more(as_, world):
+    with world.db.write() as tx:
+        bound = access.issue_token(tx, "ada", "x", Scope.everything, timedelta(hours=1), workspace="other").secret
+    made = as_(bound).post("/v1/tokens", json={"label": "more"}).json()["secret"]
+    assert as_(made).get("/v1/workspaces/lab/budget").status_code == 404
 
 
 def test_a_stranger_is_not_even_told_that_a_workspace_exists(as_):
