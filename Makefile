@@ -75,6 +75,7 @@ providers: .venv/.synced  ## The one contract suite against every provider, its 
 bench: .venv/.synced  ## What things cost, beside their peers in the same run
 	$(RUN) python -m benchmarks
 	$(RUN) python -m benchmarks.views
+	$(RUN) python -m benchmarks.audit
 
 clean:  ## Forget what was built here
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,9 +4,10 @@ Exit status 1 if one falls short.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
-from show import bills, launching, limits, runs
+from show import bills, databases, fuzz, launching, limits, rights, runs
 from show.runs import Wanted, folder
 
 
@@ -20,6 +21,11 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
         )
         for name in launching.DATABASES
     }
+    rows = {}
+    for name in databases.KINDS:
+        place = folder(base / f"rights-{name}")
+        rows[f"rights on {name}"] = ((3,), partial(rights.lines, place, name))
+        rows[f"wild requests on {name}"] = ((3,), partial(fuzz.lines, dose, seed, folder(base / f"fuzz-{name}"), name))
     bill = {
         f"the bill on {name}": ((5,), lambda name=name: bills.speed(name, dose, folder(base / "bills")))
         for name in launching.DATABASES
@@ -27,6 +33,7 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
     return {
         **races,
         "limits": ((2,), lambda: limits.lines(folder(base / "limits"), built)),
+        **rows,
         **bill,
         "FOCUS": ((6,), lambda: bills.focus(folder(base / "focus"))),
     }

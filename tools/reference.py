@@ -176,8 +176,9 @@ def routes_page() -> str:
         lines.append(f"| `{permission.value}` | {' | '.join(marks)} | {_cell(meanings[permission.value])} |")
     lines += [
         "",
-        "A stranger to a workspace is told that there is none. A token of scope *read* may only `read`. Tokens of",
-        "tasks (scope *data*) and of machines may only do what says so. Every denial is an event (`amasia audit`).",
+        "A stranger to a workspace is told that there is none, and so is an operator who is no member. A token of",
+        "scope *read* has of these what changes nothing: `people`, `read`, `costs` and `audit`. Tokens of tasks (scope",
+        "*data*) and of machines may only do what says so. Every denial is an event (`amasia audit log`).",
     ]
     for tag, rows in _routes_by_tag().items():
         lines += ["", f"## {tag.capitalize()}", "", "| route | body → answer | who may |", "|---|---|---|", *rows]
@@ -210,18 +211,27 @@ def routes(api: FastAPI) -> Iterator[tuple[str, str, Any]]:
 
 def who(method: str, path: str, route: Any) -> str:
     """A route's decision, in words."""
-    checks = [each.call for each in route.dependant.dependencies if hasattr(each.call, "decision")]
-    if len(checks) != 1:
-        raise SystemExit(f"{method} {path} has {len(checks)} decisions about who may: give it exactly one")
-    decision = checks[0].decision
-    text = WHO.get(decision) or f"`{decision}`"
-    scopes = inspect.getclosurevars(checks[0]).nonlocals.get("scopes", frozenset())
+    text = WHO.get(decision(route)) or f"`{decision(route)}`"
+    scopes = inspect.getclosurevars(_check(route)).nonlocals.get("scopes", frozenset())
     if Scope.data in scopes:
         text += ", tasks too"
     if Scope.machine in scopes:
         text += ", machines too"
     besides = BESIDES.get(f"{method} {path}")
     return f"{text}; {besides}" if besides else text
+
+
+def decision(route: Any) -> str:
+    """What a route says about who may, in the code's words."""
+    found: str = _check(route).decision
+    return found
+
+
+def _check(route: Any) -> Any:
+    checks = [each.call for each in route.dependant.dependencies if hasattr(each.call, "decision")]
+    if len(checks) != 1:
+        raise SystemExit(f"{route.path} has {len(checks)} decisions about who may: give it exactly one")
+    return checks[0]
 
 
 def _type_name(hint: Any, path: str) -> str:

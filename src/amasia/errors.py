@@ -14,7 +14,8 @@
     ├── BudgetExceeded            the limit would be passed
     ├── NotFound                  there is none of that name, or none that you may see
     ├── Conflict                  it exists already, or somebody changed it in between
-    │   └── AlreadyRunning        another control plane holds this database
+    │   ├── AlreadyRunning        another control plane holds this database
+    │   └── AuditBroken           an event of the audit trail was changed, or is missing
     ├── TooOften                  asked too often, or wrong too often; wait
     ├── Unavailable               a server did not answer; nothing was changed
     │   ├── ControlPlaneDown      nothing answered at its address
@@ -117,6 +118,10 @@ class Conflict(AmasiaError):
 
 class AlreadyRunning(Conflict):
     kind = "already-running"
+
+
+class AuditBroken(Conflict):
+    kind = "audit-broken"
 
 
 class TooOften(AmasiaError):

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -36,6 +37,7 @@ from amasia.reconcilers import (
     cleanings,
     clusters,
     datasets,
+    exports,
     gateways,
     locations,
     machines,
@@ -176,6 +178,11 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("cleanings", 1.0, lambda: cleanings.reconcile(db)),
         Loop("deleted repositories", 60.0, lambda: cleanings.remove(db, timedelta(days=settings.grace_days))),
         Loop("alerts", 2.0, lambda: alerts.send(db, settings)),
+        *(
+            Loop(f"audit to {name}", 1.0, partial(exports.send, db, name, deliver), db.changes)
+            for name, deliver in exports.sinks(settings).items()
+        ),
+        Loop("audit", 3600.0, lambda: exports.drop(db, settings)),
         Loop("storage", 30.0, lambda: storage.reconcile(db, parse(settings.storage_price))),
         Loop("snapshot sizes", 1.0, lambda: storage.snapshots(db)),
         Loop("watched histories", 60.0, lambda: repositories.watch(db)),

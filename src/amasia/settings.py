@@ -119,6 +119,17 @@ class ServerSettings(Settings):
     the connection is encrypted where the server can."""
     smtp_from: str = "amasia@localhost"
     """Sender of e-mail."""
+    audit_days: int = Field(default=0, ge=0)
+    """So long events of the audit trail are kept here; 0 for ever. They go only when every place below has them."""
+    audit_file: Path | None = None
+    """File that every event is added to, as a line of JSON."""
+    audit_syslog: str = ""
+    """Where every event is sent by RFC 5424, such as tcp://logs.example.org:601, udp://127.0.0.1:514 or
+    unix:///dev/log."""
+    audit_webhook: str = ""
+    """URL that every event is posted to, many at once, as lines of JSON."""
+    audit_secret: SecretStr = SecretStr("")
+    """Requests to that URL are signed with it, as those to webhooks of people are."""
     grace_days: int = 30
     """So long after a repository was deleted, its objects are removed."""
 

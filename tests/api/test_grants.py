@@ -7,8 +7,9 @@ from amasia.models.repositories import LeaseRequest, RepositoryRequest
 from amasia.models.users import Scope
 from amasia.services import events, grants, repositories
 from amasia.settings import ServerSettings
-from tests.api.test_access import BODIES, NAMES, decision, routes
+from show.rights import BODIES, place
 from tests.conftest import SECRETS
+from tools.reference import decision, routes
 
 OF_ONE = "/v1/workspaces/{workspace}/repositories/{name}"
 
@@ -29,7 +30,7 @@ def let_in(api, client):
     for method, path, route in sorted(routes(api), key=lambda one: (one[0] == "DELETE", -len(one[1]))):
         if not path.startswith(OF_ONE):
             continue
-        answer = client.request(method, path.format(**NAMES), json=BODIES.get(f"{method} {path}"))
+        answer = client.request(method, place(path, "lab"), json=BODIES.get(f"{method} {path}"))
         assert answer.status_code != 500, answer.text
         refused = answer.status_code in (401, 403) or "There is no repository lab/own" in answer.text
         if not refused:

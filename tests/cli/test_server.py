@@ -177,7 +177,7 @@ def test_the_shell_completes_names_that_the_control_plane_knows(run: Run) -> Non
     assert completed.stdout.split() == ["demo"]
 
 
-def test_budget_token_workspace_and_audit_by_command_line(run: Run) -> None:
+def test_budget_token_workspace_and_audit_by_command_line(run: Run, tmp_path: Path) -> None:
     assert "25.00 EUR" in run("budget", "set", "25.00").stdout
     assert run("budget", "set", "a lot").returncode == 2
     assert "5.00 EUR" in run("budget", "create", "daily", "5.00", "--tag", "project=x", "--per", "day").stdout
@@ -195,7 +195,16 @@ def test_budget_token_workspace_and_audit_by_command_line(run: Run) -> None:
     assert "oceans" in run("workspace", "list").stdout
     assert run("workspace", "use", "nowhere").returncode == 1
     assert "(owner)" not in run("workspace", "members").stdout
-    assert "budget.set" in run("audit").stdout
+    assert "budget.set" in run("audit", "log", "--verb", "budget").stdout
+    assert "token.create" not in run("audit", "log", "--verb", "budget").stdout
+    kept = tmp_path / "head.json"
+    kept.write_text(run("audit", "head").stdout)
+    (verdict,) = data(run, "audit", "verify", "--head", str(kept))
+    assert (verdict["problem"], verdict["checked"]) == ("", json.loads(kept.read_text())["seq"])
+    assert "token.create" in run("audit", "log", "--control-plane", "--last", "500").stdout
+    kept.write_text(kept.read_text().replace('"hash": "', '"hash": "00'))
+    wrong = run("audit", "verify", "--head", str(kept))
+    assert (wrong.returncode, "was written anew" in wrong.stderr) == (1, True)
 
 
 def test_the_next_command_says_once_that_a_budget_fills_up(run: Run, variables: dict[str, str]) -> None:

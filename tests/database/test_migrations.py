@@ -8,9 +8,12 @@ from alembic.config import Config
 from sqlalchemy import text
 
 from amasia.database import budgets, costs
+from amasia.database import events as event_rows
 from amasia.database.engine import MIGRATIONS, Database
 from amasia.models.base import now
 from amasia.models.costs import Cut, Span
+from amasia.models.events import check
+from amasia.services import events
 from tests.conftest import KEY, _create
 
 BEFORE = (
@@ -35,8 +38,8 @@ BEFORE = (
 KINDS = (Cut.user, Cut.location, Cut.machine_type, Cut.tag)
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
-def test_a_budget_with_all_that_it_holds_outlives_the_migration_to_budgets_of_anything(dialect, tmp_path, request):
+def at_version(dialect, tmp_path, request, version, statements):
+    """A database of an older version with rows in it, and what Alembic needs to go on."""
     url = f"sqlite:///{tmp_path / 'a.db'}"
     if dialect == "postgresql":
         url = _create(request.getfixturevalue("postgres"), f"m{secrets.token_hex(6)}", "template0")
@@ -45,9 +48,42 @@ def test_a_budget_with_all_that_it_holds_outlives_the_migration_to_budgets_of_an
     config.set_main_option("script_location", str(MIGRATIONS))
     with db.write() as tx:
         config.attributes["connection"] = tx
-        command.upgrade(config, "0011")
-        for statement in BEFORE:
+        command.upgrade(config, version)
+        for statement in statements:
             tx.execute(text(statement if dialect == "postgresql" else statement.replace("+00'", ".000000'")))
+    return db, config
+
+
+EVENT = (
+    "INSERT INTO events (at, workspace, actor, verb, target, outcome, source, detail) VALUES"
+    " ('2026-01-01 00:00:0{0}+00', {1}, 'ada', 'thing.do', 't{0}', 'done', '', '{{\"a\": [1, null]}}')"
+)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_events_of_before_are_chained_by_the_migration_and_kept_by_the_way_back(dialect, tmp_path, request):
+    old = [EVENT.format(number, where) for number, where in enumerate(("'lab'", "NULL", "'lab'", "'lab'", "NULL"))]
+    db, config = at_version(dialect, tmp_path, request, "0012", old)
+    db.migrate()
+    for workspace, count in (("lab", 3), (None, 2)):
+        head = events.head(db, workspace)
+        verdict = check(head, events.follow(db, workspace, 0))
+        assert (verdict.problem, verdict.checked, head.seq) == ("", count, count)
+    with db.write() as tx:
+        event_rows.append(tx, actor="ada", verb="thing.do", target="new", workspace="lab")
+    assert check(events.head(db, "lab"), events.follow(db, "lab", 0)).problem == ""
+    with db.write() as tx:
+        config.attributes["connection"] = tx
+        command.downgrade(config, "0012")
+        assert tx.execute(text("SELECT count(*) FROM events")).scalar() == 6
+    db.migrate()
+    assert events.head(db, "lab").seq == 4
+    db.close()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_a_budget_with_all_that_it_holds_outlives_the_migration_to_budgets_of_anything(dialect, tmp_path, request):
+    db, config = at_version(dialect, tmp_path, request, "0011", BEFORE)
     db.migrate()
     with db.read() as tx:
         found = budgets.counted(tx, "lab", now())[0]

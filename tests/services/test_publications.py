@@ -2,6 +2,7 @@ import pytest
 
 from amasia import errors
 from amasia.database import events
+from amasia.models.events import EventFilter
 from amasia.models.publications import Protocol, PublicationRequest
 from amasia.models.repositories import RepositoryRequest
 from amasia.models.users import Scope, SignIn, TokenRequest
@@ -24,7 +25,7 @@ def publisher(world):
 
 def audit(world):
     with world.db.read() as tx:
-        return [(one.actor, one.verb, one.target) for one in events.page(tx, "lab", None, 10)]
+        return [(one.actor, one.verb, one.target) for one in events.page(tx, "lab", EventFilter(), None, 10)]
 
 
 def test_nothing_is_published_until_somebody_says_so(world, data, publisher):

@@ -5,10 +5,12 @@ import pytest
 from amasia.database import machines as machine_rows
 from amasia.models.budgets import NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest
+from amasia.models.grants import AccountRequest, GroupRequest
 from amasia.models.machines import Metrics
 from amasia.models.repositories import Input
+from amasia.models.users import TokenRequest
 from amasia.models.views import ViewRequest
-from amasia.services import budgets, clusters, views
+from amasia.services import budgets, clusters, groups, service_accounts, views
 from tests.browsers import picture, sideways
 
 from .conftest import charge, commit, repository, sign_in, start
@@ -77,6 +79,27 @@ def test_costs_over_time_what_is_to_come_and_what_is_wasted(page, world, story):
     page.get_by_role("link", name="7 days").and_(page.locator("[aria-current]")).wait_for()
     assert page.locator("svg.days .bar-spent").count() == 7
     assert sideways(page) == []
+
+
+def test_people_and_audit_fit_their_window(page, world, story):
+    groups.create(world.db, world.ada, "lab", GroupRequest(name="ocean"))
+    groups.add(world.db, world.ada, "lab", "ocean", "bo")
+    service_accounts.create(world.db, world.ada, "lab", AccountRequest(name="nightly", role="member"))
+    service_accounts.create_token(world.db, world.ada, "lab", "nightly", TokenRequest(label="cron"))
+    sign_in(page)
+    page.get_by_role("link", name="People").click()
+    page.get_by_role("heading", name="What each role may").wait_for()
+    assert "ocean" in page.get_by_role("table", name="Members").get_by_role("row", name="bo").inner_text()
+    assert "never used" in page.get_by_role("table", name="Service accounts").inner_text()
+    assert sideways(page) == []
+    picture(page, "people")
+    page.get_by_role("link", name="Audit").click()
+    page.get_by_label("What").fill("group")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/audit?*")
+    assert page.get_by_role("table", name="Events").locator("tbody").count() == 2
+    assert sideways(page) == []
+    picture(page, "audit")
 
 
 LONG = "m" * 63

@@ -19,7 +19,7 @@ Writer = Annotated[Principal, person(writing=True)]
 
 
 @router.get("/workspaces/{workspace}/alerts")
-def find(db: Db, workspace: str, grant: Annotated[Grant, may(Permission.read, "alert.list")]) -> Page[Alert]:
+def find(db: Db, workspace: str, grant: Annotated[Grant, may(Permission.costs, "alert.list")]) -> Page[Alert]:
     return Page(items=tuple(alerts.find(db, grant.who, workspace)))
 
 

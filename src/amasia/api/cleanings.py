@@ -26,7 +26,7 @@ def bill(db: Db, workspace: str, name: str, limit: Annotated[int, Query(ge=1, le
     return storage.bill(db, workspace, name, limit)
 
 
-@router.get("/storage-charges", dependencies=[may(Permission.read, "charge.list")])
+@router.get("/storage-charges", dependencies=[may(Permission.costs, "charge.list")])
 def charges(db: Db, workspace: str, after: Cursor = 0) -> Page[StorageCharge]:
     items = storage.charges(db, workspace, after, PAGE)
     return Page(items=tuple(items), next=str(items[-1].id) if len(items) == PAGE else "")

@@ -23,7 +23,7 @@ PAGE = 500
 Since = Annotated[date | datetime | None, Query(description="First day; a moment stands for its day.")]
 Until = Annotated[date | datetime | None, Query(description="Last day; a moment stands for its day.")]
 Limit = Annotated[int, Query(ge=1, le=PAGE)]
-Seer = Annotated[Grant, may(Permission.read, "cost.get")]
+Seer = Annotated[Grant, may(Permission.costs, "cost.get")]
 
 
 @router.get("/costs")
@@ -64,7 +64,7 @@ def usage_of(
 
 @router.get("/charges")
 def charges(
-    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.read, "charge.list")], after: Cursor = 0
+    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.costs, "charge.list")], after: Cursor = 0
 ) -> Page[Charge]:
     items = costs.charges(db, grant.who, grant.role, workspace, after, PAGE)
     return Page(items=tuple(items), next=str(items[-1].id) if len(items) == PAGE else "")

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/workspaces/{workspace}/groups", tags=["groups"])
 Manager = Annotated[Grant, may(Permission.manage, "group.change")]
 
 
-@router.get("", dependencies=[may(Permission.read, "group.list")])
+@router.get("", dependencies=[may(Permission.people, "group.list")])
 def find(db: Db, workspace: str) -> Page[Group]:
     return Page(items=tuple(groups.find(db, workspace)))
 

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/workspaces/{workspace}/accounts", tags=["service acc
 Manager = Annotated[Grant, may(Permission.manage, "account.change")]
 
 
-@router.get("", dependencies=[may(Permission.read, "account.list")])
+@router.get("", dependencies=[may(Permission.people, "account.list")])
 def find(db: Db, workspace: str) -> Page[Account]:
     return Page(items=tuple(service_accounts.find(db, workspace)))
 

@@ -1,19 +1,18 @@
-"""Workspaces and what hangs on them: members, money, events, buckets."""
+"""Workspaces and what hangs on them: members, money, buckets."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Request
 
 from amasia.api.access import Db, Grant, Settings, may, operator, person
-from amasia.models.base import Cursor, Name, Page
+from amasia.models.base import Name, Page
 from amasia.models.budgets import Budget, BudgetRequest, NewBudget
-from amasia.models.events import Event
 from amasia.models.money import parse
 from amasia.models.permissions import Permission
 from amasia.models.repositories import Bucket, BucketRequest
 from amasia.models.users import Membership, Principal
 from amasia.models.workspaces import MemberRequest, PolicyRequest, Workspace, WorkspaceRequest
-from amasia.services import budgets, events, repositories, workspaces
+from amasia.services import budgets, repositories, workspaces
 
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])
 
@@ -34,7 +33,7 @@ def create(
     return workspaces.create(db, who, body, limit=parse(settings.first_budget), offers=offers)
 
 
-@router.get("/{workspace}/members", dependencies=[may(Permission.read, "member.list")])
+@router.get("/{workspace}/members", dependencies=[may(Permission.people, "member.list")])
 def members(db: Db, workspace: str) -> Page[Membership]:
     return Page(items=tuple(workspaces.members(db, workspace)))
 
@@ -65,31 +64,31 @@ def set_policy(
     return workspaces.set_policy(db, grant.who, workspace, body)
 
 
-@router.get("/{workspace}/budget", dependencies=[may(Permission.read, "budget.get")])
+@router.get("/{workspace}/budget", dependencies=[may(Permission.costs, "budget.get")])
 def get_budget(db: Db, workspace: str) -> Budget:
     return budgets.get(db, workspace)
 
 
 @router.put("/{workspace}/budget")
 def set_budget(
-    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "budget.set")], body: BudgetRequest
+    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.budget, "budget.set")], body: BudgetRequest
 ) -> Budget:
     return budgets.set_limit(db, grant.who, workspace, body)
 
 
-@router.get("/{workspace}/budgets", dependencies=[may(Permission.read, "budget.list")])
+@router.get("/{workspace}/budgets", dependencies=[may(Permission.costs, "budget.list")])
 def find_budgets(db: Db, workspace: str) -> Page[Budget]:
     return Page(items=tuple(budgets.find(db, workspace)))
 
 
 @router.post("/{workspace}/budgets", status_code=201)
 def create_budget(
-    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.manage, "budget.create")], body: NewBudget
+    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.budget, "budget.create")], body: NewBudget
 ) -> Budget:
     return budgets.create(db, grant.who, workspace, body)
 
 
-@router.get("/{workspace}/budgets/{name}", dependencies=[may(Permission.read, "budget.get")])
+@router.get("/{workspace}/budgets/{name}", dependencies=[may(Permission.costs, "budget.get")])
 def get_named_budget(db: Db, workspace: str, name: str) -> Budget:
     return budgets.get(db, workspace, name)
 
@@ -99,7 +98,7 @@ def set_named_budget(
     db: Db,
     workspace: str,
     name: str,
-    grant: Annotated[Grant, may(Permission.manage, "budget.set")],
+    grant: Annotated[Grant, may(Permission.budget, "budget.set")],
     body: BudgetRequest,
 ) -> Budget:
     return budgets.set_limit(db, grant.who, workspace, body, name)
@@ -107,15 +106,9 @@ def set_named_budget(
 
 @router.delete("/{workspace}/budgets/{name}", status_code=204)
 def delete_budget(
-    db: Db, workspace: str, name: str, grant: Annotated[Grant, may(Permission.manage, "budget.delete")]
+    db: Db, workspace: str, name: str, grant: Annotated[Grant, may(Permission.budget, "budget.delete")]
 ) -> None:
     budgets.delete(db, grant.who, workspace, name)
-
-
-@router.get("/{workspace}/events", dependencies=[may(Permission.manage, "event.list")])
-def find_events(db: Db, workspace: str, after: Cursor | None = None) -> Page[Event]:
-    items = events.find(db, workspace, after, PAGE)
-    return Page(items=tuple(items), next=str(items[-1].id) if len(items) == PAGE else "")
 
 
 @router.get("/{workspace}/buckets", dependencies=[may(Permission.read, "bucket.list")])

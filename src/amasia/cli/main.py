@@ -38,7 +38,7 @@ LAZY = {
     "account": ("amasia.cli.service_accounts", "Service accounts: for programs, with tokens and no password."),
     "workspace": ("amasia.cli.workspaces", "Workspaces and their members."),
     "user": ("amasia.cli.users", "Accounts of this control plane; for operators."),
-    "audit": ("amasia.cli.events", "Who did what."),
+    "audit": ("amasia.cli.events", "Who did what, and the proof that nobody changed what is written of it."),
     "login": ("amasia.cli.accounts", "Sign in to a control plane."),
     "logout": ("amasia.cli.accounts", "Forget the token of this computer."),
     "whoami": ("amasia.cli.accounts", "Who the control plane takes you for."),

@@ -14,6 +14,7 @@ from alembic.config import Config
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from amasia.database import events
 from amasia.errors import Unavailable
 
 _WRITTEN = "amasia_written"
@@ -44,6 +45,8 @@ class Changes:
 class Database:
     """Transactions on one database, and the key that secrets in it are sealed with.
 
+    A write ends by writing down its events.
+
     ``write`` takes SQLite's write lock at its beginning, so that what a transaction read is still true when it writes.
     No network call belongs inside either.
     """
@@ -69,7 +72,11 @@ class Database:
     def write(self, *, quiet: bool = False) -> Iterator[Connection]:
         """``quiet``: what is written is news to nobody who waits for changes."""
         with self.engine.connect().execution_options(amasia_write=True) as connection, connection.begin():
-            yield connection
+            try:
+                yield connection
+                events.flush(connection)
+            finally:
+                events.discard(connection)
             written = connection.info.pop(_WRITTEN, False)
         if written and not quiet:
             self.changes.note()

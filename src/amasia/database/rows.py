@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import ClauseElement, Connection, RowMapping, Select, Table, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from amasia.models.base import Model
 
@@ -27,6 +28,12 @@ def add(tx: Connection, table: Table, record: Model | None = None, **columns: An
     """Insert the record's fields that the table has, and the columns given besides."""
     # As parameters: a statement with values is put together anew each time.
     tx.execute(insert(table), _values(table, record, columns))
+
+
+def add_missing(tx: Connection, table: Table, **columns: Any) -> None:
+    """Insert, unless there is such a row already, also one that somebody else adds at this moment."""
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    tx.execute(dialect.insert(table).values(**columns).on_conflict_do_nothing())
 
 
 def add_all(tx: Connection, table: Table, records: Iterable[tuple[Model, Mapping[str, Any]]]) -> None:

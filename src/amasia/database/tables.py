@@ -359,7 +359,33 @@ events = Table(
     Column("outcome", String, nullable=False),
     Column("source", String, nullable=False),
     Column("detail", JSON, nullable=False),
-    Index("ix_events_workspace_id", "workspace", "id"),
+    # The workspace; empty for the control plane's own. Triggers (see the migration) refuse to change or delete rows.
+    Column("chain", String, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String, nullable=False),
+    UniqueConstraint("chain", "seq"),
+    Index("ix_events_chain_id", "chain", "id"),
+)
+
+chains = Table(
+    "chains",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String, nullable=False),
+    # Events up to this one were dropped when their time was over.
+    Column("dropped_seq", BigInteger, nullable=False),
+    Column("dropped_hash", String, nullable=False),
+)
+
+# How far each place outside has got with each chain.
+exports = Table(
+    "exports",
+    metadata,
+    Column("sink", String, primary_key=True),
+    Column("chain", ForeignKey("chains.name"), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("held_until", Instant),
 )
 
 grants = Table(

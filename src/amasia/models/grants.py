@@ -48,6 +48,8 @@ Grantee = Annotated[str, AfterValidator(check_grantee)]
 
 ROLES: dict[Role, Level] = {
     Role.guest: Level.none,
+    Role.auditor: Level.none,
+    Role.billing: Level.none,
     Role.viewer: Level.read,
     Role.member: Level.write,
     Role.admin: Level.admin,

@@ -1,17 +1,9 @@
-"""What people are told goes out: by signed requests to their webhooks, and by e-mail.
+"""What people are told goes out: by signed requests to their webhooks, and by e-mail."""
 
-A request goes to the very address that was checked, follows nothing, and its answer is not read.
-"""
-
-import hashlib
-import hmac
 import json
 import smtplib
-import socket
 import ssl
-import time
 from email.message import EmailMessage
-from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 import httpx2
@@ -19,11 +11,10 @@ import httpx2
 from amasia import errors
 from amasia.database.engine import Database
 from amasia.models.channels import ChannelKind, Sending
-from amasia.models.endpoints import check_address, host_of
+from amasia.reconcilers import webhooks
+from amasia.reconcilers.webhooks import TIMEOUT
 from amasia.services import channels
 from amasia.settings import ServerSettings
-
-TIMEOUT = 10.0
 
 
 def send(db: Database, settings: ServerSettings) -> None:
@@ -37,36 +28,9 @@ def send(db: Database, settings: ServerSettings) -> None:
             channels.sent(db, one)
 
 
-def sign(secret: str, at: int, body: bytes) -> str:
-    """``t=TIME,v1=HMAC``: SHA-256 of the time, a full stop and the body, keyed with the channel's secret."""
-    digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={at},v1={digest}"
-
-
 def _post(_: ServerSettings, one: Sending) -> None:
-    url = one.channel.address
-    host = host_of(url)
     body = json.dumps(one.alert.model_dump(mode="json")).encode()
-    headers = {
-        "Content-Type": "application/json",
-        "Host": urlsplit(url).netloc,
-        "Amasia-Signature": sign(one.secret, int(time.time()), body),
-    }
-    place = httpx2.URL(url).copy_with(host=_resolved(url, host, private=one.channel.private))
-    with httpx2.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client:
-        request = client.build_request("POST", place, content=body, headers=headers, extensions={"sni_hostname": host})
-        response = client.send(request, stream=True)
-        response.close()
-    if not response.is_success:
-        raise errors.Unavailable(f"it answered {response.status_code}")
-
-
-def _resolved(url: str, host: str, *, private: bool) -> str:
-    """An address of the host, all of which were checked: a name that changes in between is of no use to anybody."""
-    found = [str(one[4][0]).partition("%")[0] for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
-    for address in found:
-        check_address(url, ip_address(address), private=private)
-    return found[0]
+    webhooks.post(one.channel.address, one.secret, body, "application/json", private=one.channel.private)
 
 
 def _mail(settings: ServerSettings, one: Sending) -> None:

@@ -14,7 +14,7 @@ from amasia.database import events, users
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
 from amasia.models.events import Outcome
-from amasia.models.permissions import Permission, Role, may
+from amasia.models.permissions import LOOKING, Permission, Role, may
 from amasia.models.users import ANONYMOUS, NewToken, Principal, Scope, Token
 
 PEOPLE = frozenset({Scope.everything, Scope.read})
@@ -105,7 +105,7 @@ def require(
 ) -> Role:
     """The role that lets them, or an error and an event. What is about one repository is asked of `services.grants`."""
     role = require_member(db, who, workspace, verb)
-    if who.scope not in scopes or (who.scope is Scope.read and permission is not Permission.read):
+    if who.scope not in scopes or (who.scope is Scope.read and permission not in LOOKING):
         deny(db, who, workspace, verb, workspace)
         raise errors.PermissionDenied(
             f"A token of scope {who.scope.value!r} does not allow {verb}.", cure="Use a token of scope 'everything'."

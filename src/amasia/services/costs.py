@@ -27,7 +27,7 @@ DAYS = 31
 
 def whose(who: Principal, role: Role) -> str | None:
     """The user whose costs somebody sees: None for everybody's, which those do who manage the workspace."""
-    return None if may(role, Permission.manage) else who.user
+    return None if may(role, Permission.budget) else who.user
 
 
 def span(zone: str, since: date | datetime | None, until: date | datetime | None) -> Span:

@@ -193,7 +193,9 @@ def create_token(db: Database, who: Principal, request: TokenRequest) -> NewToke
     if request.scope is Scope.publish:
         access.require_operator(db, who, "token.create of scope publish")
     with db.write() as tx:
-        made = issue_token(tx, who.user, request.label, request.scope, timedelta(days=request.days))
+        # Good for no more workspaces than the token that asks.
+        life = timedelta(days=request.days)
+        made = issue_token(tx, who.user, request.label, request.scope, life, workspace=who.workspace)
         events.append(tx, actor=who.actor, verb="token.create", target=made.token.id, workspace=None,
                       source=who.source, scope=request.scope.value)  # fmt: skip
     return made

@@ -55,6 +55,9 @@ class Grant:
         self.who = who
         self.role = role
 
+    def may(self, permission: str) -> bool:
+        return may(self.role, Permission(permission))
+
     def may_see_log(self, cluster: Cluster) -> bool:
         return self.who.user == cluster.owner or may(self.role, Permission.manage)
 
@@ -65,6 +68,18 @@ class Grant:
 
 def reader(db: Db, who: Who, workspace: str) -> Grant:
     return Grant(who, access.require(db, who, workspace, Permission.read, "console.read"))
+
+
+def payer(db: Db, who: Who, workspace: str) -> Grant:
+    return Grant(who, access.require(db, who, workspace, Permission.costs, "console.costs"))
+
+
+def knower(db: Db, who: Who, workspace: str) -> Grant:
+    return Grant(who, access.require(db, who, workspace, Permission.people, "console.people"))
+
+
+def auditor(db: Db, who: Who, workspace: str) -> Grant:
+    return Grant(who, access.require(db, who, workspace, Permission.audit, "console.audit"))
 
 
 def runner(db: Db, who: Who, workspace: str) -> Grant:
@@ -83,6 +98,9 @@ def viewer(db: Db, who: Who, workspace: str, name: str) -> Grant:
 
 
 Reader = Annotated[Grant, Depends(reader)]
+Payer = Annotated[Grant, Depends(payer)]
+Knower = Annotated[Grant, Depends(knower)]
+Auditor = Annotated[Grant, Depends(auditor)]
 Member = Annotated[Grant, Depends(member)]
 Viewer = Annotated[Grant, Depends(viewer)]
 Runner = Annotated[Grant, Depends(runner)]

@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from amasia.database.engine import Database
 from amasia.settings import ServerSettings
-from amasia.web import answers, clusters, costs, datasets, pages, repositories, users, views, workspaces
+from amasia.web import answers, clusters, costs, datasets, events, pages, people, repositories, users, views, workspaces
 from amasia.web.access import same_origin
 
 
@@ -37,7 +37,7 @@ def create(db: Database, settings: ServerSettings) -> FastAPI:
     app.state.settings = settings
     answers.install(app)
     app.mount("/-/static", Files(directory=pages.STATIC))
-    for noun in (datasets, users, workspaces, costs, clusters, repositories, views):
+    for noun in (datasets, users, people, events, workspaces, costs, clusters, repositories, views):
         app.include_router(noun.router)
     return app
 

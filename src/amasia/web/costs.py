@@ -9,7 +9,7 @@ from amasia.models.costs import Costs, bounded
 from amasia.models.money import parse
 from amasia.services import alerts, budgets, costs, forecasts, waste
 from amasia.web import pages
-from amasia.web.access import Db, Reader, Settings
+from amasia.web.access import Db, Payer, Settings
 
 router = APIRouter()
 
@@ -22,7 +22,7 @@ LONGEST = 366
 
 
 @router.get("/{workspace}/costs")
-def show(request: Request, db: Db, settings: Settings, grant: Reader, workspace: str, days: str = "30") -> Response:
+def show(request: Request, db: Db, settings: Settings, grant: Payer, workspace: str, days: str = "30") -> Response:
     if days not in CHOICES:
         raise errors.InvalidRequest(f"{days!r} is no choice of days.", cure=f"Choose one of {', '.join(CHOICES)}.")
     ahead = forecasts.get(db, grant.who, grant.role, workspace)

@@ -8,15 +8,18 @@ from fastapi.responses import RedirectResponse
 from amasia import __version__, errors
 from amasia.models.base import now
 from amasia.models.clusters import ClusterStatus
+from amasia.models.permissions import Permission
 from amasia.services import alerts, budgets, clusters, standbys, users
 from amasia.web import pages
-from amasia.web.access import Db, Reader, Who
+from amasia.web.access import Db, Member, Who
 
 router = APIRouter()
 
 ENDED = 8
 """Ended clusters that are shown."""
 LOOK_BACK = 60
+FIRST = ((Permission.costs, "costs"), (Permission.audit, "audit"))
+"""Where those begin who see no clusters."""
 FRESH = timedelta(days=1)
 """So long the first page shows what one was told of budgets; that of costs shows it for longer."""
 
@@ -33,7 +36,10 @@ def first(db: Db, who: Who) -> Response:
 
 
 @router.get("/{workspace}")
-def home(request: Request, db: Db, grant: Reader, workspace: str) -> Response:
+def home(request: Request, db: Db, grant: Member, workspace: str) -> Response:
+    if not grant.may(Permission.read):  # to the first page that is for them
+        mine = [page for permission, page in FIRST if grant.may(permission)]
+        return RedirectResponse(f"/{workspace}/{mine[0] if mine else 'repositories'}", status_code=303)
     live = clusters.find(db, workspace, live=True)
     ended = [one for one in clusters.find(db, workspace, limit=LOOK_BACK) if one.status is ClusterStatus.stopped]
     return pages.render(
