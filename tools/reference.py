@@ -150,10 +150,9 @@ def commands() -> Iterator[tuple[str, Any, typer.Context]]:
 def _below(name: str, word: str, command: Any, parent: typer.Context) -> Iterator[tuple[str, Any, typer.Context]]:
     context = typer.Context(command, info_name=word, parent=parent)
     inner = getattr(command, "commands", None)
-    if inner is None:
+    if inner is None or command.invoke_without_command:
         yield name, command, context
-        return
-    for word_, command_ in inner.items():
+    for word_, command_ in (inner or {}).items():
         yield from _below(f"{name} {word_}", word_, command_, context)
 
 

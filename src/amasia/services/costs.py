@@ -180,8 +180,8 @@ class _Bill:
         return Page(items=(*lines, *self._warm()))
 
     def _newest(self, limit: int, skip: int) -> dict[str, str]:
-        running = sorted({one.cluster_id for one in self.promised if one.cluster_id})
-        return rows.newest_clusters(self.tx, self.workspace.name, self.span, self.user, running, limit, skip)
+        begin, end = moments(self.span, self.workspace.time_zone)
+        return rows.newest_clusters(self.tx, self.workspace.name, begin, end, self.user, limit, skip)
 
     def _of_clusters(self, names: dict[str, str]) -> list[CostLine]:
         found = self._sums(names)
