@@ -107,7 +107,7 @@ def test_members_come_and_go(control_plane: ControlPlane) -> None:
 
 
 def test_a_role_that_is_none_names_those_there_are(control_plane: ControlPlane) -> None:
-    with pytest.raises(InvalidRequest, match="owner, admin, member, viewer"):
+    with pytest.raises(InvalidRequest, match="owner, admin, billing, member, viewer, auditor, guest"):
         workspaces.set_member("eve", "king")
 
 
