@@ -7,7 +7,7 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import clusters, events, failures
+from amasia.database import clusters, events, failures, identities
 from amasia.database import users as rows
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
@@ -15,7 +15,8 @@ from amasia.models.events import Outcome
 from amasia.models.permissions import Role
 from amasia.models.users import (
     ANONYMOUS,
-    LOCAL,
+    HOUSE,
+    SERVICE,
     Me,
     Membership,
     NewToken,
@@ -29,7 +30,7 @@ from amasia.models.users import (
     User,
     UserRequest,
 )
-from amasia.services import access, grants
+from amasia.services import access, grants, removals
 from amasia.services.access import issue_token
 
 SESSION = timedelta(days=30)
@@ -163,8 +164,11 @@ def remove(db: Database, who: Principal, name: str) -> None:
 
 
 def retire(tx: Connection, name: str) -> None:
-    """What ends with an account."""
+    """What ends with an account. Its identities stay, so that nobody comes back by them unasked."""
+    for member in rows.memberships_of(tx, name):
+        removals.leave(tx, member.workspace, name)
     grants.forget(tx, name)
+    identities.end_invitation(tx, name)
     rows.retire(tx, name)
     for cluster in clusters.live(tx):
         if cluster.owner == name:
@@ -173,7 +177,7 @@ def retire(tx: Connection, name: str) -> None:
 
 def _person(tx: Connection, name: str) -> None:
     found = rows.find_user(tx, name)
-    if found is None or found.issuer != LOCAL:
+    if found is None or found.issuer in (SERVICE, HOUSE):
         raise errors.NotFound(f"There is no user {name!r}.", cure="`amasia user list` shows who there is.")
 
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from amasia import errors
-from amasia.stores.credentials import LONGEST, ROLE, Keys
+from amasia.models.revocations import Revocation
+from amasia.stores.credentials import LONGEST, ROLE, Keys, session_name
 
 BUCKET = "amasia"
 _PATIENCE = 30.0
@@ -151,6 +153,32 @@ class EmbeddedStore:
     def alive(self) -> bool:
         """Whether its process runs; it may still be too early to answer."""
         return self._process() is not None
+
+    def refuse(self, revocations: Sequence[Revocation]) -> None:
+        """From now on, what was lent under these names in their workspaces; all else is as it was lent.
+
+        The bucket's policy stands beside what a lease allows, and a denial in it wins. It counts within a second, and
+        outlives the process.
+        """
+        owner = self._owner()
+        if not revocations:
+            owner.delete_bucket_policy(Bucket=BUCKET)
+            return
+        lost: dict[str, list[str]] = {}
+        for one in revocations:
+            lost.setdefault(one.workspace, []).append(f"*/{session_name(one.session)}")
+        statements = [
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [f"arn:aws:s3:::{BUCKET}/{workspace}/*"],
+                "Condition": {"StringLike": {"aws:PrincipalArn": sessions}},
+            }
+            for workspace, sessions in lost.items()
+        ]
+        policy = {"Version": "2012-10-17", "Statement": statements}
+        owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy, separators=(",", ":")))
 
     @property
     def _pid_file(self) -> Path:
