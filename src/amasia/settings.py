@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from amasia.errors import InvalidRequest
 
@@ -42,10 +42,19 @@ class Settings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             wrong = [(f"AMASIA_{str(one['loc'][0]).upper()}", one) for one in error.errors(include_url=False)]
-            told = "; ".join(f"{name}={one['input']!r}: {one['msg']}" for name, one in wrong)
+            told = "; ".join(f"{name}{_given(one)}: {one['msg']}" for name, one in wrong)
             raise InvalidRequest(
                 f"A setting is wrong: {told}.", cure=f"Change or unset {', '.join(name for name, _ in wrong)}."
             ) from None
+        except SettingsError as error:
+            raise InvalidRequest(f"A setting is wrong: {error}.", cure="Write it as JSON.") from None
+
+
+def _given(error: Any) -> str:
+    """What was given, where it is one plain value; else where in it the error is, and none of the secrets beside."""
+    if len(error["loc"]) == 1:
+        return f"={error['input']!r}"
+    return f" at {'.'.join(map(str, error['loc'][1:]))}"
 
 
 class Rule(BaseModel):

@@ -18,6 +18,9 @@ from tests.conftest import SECRETS
 
 BODIES = {
     "POST /v1/sign-in": {"name": "ada", "password": "wrong password"},
+    "POST /v1/device": {"label": "x"},
+    "POST /v1/device/token": {"device_code": "no"},
+    "POST /v1/invitations": {"name": "new"},
     "POST /v1/tokens": {"label": "x"},
     "POST /v1/users": {"name": "new", "password": "long enough"},
     "POST /v1/workspaces": {"name": "new"},

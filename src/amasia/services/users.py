@@ -74,8 +74,13 @@ def find(db: Database) -> list[User]:
         return rows.list_users(tx)
 
 
-def sign_in(db: Database, request: SignIn, source: str) -> NewToken:
-    """Whoever is wrong too often, by name or from one place, waits; also with the right password."""
+def sign_in(
+    db: Database, request: SignIn, source: str, life: timedelta = SESSION, idle_seconds: int | None = None
+) -> NewToken:
+    """Whoever is wrong too often, by name or from one place, waits; also with the right password.
+
+    The token ends after its life, or when it was idle for too long where that is said.
+    """
     keys = _count(db, request.name, source)
     with db.read() as tx:
         hashed = rows.password_hash(tx, request.name)
@@ -89,7 +94,7 @@ def sign_in(db: Database, request: SignIn, source: str) -> NewToken:
                 failures.take_back(tx, key)
             events.append(tx, actor=request.name, verb="user.sign-in", target=request.name, workspace=None,
                           source=source)  # fmt: skip
-            return issue_token(tx, request.name, request.label, TokenRequest().scope, SESSION)
+            return issue_token(tx, request.name, request.label, Scope.everything, life, idle_seconds=idle_seconds)
         events.append(tx, actor=request.name, verb="user.sign-in", target=request.name, workspace=None, source=source,
                       outcome=Outcome.denied)  # fmt: skip
     raise errors.NotSignedIn(

@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from amasia.database.engine import Database
 from amasia.settings import ServerSettings
-from amasia.web import answers, clusters, datasets, pages, repositories, users, views, workspaces
+from amasia.web import accounts, answers, clusters, datasets, oidc, pages, repositories, users, views, workspaces
 from amasia.web.access import same_origin
 
 
@@ -36,8 +36,9 @@ def create(db: Database, settings: ServerSettings) -> FastAPI:
     app.state.db = db
     app.state.settings = settings
     answers.install(app)
+    oidc.install(app, db, settings)
     app.mount("/-/static", Files(directory=pages.STATIC))
-    for noun in (datasets, users, workspaces, clusters, repositories, views):
+    for noun in (datasets, users, oidc, accounts, workspaces, clusters, repositories, views):
         app.include_router(noun.router)
     return app
 
