@@ -6,7 +6,7 @@ Exit status 1 if one falls short.
 import sys
 from pathlib import Path
 
-from show import launching, limits, runs
+from show import door, launching, limits, runs
 from show.runs import Wanted, folder
 
 
@@ -20,7 +20,11 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
         )
         for name in launching.DATABASES
     }
-    return {**races, "limits": ((2,), lambda: limits.lines(folder(base / "limits"), built))}
+    return {
+        **races,
+        "limits": ((2,), lambda: limits.lines(folder(base / "limits"), built)),
+        "door": ((4,), lambda: door.lines(folder(base / "door"), built)),
+    }
 
 
 if __name__ == "__main__":

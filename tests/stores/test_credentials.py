@@ -156,6 +156,7 @@ def test_what_was_lent_under_a_name_is_refused_within_seconds_and_nothing_else(
 
     gone, elsewhere, again, other = lent("eve"), lent("eve", "other"), lent("1f@eve"), lent("evelyn")
     lost = Revocation(id="rv-1", workspace="demo", user="eve", session="eve", at=now())
+    store.refuse([])
     try:
         store.refuse([lost])
         end = time.monotonic() + 10
