@@ -174,7 +174,7 @@ class ServerSettings(Settings):
     a role, or everybody that an issuer knows. The invited may come by all but closed."""
     session_seconds: int = Field(default=30 * 86400, ge=60)
     """A session ends so long after the sign-in, however much it is used."""
-    session_idle_seconds: int = Field(default=7 * 86400, ge=60)
+    session_idle_seconds: int = Field(default=7 * 86400, ge=300)
     """A session ends when it was not used for so long."""
     first_user: str = ""
     """Name of the first user; empty for the operating system's."""

@@ -39,7 +39,7 @@ from amasia.environments.kits import Kit
 from amasia.models.locations import Offer
 from amasia.models.repositories import Lease, Mode
 from amasia.services.repositories import Place
-from amasia.settings import ServerSettings
+from amasia.settings import ServerSettings, issuers
 
 Lend = Callable[[Place, Mode, str, int], Lease]
 Pulse = Callable[[], tuple[str, dict[str, float]]]
@@ -72,6 +72,7 @@ def create(
     app.state.settings = settings
     machines.install(app, db, settings)
     app.state.lend = lend
+    app.state.providers = tuple(one.called for one in issuers(settings))
     app.state.visits = Visits(settings.public_per_minute)
     app.state.health = pulse
     app.state.local_offers = tuple(local_offers)

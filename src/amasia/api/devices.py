@@ -9,14 +9,13 @@ from amasia.models.devices import DeviceAnswer, DeviceCodes, DevicePoll, DeviceR
 from amasia.models.identities import InvitationRequest, NewInvitation, SignInWays
 from amasia.models.users import Principal
 from amasia.services import devices, identities
-from amasia.settings import issuers
 
 router = APIRouter(tags=["people"])
 
 
 @router.get("/sign-in", dependencies=[anyone()])
-def ways(settings: Settings) -> SignInWays:
-    return SignInWays(providers=tuple(one.called for one in issuers(settings)), sign_up=settings.sign_up)
+def ways(request: Request, settings: Settings) -> SignInWays:
+    return SignInWays(providers=request.app.state.providers, sign_up=settings.sign_up)
 
 
 @router.post("/device", dependencies=[anyone()], status_code=201)

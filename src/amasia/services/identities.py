@@ -215,8 +215,6 @@ def _follow(tx: Connection, user: str, issuer: str, given: Mapping[str, Role]) -
         before = mine.get(workspace)
         if before is not None and (before.origin != issuer or before.role is role):
             continue
-        if before is not None:
-            removals.revoke(tx, workspace, user)
         users.set_member(tx, Membership(workspace=workspace, user=user, role=role, origin=issuer))
         _tell(tx, user, "member.set", workspace, issuer, role=role.value)
 

@@ -27,11 +27,7 @@ def leave(tx: Connection, workspace: str, user: str) -> None:
             clusters.wish_stop(tx, cluster.id, f"{user} is no longer a member of {workspace}")
         elif cluster.id in held:
             clusters.wish_stop(tx, cluster.id, f"{user}, who could connect to it, is no longer a member")
-    revoke(tx, workspace, user)
-
-
-def revoke(tx: Connection, workspace: str, user: str) -> None:
-    """Take back what was lent to them in a workspace. What is lent from now on has another name."""
+    # What is lent to them from now on, should they come back, has another name.
     kept = session(tx, workspace, user)
     rows.put(tx, Revocation(id=new_id("rv"), workspace=workspace, user=user, session=kept, at=now()))
 

@@ -6,6 +6,7 @@ several can take the answer.
 
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import structlog
 from authlib.integrations.base_client import OAuthError
@@ -18,10 +19,11 @@ from pydantic import ValidationError
 from starlette.middleware.sessions import SessionMiddleware
 
 from amasia import errors
+from amasia.client import trust
 from amasia.database.engine import Database
 from amasia.models.identities import Claims
 from amasia.services import access, identities
-from amasia.settings import Issuer, ServerSettings, issuers
+from amasia.settings import ClientSettings, Issuer, ServerSettings, issuers
 from amasia.web.access import Db, Settings, Who, cookie_name, keep, local, principal, source
 
 log = structlog.get_logger()
@@ -31,6 +33,10 @@ ON_THE_WAY = 600
 """Seconds that a sign-in at the issuer may take."""
 INVITATION, WHERE, LINK = "invitation", "next", "link"
 """What the cookie remembers besides Authlib's own."""
+
+
+PLAIN = ":/%#?=@[]!$&'()*+,~"
+"""What stays as it is in an address."""
 
 
 class Providers:
@@ -51,6 +57,7 @@ class Providers:
                     "code_challenge_method": "S256",
                     "token_endpoint_auth_method": "client_secret_basic" if one.secret() else "none",
                     "timeout": 10,
+                    "verify": trust.context(ClientSettings().ca),
                 },
             )
 
@@ -189,4 +196,4 @@ def _unreachable(issuer: Issuer, error: Exception) -> errors.Unavailable:
 
 def _on(where: str) -> Response:
     """A page that leads on by itself. The next request is our own page's, so that a strict cookie goes with it."""
-    return Response(headers={"Refresh": f"0; url={where}"}, media_type="text/html")
+    return Response(headers={"Refresh": f"0; url={quote(where, safe=PLAIN)}"}, media_type="text/html")
