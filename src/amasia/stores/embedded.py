@@ -27,7 +27,8 @@ from cryptography.x509.oid import NameOID
 
 from amasia import errors
 from amasia.models.revocations import Revocation
-from amasia.stores.credentials import LONGEST, ROLE, Keys, session_name
+from amasia.stores import refusals
+from amasia.stores.credentials import LONGEST, ROLE, Keys
 
 BUCKET = "amasia"
 _PATIENCE = 30.0
@@ -164,20 +165,7 @@ class EmbeddedStore:
         if not revocations:
             _forget_policy(owner)
             return
-        lost: dict[str, list[str]] = {}
-        for one in revocations:
-            lost.setdefault(one.workspace, []).append(f"*/{session_name(one.session)}")
-        statements = [
-            {
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": [f"arn:aws:s3:::{BUCKET}/{workspace}/*"],
-                "Condition": {"StringLike": {"aws:PrincipalArn": sessions}},
-            }
-            for workspace, sessions in lost.items()
-        ]
-        policy = {"Version": "2012-10-17", "Statement": statements}
+        policy = refusals.policy(BUCKET, revocations)
         owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy, separators=(",", ":")))
 
     @property
