@@ -1,5 +1,5 @@
-"""Lines 1 and 7 of the machines: every provider keeps the one contract, one story is told wherever machines come from,
-and the page of each provider works as it stands there.
+"""Lines 1, 4 and 7 of the machines: every provider keeps the one contract, placement chooses what is written down, one
+story is told wherever machines come from, and the page of each provider works as it stands there.
 """
 
 import subprocess
@@ -14,23 +14,38 @@ from show import pages, planes, runs, sites, stories
 from show.lines import Line
 
 PROVIDERS = ("local", "ssh", "slurm", "aws", "gcp", "azure")
+CASES = 30
 CONTRACT = {name for name in vars(ProviderTests) if name.startswith("test_")}
 
 
 def contract(base: Path) -> Iterator[Line]:
     """`ProviderTests` on every provider, each against its real server or stand-in."""
-    report = base / "contract.xml"
     files = [f"tests/providers/test_{provider}.py" for provider in PROVIDERS]
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", f"--junitxml={report}", *files,
-               "-k", " or ".join(f"Test{provider.capitalize()}Provider" for provider in PROVIDERS)]  # fmt: skip
-    subprocess.run(command, cwd=planes.ROOT, env=planes.clean(), capture_output=True, check=False)
-    cases = list(ET.parse(report).iter("testcase")) if report.exists() else []  # noqa: S314 - pytest wrote it
+    wanted = " or ".join(f"Test{provider.capitalize()}Provider" for provider in PROVIDERS)
+    cases = _tested(base, "-n", "2", "--dist", "loadfile", *files, "-k", wanted)
     for provider in PROVIDERS:
         mine = {case.get("name"): case for case in cases if f".test_{provider}." in str(case.get("classname"))}
         kept = {name for name, case in mine.items() if len(case.findall("*")) == 0} & CONTRACT
         lacking = sorted(CONTRACT - kept)
         yield Line(1, f"promises of the contract that {provider} keeps", f"{len(kept)} of {len(CONTRACT)}",
                    f"{len(CONTRACT)}", not lacking, ", ".join(lacking))  # fmt: skip
+
+
+def placement(base: Path) -> Iterator[Line]:
+    """Where machines are taken for data in one location and offers in five: the cases that are written down."""
+    cases = _tested(base, "tests/services/test_placements.py", "-k", "test_the_choice_is_right")
+    wrong = [str(case.get("name")) for case in cases if len(case.findall("*"))]
+    yield Line(4, "choices among machines in five locations that are right, of the cases written down",
+               f"{len(cases) - len(wrong)} of {len(cases)}", f"all, {CASES} or more",
+               len(cases) >= CASES and not wrong, ", ".join(wrong))  # fmt: skip
+
+
+def _tested(base: Path, *wanted: str) -> list[ET.Element]:
+    """The cases of a run of tests: one that has anything inside failed, broke or was skipped."""
+    report = base / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *wanted]
+    subprocess.run(command, cwd=planes.ROOT, env=planes.clean(), capture_output=True, check=False)
+    return list(ET.parse(report).iter("testcase")) if report.exists() else []  # noqa: S314 - pytest wrote it
 
 
 def elsewhere(base: Path, cache: Path) -> Iterator[Line]:

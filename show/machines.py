@@ -15,6 +15,7 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
     built = base / "built"
     return {
         "contract": ((1,), lambda: anywhere.contract(folder(base / "contract"))),
+        "placement": ((4,), lambda: anywhere.placement(folder(base / "placement"))),
         "stories and pages": ((1, 7), lambda: anywhere.elsewhere(folder(base / "anywhere"), built)),
         "launches": ((2,), lambda: launches.lines(dose, seed, folder(base / "launches"))),
         "cuts": ((3,), lambda: cuts.lines(dose, folder(base / "cuts"), built)),

@@ -153,12 +153,9 @@ def _named(cloud: VmCloud, base: Path, cache: Path) -> Iterator[tuple[Plane, str
 
 
 @contextlib.contextmanager
-def _plane(base: Path, cache: Path, settings: dict[str, str], address: str = "") -> Iterator[Plane]:
-    """Up, and seen by machines at another address where they have one."""
-    plane = Plane(base / "plane", SETTINGS | settings)
-    if address:
-        everywhere = "0.0.0.0"  # noqa: S104 - machines are on networks of their own
-        plane.settings |= {"AMASIA_HOST": everywhere, "AMASIA_PUBLIC_URL": f"http://{address}:{plane.port}"}
+def _plane(base: Path, cache: Path, settings: dict[str, str], host: str = "127.0.0.1") -> Iterator[Plane]:
+    """Up, at the address where the site's machines see it."""
+    plane = Plane(base / "plane", SETTINGS | settings, host=host)
     plane.share_cache(cache)
     with planes.cleared(plane):
         plane.up()

@@ -26,7 +26,7 @@ from amasia.models.workspaces import WorkspaceRequest
 from amasia.services import access, clusters, environments, users, workspaces
 from amasia.settings import ServerSettings
 
-pytest_plugins = ["tests.browsers"]
+pytest_plugins = ["tests.browsers", "tests.client.houses"]
 DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

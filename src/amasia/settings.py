@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 import tomllib
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -363,9 +364,9 @@ def is_loopback(host: str) -> bool:
 
 def client_settings() -> ClientSettings:
     """Variables first, then the profile file, then defaults."""
-    settings = ClientSettings()
+    settings = _client_settings(tuple(os.environ.items()))
     if not settings.profile.exists():
-        return settings
+        return settings.model_copy()
     saved = _saved(settings.profile)
     changes: dict[str, Any] = {
         key: saved[key] for key in ("url", "workspace") if key in saved and not getattr(settings, key)
@@ -375,6 +376,12 @@ def client_settings() -> ClientSettings:
     if saved.get("token") and not settings.token.get_secret_value() and not elsewhere:
         changes["token"] = SecretStr(saved["token"])
     return settings.model_copy(update=changes)
+
+
+@lru_cache(maxsize=1)
+def _client_settings(environment: tuple[tuple[str, str], ...]) -> ClientSettings:
+    """Of this environment: to read them anew costs every open a part of its time."""
+    return ClientSettings()
 
 
 def _saved(profile: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""A whole control plane on this computer, as `amasia up` makes it, for tests that need its object store."""
+"""A whole control plane on this computer, as `amasia up` makes it, for tests that need its object store.
+
+Each test process has one, and each test names of its own in it.
+"""
 
 import os
 import subprocess
@@ -8,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,12 @@ class House:
             [sys.executable, "-m", "amasia.cli.main", *words],
             env=os.environ | self.variables, capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house(tmp_path_factory.mktemp("house")) as made:
+        yield made
 
 
 @contextmanager

@@ -15,14 +15,8 @@ import xarray as xr
 from amasia.client import arrays, arrivals, ingests, repositories
 from amasia.models.arrivals import Outcome
 from amasia.models.base import new_id
-from tests.client.houses import House, house
+from tests.client.houses import House
 from tests.client.test_ingests import make
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as made:
-        yield made
 
 
 @pytest.fixture

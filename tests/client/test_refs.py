@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from xml.etree import ElementTree
@@ -16,13 +15,7 @@ from amasia import errors
 from amasia.client import arrays, cleanings, diffs, refs, repositories
 from amasia.models.base import new_id
 from amasia.models.refs import RefKind
-from tests.client.houses import House, house
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as made:
-        yield made
+from tests.client.houses import House
 
 
 @pytest.fixture

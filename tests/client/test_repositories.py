@@ -3,7 +3,6 @@
 import json
 import pickle
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,9 @@ from amasia.client.transport import connect
 from amasia.models.base import Page, new_id
 from amasia.models.repositories import Commit
 from amasia.settings import client_settings
-from tests.client.houses import House, house
+from tests.client.houses import House
 
 NEMO = [f"ocean/nemo_1m_20150{a}01-20150{a + 1}01_grid-T.nc" for a in (1, 2, 3)]
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as made:
-        yield made
 
 
 @pytest.fixture

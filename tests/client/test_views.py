@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from amasia.models.base import Page, new_id
 from amasia.models.environments import Environment
 from amasia.models.repositories import Commit
 from amasia.models.views import RefreshStatus, ViewStatus
-from tests.client.houses import House, house
+from tests.client.houses import House
 
 MODULE = """
 import amasia
@@ -37,12 +36,6 @@ def doubled(ds):
 
 plain = 1
 """
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`xr.open_dataset("amasia://…")`, on a real control plane."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,7 @@ from amasia import errors
 from amasia.client import arrays, repositories
 from amasia.models.base import new_id
 from amasia.stores import lineage
-from tests.client.houses import House, house
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as made:
-        yield made
+from tests.client.houses import House
 
 
 @pytest.fixture

@@ -59,6 +59,19 @@ def test_a_commit_is_in_the_history_with_its_metadata(source: leases.Source) -> 
     assert oldest.parent == ""
 
 
+def test_a_reader_opens_what_the_last_one_remembers_until_the_configuration_changes(source) -> None:
+    fill(source)
+    reader = source.as_mode("read")
+    first = repositories.open(reader)
+    put_one(source, 0, 5)
+    assert repositories.open(reader) is first
+    assert values(reader)[0] == 5
+    changed = first.config
+    changed.inline_chunk_threshold_bytes = 7
+    repositories.open(source).reopen(changed).save_config()
+    assert repositories.open(reader).config.inline_chunk_threshold_bytes == 7
+
+
 def test_creating_again_opens_what_is_there(source) -> None:
     first = fill(source)
     again = repositories.create(source.as_mode("administer"))

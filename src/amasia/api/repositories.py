@@ -28,6 +28,7 @@ from amasia.services.access import TASKS
 PAGE = 500
 router = APIRouter(prefix="/workspaces/{workspace}/repositories", tags=["repositories"])
 
+Seer = Annotated[Granted, granted(Level.read, "repository.get", public=True)]
 Reader = Annotated[Granted, granted(Level.read, "repository.read", public=True)]
 Writer = Annotated[Granted, granted(Level.write, "repository.write")]
 Admin = Annotated[Granted, granted(Level.admin, "repository.delete")]
@@ -44,8 +45,12 @@ def create(db: Db, workspace: str, grant: Maker, body: RepositoryRequest) -> Rep
     return repositories.create(db, grant.who, workspace, body)
 
 
-@router.get("/{name}", dependencies=[granted(Level.read, "repository.get", public=True)])
-async def get(db: Db, workspace: str, name: str, wait: Annotated[float, Query(ge=0, le=60)] = 0) -> Repository:
+@router.get("/{name}")
+async def get(
+    db: Db, workspace: str, name: str, grant: Seer, wait: Annotated[float, Query(ge=0, le=60)] = 0
+) -> Repository:
+    if grant.repository.status is not RepositoryStatus.requested:
+        return grant.repository  # what was read to decide is not read again: every open asks for this
     return await until(
         lambda: repositories.get(db, workspace, name),
         lambda found: found.status is not RepositoryStatus.requested,

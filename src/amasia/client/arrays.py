@@ -108,7 +108,7 @@ class Repository:
 
     def groups(self, ref: str = "main") -> list[str]:
         """Paths of the groups that hold arrays; ``"/"`` is the root."""
-        session = self._reading(self.snapshot(ref))
+        session = self._reading(ref)
         with translated(self._source):
             return stores.groups(session)
 
@@ -136,8 +136,9 @@ class Repository:
         NotFound
             No such group, branch, tag or snapshot.
         """
-        snapshot = self.snapshot(ref)
-        store = lineage.mark(self._reading(snapshot), self.name, self._source)
+        session = self._reading(ref)
+        snapshot = session.snapshot_id
+        store = lineage.mark(session, self.name, self._source)
         try:
             ds: xr.Dataset = xr.open_zarr(
                 store, group=group, consolidated=False, chunks=chunks, drop_variables=drop_variables
@@ -375,9 +376,8 @@ class Repository:
             metadata=dict(snapshot.metadata),
         )
 
-    def _reading(self, snapshot: str) -> icechunk.Session:
-        with translated(self._source):
-            return self.repo.readonly_session(snapshot_id=snapshot)
+    def _reading(self, ref: str) -> icechunk.Session:
+        return refs.reading(self.repo, ref, self.name, self._source)
 
     def _writing(self) -> models.Repository:
         """Its record, where it may be written to."""

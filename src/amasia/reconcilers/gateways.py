@@ -3,23 +3,13 @@
 import json
 import os
 import socket
-import subprocess
-import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
-import structlog
-
 from amasia import errors
-from amasia.reconcilers import children
+from amasia.reconcilers.children import Child
 from amasia.settings import ServerSettings
 
-log = structlog.get_logger()
-
-PAUSE = 1.0
-"""Seconds between two starts."""
-STOP_SECONDS = 3.0
 LAST = "gateway.json"
 """File of the home with the port that it had last: agents and clients go on looking for it there."""
 
@@ -28,38 +18,16 @@ class Gateway:
     """Starts it, starts it again when it died, and keeps its socket in the meantime: who dials then waits a moment."""
 
     def __init__(self, settings: ServerSettings, listener: socket.socket) -> None:
-        self._settings, self._listener = settings, listener
-        self._process: subprocess.Popen[bytes] | None = None
-        self._next = 0.0
+        self._home, self._listener = settings.home, listener
+        self._child = Child("amasia.gateway", "gateway", settings.home / "logs", pause=1.0, grace=3.0)
 
     def look(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            return
-        if time.monotonic() >= self._next:
-            self._start()
+        if self._child.due:
+            number = self._listener.fileno()
+            self._child.start([str(number)], os.environ | {"AMASIA_HOME": str(self._home)}, pass_fds=(number,))
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        children.end(self._process, STOP_SECONDS)
-        self._process = None
-
-    def _start(self) -> None:
-        self._next = time.monotonic() + PAUSE
-        if self._process is not None:
-            log.warning("the gateway ended", status=self._process.returncode)
-        logs = self._settings.home / "logs"
-        logs.mkdir(exist_ok=True)
-        number = self._listener.fileno()
-        with (logs / "gateway.log").open("ab") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "amasia.gateway", str(number)],
-                env=os.environ | {"AMASIA_HOME": str(self._settings.home)},
-                stdin=subprocess.PIPE,  # its end is the gateway's
-                stdout=file,
-                stderr=file,
-                pass_fds=(number,),
-            )
+        self._child.stop()
 
 
 def listen(settings: ServerSettings) -> socket.socket:

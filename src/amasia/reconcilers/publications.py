@@ -1,23 +1,12 @@
 """The publishing process of this control plane: it runs while anything is published."""
 
 import os
-import subprocess
-import sys
-import time
 from importlib.util import find_spec
 
-import structlog
-
 from amasia.database.engine import Database
-from amasia.reconcilers import children
+from amasia.reconcilers.children import Child
 from amasia.services import publications
 from amasia.settings import ServerSettings
-
-log = structlog.get_logger()
-
-PAUSE = 10.0
-"""Seconds between two starts."""
-STOP_SECONDS = 5.0
 
 
 class Publisher:
@@ -26,50 +15,30 @@ class Publisher:
     def __init__(self, db: Database, settings: ServerSettings) -> None:
         self._db = db
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
-        self._next = 0.0
+        logs = settings.home / "logs"
+        self._child = Child("amasia.integrations.publishing", "publishing", logs, pause=10.0, grace=5.0)
 
     def look(self) -> None:
         """One round: what is published decides whether it runs."""
-        wanted = publications.exist(self._db)
-        if not wanted:
-            self.stop()
-        elif not self._alive() and time.monotonic() >= self._next:
-            self._start()
+        if not publications.exist(self._db):
+            self._child.stop()
+        elif self._child.due:
+            self._child.start(["--with-parent"], self._environment())
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        children.end(self._process, STOP_SECONDS)
-        self._process = None
+        self._child.stop()
 
-    def _alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def _start(self) -> None:
-        self._next = time.monotonic() + PAUSE
-        if self._process is not None:
-            log.warning("the publishing process ended", status=self._process.returncode)
+    def _environment(self) -> dict[str, str]:
+        """Without the control plane's own settings, which may hold its database's password."""
         settings = self._settings
-        chosen = {
+        kept = {key: value for key, value in os.environ.items()
+                if not key.startswith("AMASIA_") or key.startswith("AMASIA_PUBLISH_")}  # fmt: skip
+        return kept | {
             "AMASIA_URL": settings.url,
             "AMASIA_TOKEN": publications.new_publisher(self._db).secret,
             "AMASIA_PUBLISH_HOST": settings.host,
             "AMASIA_PUBLISH_PORT": str(settings.publish_port),
         }
-        # Not the control plane's own settings, which may hold its database's password.
-        kept = {key: value for key, value in os.environ.items()
-                if not key.startswith("AMASIA_") or key.startswith("AMASIA_PUBLISH_")}  # fmt: skip
-        logs = settings.home / "logs"
-        logs.mkdir(exist_ok=True)
-        with (logs / "publishing.log").open("ab") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "amasia.integrations.publishing", "--with-parent"],
-                env=kept | chosen,
-                stdin=subprocess.PIPE,
-                stdout=file,
-                stderr=file,
-            )
 
 
 def possible(settings: ServerSettings) -> bool:

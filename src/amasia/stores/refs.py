@@ -1,6 +1,7 @@
 """Branches and tags in the store, and the one way in which a ref becomes a snapshot."""
 
 import re
+from contextlib import suppress
 from datetime import datetime
 
 import icechunk
@@ -15,7 +16,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,253}[A-Za-z0-9])?")
 
 
 def resolve(repository: icechunk.Repository, ref: str, name: str, source: Source | None = None) -> str:
-    """Id of the snapshot that a ref means now.
+    """Id of the snapshot that a ref means now; as for `reading`."""
+    with translated(source), suppress(icechunk.NotFoundError):
+        return str(repository.lookup_branch(ref))
+    return reading(repository, ref, name, source).snapshot_id
+
+
+def reading(repository: icechunk.Repository, ref: str, name: str, source: Source | None = None) -> icechunk.Session:
+    """A session that shows what a ref means now, whatever is committed later.
 
     Parameters
     ----------
@@ -29,17 +37,16 @@ def resolve(repository: icechunk.Repository, ref: str, name: str, source: Source
     ------
     NotFound
     """
-    with translated(source):
-        if ref in repository.list_branches():
-            return str(repository.lookup_branch(ref))
-        if ref in repository.list_tags():
-            return str(repository.lookup_tag(ref))
+    # Asked for rather than looked for first: one request for a branch, which is what most opens name.
+    with translated(source), suppress(icechunk.NotFoundError):
+        return repository.readonly_session(branch=ref)
+    with translated(source), suppress(icechunk.NotFoundError):
+        return repository.readonly_session(tag=ref)
     when = moment(ref)
-    if when is not None:
-        return _at(repository, *when, name, source)
+    snapshot = _at(repository, *when, name, source) if when is not None else ref
     try:
         with translated(source):
-            return str(repository.lookup_snapshot(ref).id)
+            return repository.readonly_session(snapshot_id=snapshot)
     except (errors.NotFound, errors.InvalidRequest) as error:
         raise unknown(name, ref) from error
 

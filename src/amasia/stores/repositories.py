@@ -1,5 +1,7 @@
 """Versioned repositories (Icechunk): create, open, history, and the one way to commit."""
 
+import pickle
+from collections import OrderedDict
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ import zarr
 from filelock import FileLock, Timeout
 
 from amasia import errors
-from amasia.models.repositories import BucketKind, Lease
+from amasia.models.repositories import BucketKind, Lease, Mode
 from amasia.stores import addresses, conflicts
 from amasia.stores.failures import translated
 from amasia.stores.leases import Credentials, Source, current
@@ -23,6 +25,9 @@ icechunk.set_logs_filter("warn,icechunk_arrow_object_store=error,icechunk_storag
 HIDDEN = "_view"
 """The group of a target in which its views keep what they remember."""
 _LOCK_SECONDS = 120
+_KEPT = 8
+_kept: OrderedDict[tuple[bytes, str, str, str], icechunk.Repository] = OrderedDict()
+"""What this process opened last. A few, since what they remember grows with what is read."""
 _REBASES = 30
 
 
@@ -77,8 +82,26 @@ def open(source: Source) -> icechunk.Repository:
     StoreDown
         The store did not answer; known within 20 s for the embedded store.
     """
+    lease = current(source)
+    key = pickle.dumps(source), lease.endpoint, lease.bucket, lease.prefix
+    kept = _kept.get(key)
     with translated(source):
-        return icechunk.Repository.open(_storage(source), _config(current(source)))
+        storage = kept.storage if kept else _storage(source)
+        opened = icechunk.Repository.open(storage, _config(lease))
+    # Its connections, snapshots and manifests are at hand, unless somebody changed the configuration that it goes by.
+    if kept and kept.config == opened.config:
+        return kept
+    if lease.mode is Mode.read:
+        _keep(key, opened)
+    return opened
+
+
+def _keep(key: tuple[bytes, str, str, str], opened: icechunk.Repository) -> None:
+    """Of readers alone: operations that fail on one connection wait for each other, and a commit should not."""
+    _kept[key] = opened
+    while len(_kept) > _KEPT:
+        with suppress(KeyError):  # another thread was faster
+            _kept.popitem(last=False)
 
 
 def history(
