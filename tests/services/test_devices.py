@@ -1,6 +1,7 @@
 """Devices that are let in: once, soon, by whoever has the code, and not by guessing."""
 
 import pytest
+from pydantic import ValidationError
 
 from amasia import errors
 from amasia.database.tables import devices as table
@@ -82,6 +83,12 @@ def test_whoever_polls_too_fast_asks_too_often_or_types_wrong_codes_waits(world)
     with pytest.raises(errors.TooOften):
         begin(world)
     begin(world, source="192.0.2.8")
+
+
+def test_what_a_device_calls_itself_can_be_read():
+    for label in ("laptop\nfor 1 day", "\u202elaptop", "", "x" * 101):
+        with pytest.raises(ValidationError):
+            DeviceRequest(label=label)
 
 
 def test_whoever_was_removed_after_they_let_a_device_in_gives_it_nothing(world, patient):

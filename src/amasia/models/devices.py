@@ -1,8 +1,9 @@
 """A command line, or a machine without a browser, that asks to be let in (RFC 8628)."""
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from amasia.models.base import Model, Time
 from amasia.models.users import NewToken
@@ -16,8 +17,15 @@ class DeviceStatus(StrEnum):
     """Or never there, or answered before."""
 
 
+def _plain(value: str) -> str:
+    """People decide by it, so it may not hide or turn round what stands beside it."""
+    if not value.isprintable():
+        raise ValueError("it has characters that cannot be seen")
+    return value
+
+
 class DeviceRequest(Model):
-    label: str = Field(default="device", min_length=1, max_length=100)
+    label: Annotated[str, AfterValidator(_plain)] = Field(default="device", min_length=1, max_length=100)
     """What the token will be called, such as the host's name."""
     days: int = Field(default=90, ge=1, le=366)
     """Life of the token."""

@@ -66,7 +66,7 @@ def sign_in(
                     tx, user.name, "console", Scope.everything, life, idle_seconds=settings.session_idle_seconds
                 )
             user = "none of its claims gives a role in a workspace here"
-        _say(tx, claims.name or claims.subject, "user.sign-in", claims, source, outcome=Outcome.denied, reason=user)
+        _say(tx, ANONYMOUS, "user.sign-in", claims, source, outcome=Outcome.denied, reason=user)
     raise errors.PermissionDenied(
         f"{claims.provider} knows you as {claims.email or claims.name or claims.subject}, but {user}.",
         cure="Ask an operator of this control plane to let you in.",

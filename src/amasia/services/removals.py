@@ -19,10 +19,9 @@ def leave(tx: Connection, workspace: str, user: str) -> None:
     users.delete_member(tx, workspace, user)
     users.delete_tokens_of_member(tx, workspace, user)
     grants.forget(tx, user, workspace)
-    held = rows.connected(tx, workspace, user)
-    for cluster in clusters.live(tx):
-        if cluster.workspace != workspace:
-            continue
+    live = [one for one in clusters.live(tx) if one.workspace == workspace]
+    held = rows.connected(tx, workspace, user, [one.id for one in live if one.spec.shared])
+    for cluster in live:
         if cluster.owner == user:
             clusters.wish_stop(tx, cluster.id, f"{user} is no longer a member of {workspace}")
         elif cluster.id in held:
