@@ -48,8 +48,8 @@ from show.lines import Line
 from show.planes import Plane
 
 MACHINES, CLUSTER = 10_000, 100
-RATE = 100
-"""Joins a second."""
+RATE, OFFERED = 100, 105
+"""Joins a second: those to be carried, until the last of them is answered; and those that are sent, answered or not."""
 INTERVAL = 10.0
 """Seconds between the heartbeats of a machine in a full crowd."""
 LEASE = 120.0
@@ -169,7 +169,7 @@ def _cpu(process: psutil.Process) -> float:
 
 def lines(dose: float, base: Path) -> Iterator[Line]:
     """The two figures of line 6."""
-    count = max(2 * CLUSTER, round(MACHINES * dose / CLUSTER) * CLUSTER)
+    count = max(10 * CLUSTER, round(MACHINES * dose / CLUSTER) * CLUSTER)
     # A smaller crowd beats as often altogether, as far as it can: its time runs faster, that of its leases too.
     interval = max(QUICKEST, INTERVAL * count / MACHINES)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -208,10 +208,10 @@ def _measure(plane: Plane, database: "Postgres", count: int, interval: float, st
         waits = sorted(wait for agent in agents for wait in agent.waits)
         rate = count / joined.seconds
         yield Line(
-            6, f"{count} simulated machines that join at {RATE} a second, each with its first heartbeats",
+            6, f"{count} simulated machines that join, {OFFERED} sent a second, each with its first heartbeats",
             f"{rate:.0f} a second, {joined.cpu / joined.seconds:.2f} cores",
-            f"{RATE * 0.95:.0f} a second, {CORES:g} cores",
-            rate >= RATE * 0.95 and joined.cpu / joined.seconds <= CORES,
+            f"{RATE} a second, {CORES:g} cores",
+            rate >= RATE and joined.cpu / joined.seconds <= CORES,
             f"{joined.cpu / count * 1e3:.1f} ms CPU each; launch {started.cpu / count * 1e3:.1f} ms CPU each; answers "
             f"after {median(waits) * 1e3:.0f} ms (p50), {waits[int(len(waits) * 0.99)] * 1e3:.0f} ms (p99)",
         )  # fmt: skip
@@ -301,7 +301,7 @@ async def _join(agents: list[Agent], port: int) -> None:
     begun = asyncio.get_running_loop().time()
 
     async def one(number: int, agent: Agent) -> None:
-        await asyncio.sleep(begun + number / RATE - asyncio.get_running_loop().time())
+        await asyncio.sleep(begun + number / OFFERED - asyncio.get_running_loop().time())
         await agent.join(port)
         for _ in range(2):
             await agent.beat(port)

@@ -65,8 +65,8 @@ AZURE_OBJECT = (
     Try("Delete Blob", "DELETE", never=True),
 )
 AZURE_CONTAINER = (
-    Try("List Blobs", "GET", "restype=container&comp=list", never=True),
-    Try("List Blobs below", "GET", f"restype=container&comp=list&prefix=lab/{OWN}/", never=True),
+    Try("List Blobs", "GET", "restype=container&comp=list"),  # the repository's own container
+    Try("List Blobs below", "GET", f"restype=container&comp=list&prefix=lab/{OWN}/"),
     Try("Find Blobs by Tags", "GET", "restype=container&comp=blobs&where=a%3D%27b%27", never=True),
     Try("Get Container Properties", "GET", "restype=container", never=True),
     Try("Get Container Access", "GET", "restype=container&comp=acl", never=True),
@@ -93,8 +93,10 @@ GOOGLE_OBJECT = (
     Try("DELETE Object", "DELETE"),  # the right to replace it, there
 )
 GOOGLE_BUCKET = (
-    Try("GET Bucket", "GET", "list-type=2", never=True),
-    Try("GET Bucket below", "GET", f"list-type=2&prefix=lab/{OWN}/", never=True),
+    (Try("GET Bucket", "GET", "list-type=2", never=True), "bucket"),
+    (Try("GET Bucket below", "GET", f"list-type=2&prefix=lab/{OWN}/"), "own"),
+    (Try("GET Bucket beginning alike", "GET", f"list-type=2&prefix=lab/{OWN}", never=True), "bucket"),
+    (Try("GET Bucket below another", "GET", f"list-type=2&prefix=lab/{SIBLING}/", never=True), "sibling"),
 )
 
 
@@ -195,8 +197,8 @@ def _google(lease: Lease, owners: list[Lease]) -> Iterator[tuple[Try, str, bool]
             one = Try("PUT Object copy", "PUT", headers={"x-goog-copy-source": f"{lease.bucket}/{source.prefix}/a"})
             into = f"{root}/{lease.prefix}/stolen"
             yield one, "from-another", _sent(client, one, into) and client.get(into).text == source.prefix
-        for one in GOOGLE_BUCKET:
-            yield one, "bucket", _sent(client, one, root)
+        for one, name in GOOGLE_BUCKET:
+            yield one, name, _sent(client, one, root)
         again = Try("token exchange", "POST", never=True)
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": lease.session_token,
                 "options": '{"accessBoundary": {"accessBoundaryRules": []}}'}  # fmt: skip

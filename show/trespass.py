@@ -30,10 +30,10 @@ SAME_AS_GET = {"GetObjectTorrent", "GetObjectAnnotation"}
 """The store knows no such thing and takes it for GetObject: let pass where it gave the object itself."""
 WRITES = {
     "PutObject", "PutObjectAnnotation", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy",
-    "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts",
+    "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts", "ListObjects", "ListObjectsV2",
 }  # fmt: skip
-"""What the right to put one object is made of; each still has to be of the own prefix, and to read from there. The
-store takes PutObjectAnnotation for PutObject."""
+"""What the right to put one object is made of, and to list what is there; each still has to be of the own prefix, and
+to read from there. The store takes PutObjectAnnotation for PutObject."""
 CALLED_ELSEWHERE = {"WriteGetObjectResponse", "CreateSession", "ListDirectoryBuckets"}
 """Of other services of AWS than its object store; their addresses are not the store's."""
 
@@ -131,7 +131,7 @@ def _parameters(shape: Shape | None, bucket: str, key: str) -> dict[str, Any]:
     wanted = {name: member for name, member in shape.members.items() if name in shape.required_members}
     found = {name: _value(name, member, bucket, key) for name, member in wanted.items()}
     if "Prefix" in shape.members:
-        found["Prefix"] = key.rpartition("/")[0]
+        found["Prefix"] = key.removesuffix("a")
     return found
 
 
@@ -171,6 +171,8 @@ def _passes(client: Any, operation: str, parameters: dict[str, Any]) -> bool:
             return bool(found.read() != parameters["Key"].encode())
     except (ClientError, BotoCoreError):
         return False
+    if operation in {"ListObjects", "ListObjectsV2"}:  # of a prefix that nothing has, nothing is told
+        return bool(answer.get("Contents") or answer.get("CommonPrefixes"))
     if operation == "ListBuckets":
         return bool(answer.get("Buckets"))
     if operation == "DeleteObjects":  # says what became of each in an answer that is always good

@@ -1,8 +1,10 @@
 """Every route, every kind of caller: who is let in is written here once, and a new route must join."""
 
+import json
 import re
 from contextlib import suppress
 from datetime import timedelta
+from urllib.parse import urljoin
 
 import pytest
 
@@ -13,7 +15,7 @@ from amasia.models.clusters import ClusterRequest
 from amasia.models.permissions import Role
 from amasia.models.repositories import RepositoryRequest
 from amasia.models.users import Membership, Scope, User
-from amasia.services import access, clusters, repositories, workspaces
+from amasia.services import access, clusters, events, repositories, workspaces
 from tests.conftest import SECRETS
 
 BODIES = {
@@ -282,8 +284,22 @@ def test_a_body_that_is_too_long_is_refused_before_anything_is_asked(as_, length
         ("GET", "events?after=99999999999999999999", None),
         ("PUT", "budget", {"limit": 10**30}),
         ("PUT", "members/NO%20NAME", {"role": "viewer"}),
+        ("PUT", "locations/local/standbys/NO%20NAME", {"machines": 1}),
+        ("POST", "/v1/tokens", {"label": "half a character: \ud800"}),
+        ("GET", "/stac/search?q=" + "a" * 501, None),
+        ("POST", "/stac/search", {"collections": ["lab.own"] * 1001}),
+        ("POST", "/stac/search", {"ids": ["a"] * 1001, "collections": ["lab.own"]}),
     ],
 )
 def test_what_no_database_holds_is_refused_in_words(as_, callers, method, path, body):
-    answer = as_(callers["owner"]).request(method, f"/v1/workspaces/lab/{path}", json=body)
+    sent, kind = json.dumps(body), {"Content-Type": "application/json"}  # as ASCII, with escapes
+    path = urljoin("/v1/workspaces/lab/", path)
+    answer = as_(callers["owner"]).request(method, path, content=sent, headers=kind)
     assert (answer.status_code, answer.json()["kind"]) == (422, "invalid-request")
+
+
+def test_a_policy_that_says_nothing_changes_nothing(as_, callers, world):
+    before = events.find(world.db, "lab", None)
+    answer = as_(callers["owner"]).put("/v1/workspaces/lab/policy", json={})
+    assert (answer.status_code, answer.json()["name"]) == (200, "lab")
+    assert events.find(world.db, "lab", None) == before

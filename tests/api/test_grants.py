@@ -47,6 +47,12 @@ def test_a_grant_opens_the_routes_of_its_level_and_no_others(api, as_, world, ow
     assert everything == {"read", "write", "admin"}, "each route of one repository asks for a level on it"
 
 
+def test_a_commit_that_tells_half_a_character_is_refused_in_words(as_, own):
+    path, said = "/v1/workspaces/lab/repositories/own/commits", '{"message": "m", "code_version": "\\ud800"}'
+    answer = as_(SECRETS["ada"]).post(path, content=said, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["kind"]) == (422, "invalid-request")
+
+
 @pytest.mark.parametrize("caller", ["", "eve"])
 def test_what_is_public_is_open_only_on_routes_that_say_so(api, as_, world, own, caller):
     client = as_(SECRETS.get(caller, ""))

@@ -25,9 +25,12 @@ class Repo:
         self.where = where
         self.repo = icechunk.Repository.create(icechunk.local_filesystem_storage(str(where)))
 
+    @property
+    def target(self) -> ingests.Target:
+        return ingests.Target(self.repo, self._commit, self._name)
+
     def take(self, *paths: Path | str, how: ingests.How = "native", **plan: object) -> ingests.Report:
-        target = ingests.Target(self.repo, self._commit, self._name)
-        return ingests.ingest(target, paths, ingests.Plan(how=how, **plan))
+        return ingests.ingest(self.target, paths, ingests.Plan(how=how, **plan))
 
     def stored(self, group: str) -> xr.Dataset:
         store = self.repo.readonly_session("main").store

@@ -15,6 +15,7 @@ from amasia.client.workers import Workers
 from amasia.stores import tasks
 from amasia.stores.processes import Pool
 from amasia.stores.reading import Wanted
+from tests.client.test_formats import MAKERS, Repo, sample
 from tests.client.test_ingests import make, messages, stored, target
 
 PLAN = ingests.Plan(group="air", append_dim="time", keep_going=True, chunks={"time": 6})
@@ -46,6 +47,26 @@ def test_a_series_comes_out_as_without_a_cluster_and_no_file_is_opened_here(
     assert (len(again.taken), len(again.skipped)) == (0, 9)
     assert len(messages(tmp_path / "there")) == 2
     xr.testing.assert_identical(stored(tmp_path / "there"), stored(tmp_path / "here"))
+
+
+def test_grib_comes_out_as_without_a_cluster(client: Client, tmp_path: Path, data: Path) -> None:
+    files = [data / "reanalysis/era5-levels-members.grib", data / "grib/ds.waveh.5.grib"]
+    for where, how in ((tmp_path / "here", None), (tmp_path / "there", Workers(client))):
+        report = ingests.ingest(target(where), files, ingests.Plan(keep_going=True), *([how] if how else []))
+        assert [Path(one.path).name for one in report.taken] == [file.name for file in files], report.refused
+    groups = [group for one in report.taken for group in one.groups]
+    for group in groups:
+        xr.testing.assert_identical(stored(tmp_path / "there", group), stored(tmp_path / "here", group))
+
+
+@pytest.mark.parametrize("kind", ["json", "parquet", "zarr3"])
+def test_references_are_made_on_workers_and_read_as_the_files_do(client: Client, tmp_path: Path, kind: str) -> None:
+    repo = Repo(tmp_path / "repo")
+    files = [MAKERS[kind](tmp_path / "files", name, start) for name, start in (("a", 4), ("b", 0))]
+    plan = ingests.Plan(how="virtual", group="s", append_dim="time")
+    report = ingests.ingest(repo.target, files, plan, Workers(client))
+    assert [one.how for one in report.taken] == ["virtual", "virtual"]
+    xr.testing.assert_equal(repo.stored("s"), xr.concat([sample(0), sample(4)], "time", data_vars="minimal"))
 
 
 def test_what_comes_to_this_process_is_tasks_and_coordinates(client: Client, tmp_path: Path) -> None:

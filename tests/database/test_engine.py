@@ -25,6 +25,13 @@ def test_what_is_sealed_cannot_be_read_and_comes_back(db):
     assert db.unseal(sealed) == "secret key"
 
 
+def test_text_that_a_database_cannot_hold_is_looked_for_and_not_found(db, world):
+    workspaces = metadata.tables["workspaces"]
+    with db.read() as tx:
+        assert tx.execute(workspaces.select().where(workspaces.c.name == "la\0b")).all() == []
+        assert tx.execute(workspaces.select().where(workspaces.c.name.in_(["la\0b", "lab"]))).one().name == "lab"
+
+
 def test_who_waits_for_a_change_is_woken_by_writes_that_changed_something(db, world):
     seen = db.changes.wait(-1, 0)
     with db.write() as tx:

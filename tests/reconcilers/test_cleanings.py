@@ -73,6 +73,20 @@ def test_a_cleaning_expires_first_and_collects_later_and_tells_what_it_freed(wor
     assert told[:3] == ["cleaning.done", "cleaning.expired", "repository.expire"]
 
 
+def test_a_cleaning_that_was_killed_after_it_forgot_still_tells_what_is_gone(world, snapshots, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verbs, "advance", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ask(world)
+    cleanings.reconcile(world.db, session=timedelta(hours=1))
+    (found,) = verbs.find(world.db, "lab", "data")
+    assert (found.status, set(found.result.snapshots)) == ("expired", set(snapshots[:2]))
+    assert len(history(world)) == 2, "the index knows no snapshot that is gone"
+
+
 def test_what_snapshots_added_and_the_rest_is_every_byte_of_the_bucket(world, snapshots, tmp_path):
     storage.snapshots(world.db)
     storage.reconcile(world.db, 20_000)

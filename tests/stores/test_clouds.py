@@ -98,9 +98,14 @@ def test_a_lease_opens_its_own_repository_and_no_sibling(elsewhere: Place, mode:
         ):
             with pytest.raises(REFUSED):
                 call()
-    for prefix in ("", "team", "team/demo", lease.prefix):
+    there = f"{lease.prefix}/"
+    for prefix in ("", "team", "team/demo", f"{lease.prefix}0/", there):
+        if mode is Mode.write and (prefix == there or lease.bucket == ids[0]):
+            assert set(names(mine, prefix)) <= {f"{there}a"}
+            continue
         with pytest.raises(REFUSED):
             names(mine, prefix)
+    assert mode is Mode.read or names(mine, there) == [f"{there}a"]
     for one in ids:
         owner = administer(elsewhere.bucket, elsewhere.keys, one, "reanalysis", "demo")
         assert obstore.get(clients.open(owner), f"{owner.prefix}/a").bytes() == one.encode()

@@ -53,7 +53,7 @@ def test_a_lease_opens_its_own_repository_and_no_sibling(store: EmbeddedStore, b
         assert refused(mine.get_object, Bucket="amasia", Key=key), key
         assert refused(mine.put_object, Bucket="amasia", Key=key, Body=b"2"), key
         assert refused(mine.delete_object, Bucket="amasia", Key=key), key
-    for prefix in ("demo/re-1/", "demo/", "", "demo/re-2/"):
+    for prefix in ("demo/re-1", "demo/re-10/", "demo/", "", "demo/re-2/"):
         assert refused(mine.list_objects_v2, Bucket="amasia", Prefix=prefix), prefix
 
 
@@ -67,6 +67,18 @@ def test_a_read_lease_changes_nothing(store: EmbeddedStore, bucket: Bucket) -> N
         mine.copy_object, Bucket="amasia", Key="demo/re-3/b", CopySource={"Bucket": "amasia", "Key": "demo/re-3/a"}
     )
     assert mine.get_object(Bucket="amasia", Key="demo/re-3/a")["Body"].read() == b"1"
+
+
+def test_a_write_lease_lists_what_is_its_own_and_a_read_lease_nothing(store: EmbeddedStore, bucket: Bucket) -> None:
+    filled(bucket, store.keys, "re-8", "re-80")
+    own, above = ({"Bucket": "amasia", "Prefix": prefix} for prefix in ("demo/re-8/", "demo/re-8/../re-80/"))
+    writer, reader = (
+        client(lend(bucket, store.keys, "re-8", "reanalysis", "demo", mode, "anna")) for mode in (Mode.write, Mode.read)
+    )
+    assert [one["Key"] for one in writer.list_objects_v2(**own, Delimiter="/")["Contents"]] == ["demo/re-8/a"]
+    assert "Contents" not in writer.list_objects_v2(**above)
+    assert refused(reader.list_objects_v2, **own)
+    assert refused(reader.list_objects_v2, **above)
 
 
 def test_a_write_lease_writes_and_never_deletes(store: EmbeddedStore, bucket: Bucket) -> None:
@@ -163,7 +175,9 @@ def test_what_was_lent_under_a_name_is_refused_within_seconds_and_nothing_else(
         while not refused(gone.put_object, Bucket="amasia", Key="demo/re-9/a", Body=b"1"):
             assert time.monotonic() < end, "it was not refused within 10 s"
         assert refused(gone.get_object, Bucket="amasia", Key="demo/re-9/a")
+        assert refused(gone.list_objects_v2, Bucket="amasia", Prefix="demo/re-9/")
         for good, workspace in ((elsewhere, "other"), (again, "demo"), (other, "demo")):
             good.put_object(Bucket="amasia", Key=f"{workspace}/re-9/a", Body=b"1")
+            good.list_objects_v2(Bucket="amasia", Prefix=f"{workspace}/re-9/")
     finally:
         store.refuse([])

@@ -6,6 +6,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic_core import PydanticSerializationError
 from starlette.exceptions import HTTPException
 
 from amasia import errors
@@ -17,6 +18,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.AmasiaError, _known)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(UnicodeEncodeError, _half)
+    app.add_exception_handler(PydanticSerializationError, _half)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -45,6 +48,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         return answer(errors.NotFound(f"There is nothing at {request.method} {request.url.path}."))
     problem = errors.InvalidRequest(f"{request.method} {request.url.path}: {error.detail}.")
     return JSONResponse(errors.to_wire(problem), status_code=error.status_code, headers=error.headers)
+
+
+async def _half(request: Request, error: Exception) -> JSONResponse:
+    """JSON can escape half a character (``\\ud800``), which is no text: the database's driver is the first to mind."""
+    if "surrogates not allowed" not in str(error):
+        return await _bug(request, error)
+    return answer(errors.InvalidRequest("The request has half a character in it, which is no text.", cure="Mend it."))
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:

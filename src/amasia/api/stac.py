@@ -20,6 +20,7 @@ router = APIRouter(prefix="/stac", tags=["stac"])
 
 Someone = Annotated[Principal, seen()]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Text = Annotated[str, Query(max_length=500)]
 _GEOJSON = "application/geo+json"
 _MOST = 200
 """Items of one page, whatever was asked for."""
@@ -99,7 +100,7 @@ def search(
     datetime: str = "",
     limit: Limit = 10,
     token: str = "",
-    q: str = "",
+    q: Text = "",
 ) -> JSONResponse:
     asked = {"collections": collections, "ids": ids, "bbox": bbox, "datetime": datetime, "limit": limit, "q": q}
     wanted = Search(
@@ -118,8 +119,8 @@ def _found(db: Db, request: Request, who: Principal, wanted: Search, asked: dict
     """A page of items. The link to the next one repeats what was asked: as an address, or as a body."""
     if wanted.intersects is not None:
         raise errors.InvalidRequest("Searches by a geometry are not understood.", cure="Give its bbox.")
-    if wanted.ids and not wanted.collections and len(wanted.ids) > _MOST:
-        raise errors.InvalidRequest(f"More than {_MOST} ids at once.", cure="Ask for fewer.")
+    if max(len(wanted.ids), len(wanted.collections)) > _MOST:
+        raise errors.InvalidRequest(f"More than {_MOST} ids or collections at once.", cure="Ask for fewer.")
     url, begin, limit = _url(request), searches.offset(wanted.token), min(wanted.limit, _MOST)
     since, until = _interval(wanted.datetime)
     query = Wanted(

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from amasia.api.access import Db, Grant, may
-from amasia.models.base import Page
+from amasia.models.base import Name, Page
 from amasia.models.permissions import Permission
 from amasia.models.standbys import Standby, StandbyRequest
 from amasia.services import standbys
@@ -22,8 +22,8 @@ def find(db: Db, workspace: str, name: str) -> Page[Standby]:
 def put(
     db: Db,
     workspace: str,
-    name: str,
-    machine_type: str,
+    name: Name,
+    machine_type: Name,
     grant: Annotated[Grant, may(Permission.manage, "standby.set")],
     body: StandbyRequest,
 ) -> Standby:

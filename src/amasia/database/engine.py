@@ -17,6 +17,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from amasia.errors import Unavailable
 
 _WRITTEN = "amasia_written"
+NUL = "\N{REPLACEMENT CHARACTER}"
+"""Stands for the one character that PostgreSQL does not hold."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -104,6 +106,7 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         engine = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "before_cursor_execute", _without_nul, retval=True)
         return engine
     engine = create_engine(url, connect_args={"timeout": 30}, pool_size=10, max_overflow=20)
     event.listen(engine, "connect", _prepare_sqlite)
@@ -117,6 +120,18 @@ def _prepare_postgresql(connection: Any, _: Any) -> None:
     connection.execute("SET max_parallel_workers_per_gather = 0")
     connection.execute("SET jit = off")
     connection.autocommit = False
+
+
+def _without_nul(_: Connection, __: Any, statement: str, values: Any, ___: Any, many: bool) -> tuple[str, Any]:
+    """PostgreSQL holds no NUL: what is looked for is changed as what is written is (`rows`), and so is not found."""
+    return statement, [_clean(row) for row in values] if many else _clean(values)
+
+
+def _clean(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    bad = {key: value.replace("\0", NUL) for key, value in row.items() if isinstance(value, str) and "\0" in value}
+    return row | bad if bad else row
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

@@ -60,8 +60,14 @@ def _step(db: Database, cleaning: Cleaning, protected: Protected, session: timed
                 administrator, repo, at=now(), session=session
             )  # what the last one left, which this one would hold up
         held = protected(db, repository)
+        if not cleaning.dry_run:
+            # Written down first: whoever is killed after forgetting them finds them in no history again.
+            found = stores.expire(administrator, repo, age, held, at=now(), dry_run=True)
+            before = before.model_copy(update={"snapshots": (*before.snapshots, *found.snapshots)})
+            cleanings.plan(db, cleaning, before)
         found = stores.expire(administrator, repo, age, held, at=now(), dry_run=cleaning.dry_run)
-        before = Cleaned(snapshots=found.snapshots, kept=found.kept)
+        gone = {*before.snapshots, *found.snapshots}.difference(found.kept)
+        before = Cleaned(snapshots=tuple(sorted(gone)), kept=found.kept)
     if cleaning.status is CleaningStatus.requested and not cleaning.dry_run:
         cleanings.advance(db, cleaning, CleaningStatus.expired, before)
         lines = [opened.history(repo, branch) for branch in repo.list_branches()]

@@ -61,6 +61,12 @@ def due(db: Database, session: timedelta) -> list[Cleaning]:
         return rows.due(tx, now() - session)
 
 
+def plan(db: Database, cleaning: Cleaning, result: Cleaned) -> None:
+    """What a step is about to forget, in case that it does not live to tell."""
+    with db.write() as tx:
+        rows.update(tx, cleaning.id, result=result)
+
+
 def advance(db: Database, cleaning: Cleaning, status: CleaningStatus, result: Cleaned, reason: str = "") -> None:
     """A step of it is done; what expired leaves the index."""
     workspace, name = cleaning.repository.split("/")

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from itertools import chain, count
 from typing import Any
 
 from amasia.models.datasets import Dataset
@@ -13,7 +14,7 @@ def catalog(found: Iterable[Dataset]) -> str:
     data: dict[str, Any] = {}
     entries: dict[str, Any] = {}
     for one in found:
-        name = _name(one)
+        name = _free(_name(one), entries)
         data[f"{name}_at"] = {
             "datatype": "intake.readers.datatypes:Zarr",
             "kwargs": {"url": one.address, "root": "", "storage_options": None},
@@ -29,6 +30,12 @@ def catalog(found: Iterable[Dataset]) -> str:
         }  # fmt: skip
     whole = {"version": 2, "metadata": {}, "user_parameters": {}, "aliases": {}, "data": data, "entries": entries}
     return json.dumps(whole, indent=1)
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """`a-b` and `a_b` are one name in Python; the second gets a number, so that none is lost."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in taken)
 
 
 def _name(one: Dataset) -> str:

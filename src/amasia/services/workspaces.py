@@ -52,9 +52,10 @@ def set_policy(db: Database, who: Principal, workspace: str, request: PolicyRequ
     """Say what it allows itself, from now on: what runs is left as it is."""
     with db.write() as tx:
         said = request.model_dump(exclude_none=True)
-        users.update_workspace(tx, workspace, **said)
-        events.append(tx, actor=who.actor, verb="workspace.policy", target=workspace, workspace=workspace,
-                      source=who.source, **said)  # fmt: skip
+        if said:
+            users.update_workspace(tx, workspace, **said)
+            events.append(tx, actor=who.actor, verb="workspace.policy", target=workspace, workspace=workspace,
+                          source=who.source, **said)  # fmt: skip
         found = users.find_workspace(tx, workspace)
     assert found is not None
     return found

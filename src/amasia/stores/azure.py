@@ -20,7 +20,7 @@ from amasia.models.repositories import Bucket, Lease, Mode
 
 _SKEW = timedelta(minutes=5)
 """A key that is good from now on is not yet good where the clock is behind."""
-_MODES = {Mode.read: "r", Mode.write: "rcw"}
+_MODES = {Mode.read: "r", Mode.write: "rcwl"}
 _ADMINISTER = "rcwdl"
 
 

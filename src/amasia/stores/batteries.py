@@ -111,8 +111,10 @@ def _tries(lease: Lease, others: Lease) -> Iterator[tuple[str, bool, Callable[[]
     yield "write its own objects", writes, partial(obstore.put, store, mine, b"b", use_multipart=False)
     yield "read other repositories", False, partial(obstore.get, other, theirs)
     yield "write other repositories", False, partial(obstore.put, other, theirs, b"b", use_multipart=False)
-    yield "list the bucket", False, lambda: list(obstore.list(store))
-    yield "list its own objects", False, lambda: list(obstore.list(store, lease.prefix))
+    yield "list its own objects", writes, lambda: list(obstore.list(store, f"{lease.prefix}/"))
+    yield "list other repositories", False, lambda: list(obstore.list(other, f"{others.prefix}/"))
+    if lease.bucket == others.bucket:
+        yield "list the bucket", False, lambda: list(obstore.list(store))
     if not (writes and lease.kind is BucketKind.gcs):  # there, to replace is to delete
         yield "delete", False, partial(obstore.delete, store, mine)
 
@@ -123,8 +125,8 @@ def _done(call: Callable[[], Any], wanted: bool) -> bool:
         call()
     except REFUSED:
         return False
-    except (obstore.exceptions.BaseError, OSError):
-        if wanted:
+    except (obstore.exceptions.BaseError, OSError) as error:
+        if wanted and "403 Forbidden" not in str(error):  # as Azure's refusal to list is told
             raise
         return False
     return True

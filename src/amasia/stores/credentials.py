@@ -28,6 +28,7 @@ ROLE = "arn:aws:iam::000000000000:role/amasia-lease"
 _READ = ("s3:GetObject",)
 _WRITE = ("s3:GetObject", "s3:PutObject")
 _ADMINISTER = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion")
+_NAMES = ("s3:ListBucket", "s3:ListBucketVersions")
 _EXTRAS = {BucketKind.gcs: ("google", "gcp"), BucketKind.azure: ("azure", "azure")}
 """Who lends on other clouds: a module beside this one, and the extra that it needs."""
 
@@ -63,8 +64,8 @@ def lend(
     repository_id, name, workspace
         Of the repository; its prefix is ``<workspace>/<repository_id>``.
     mode
-        ``read`` gives GetObject; ``write`` adds PutObject. Neither may list or delete: Icechunk needs that only to
-        create a repository and to collect garbage. On Google's store whoever may replace an object may delete it.
+        ``read`` gives GetObject; ``write`` adds PutObject, and to list its own prefix, which tools that copy folders
+        want. Neither may delete. On Google's store whoever may replace an object may delete it.
     principal
         Who borrows: the session's name in the store's own log.
     seconds
@@ -80,7 +81,7 @@ def lend(
         The libraries for that cloud are not installed here.
     """
     actions = _WRITE if mode is Mode.write else _READ
-    return _lease(bucket, keys, repository_id, name, workspace, mode, principal, seconds, actions, listing=False)
+    return _lease(bucket, keys, repository_id, name, workspace, mode, principal, seconds, actions, administer=False)
 
 
 def administer(
@@ -88,7 +89,7 @@ def administer(
 ) -> Lease:
     """What the control plane lends itself to create a repository and to delete it: also list and delete."""
     return _lease(
-        bucket, keys, repository_id, name, workspace, Mode.write, "@amasia", seconds, _ADMINISTER, listing=True
+        bucket, keys, repository_id, name, workspace, Mode.write, "@amasia", seconds, _ADMINISTER, administer=True
     )
 
 
@@ -103,7 +104,7 @@ def _lease(
     seconds: int,
     actions: Sequence[str],
     *,
-    listing: bool,
+    administer: bool,
 ) -> Lease:
     place = Lease(
         repository=name,
@@ -120,10 +121,11 @@ def _lease(
         return place
     seconds = min(seconds, LONGEST)
     if bucket.kind is BucketKind.gcs:
-        return _google(bucket, keys, place, seconds, listing=listing)
+        return _google(bucket, keys, place, seconds)
     if bucket.kind is BucketKind.azure:
-        return _azure(bucket, keys, place, seconds, administer=listing)
-    policy = _policy(place.bucket, place.prefix, actions, listing=listing)
+        return _azure(bucket, keys, place, seconds, administer=administer)
+    names = _NAMES if administer else _NAMES[:1] if mode is Mode.write else ()
+    policy = _policy(place.bucket, place.prefix, actions, names)
     given = assume(bucket, keys, policy, principal, max(SHORTEST, seconds))
     return place.model_copy(
         update={
@@ -148,10 +150,10 @@ def forget(bucket: Bucket, keys: Keys, repository_id: str) -> None:
         _lender(bucket.kind).drop(bucket, keys.secret_key, _account_of(bucket), repository_id)
 
 
-def _google(bucket: Bucket, keys: Keys, place: Lease, seconds: int, *, listing: bool) -> Lease:
+def _google(bucket: Bucket, keys: Keys, place: Lease, seconds: int) -> Lease:
     endpoints.check(bucket)
     token, end = _lender(bucket.kind).token(
-        bucket, keys.secret_key, place.bucket, place.prefix, writing=place.mode is Mode.write, listing=listing
+        bucket, keys.secret_key, place.bucket, place.prefix, writing=place.mode is Mode.write
     )
     return place.model_copy(update={"session_token": token, "expires_at": min(end, now() + timedelta(seconds=seconds))})
 
@@ -198,12 +200,12 @@ def _parts(bucket: Bucket) -> list[str]:
     return [*parts, "", ""] if len(parts) < 2 else parts
 
 
-def _policy(bucket: str, prefix: str, actions: Sequence[str], *, listing: bool) -> dict[str, Any]:
+def _policy(bucket: str, prefix: str, actions: Sequence[str], listing: Sequence[str]) -> dict[str, Any]:
     # The slash before the star keeps `demo/re-1` from opening `demo/re-10`.
     objects = {"Effect": "Allow", "Action": list(actions), "Resource": [f"arn:aws:s3:::{bucket}/{prefix}/*"]}
     names = {
         "Effect": "Allow",
-        "Action": ["s3:ListBucket", "s3:ListBucketVersions"],
+        "Action": list(listing),
         "Resource": [f"arn:aws:s3:::{bucket}"],
         "Condition": {"StringLike": {"s3:prefix": [f"{prefix}/*"]}},
     }

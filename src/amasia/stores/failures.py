@@ -73,7 +73,7 @@ def _storage(text: str, name: str, lease: Lease | None) -> errors.AmasiaError:
         )
     return errors.StoreDown(
         f"{place[0].upper()}{place[1:]} did not answer for {name} ({said}). Nothing of this commit was kept.",
-        cure="`amasia status` shows whether it runs. Repeat when it does.",
+        cure="`amasia status` shows whether it runs, `amasia doctor` whether its disk is full. Repeat when it does.",
     )
 
 

@@ -29,7 +29,7 @@ _WRITE = (*_READ, "inRole:roles/storage.legacyBucketWriter")
 """To replace an object is to delete it, says Google: there is no right to write that leaves that out."""
 
 
-def token(bucket: Bucket, key: str, name: str, prefix: str, *, writing: bool, listing: bool) -> tuple[str, datetime]:
+def token(bucket: Bucket, key: str, name: str, prefix: str, *, writing: bool) -> tuple[str, datetime]:
     """(access token, end) that opens the objects below a prefix and nothing else. It ends within an hour.
 
     Parameters
@@ -38,8 +38,8 @@ def token(bucket: Bucket, key: str, name: str, prefix: str, *, writing: bool, li
         A service account's, as JSON; empty for the control plane's own identity.
     name, prefix
         Of the bucket as Google knows it, and of the repository in it.
-    listing
-        Whether the names below the prefix may be listed.
+    writing
+        Whether the objects may be replaced, and their names be listed.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def token(bucket: Bucket, key: str, name: str, prefix: str, *, writing: bool, li
             subject_token=whole.token,
             subject_token_type=_ACCESS,
             requested_token_type=_ACCESS,
-            additional_options=_boundary(name, prefix, writing=writing, listing=listing).to_json(),
+            additional_options=_boundary(name, prefix, writing=writing).to_json(),
         )
     except exceptions.TransportError as error:
         raise errors.StoreDown(
@@ -89,10 +89,10 @@ def _identity(bucket: Bucket, key: str) -> Any:
         raise _no_key(bucket, "it is not complete") from error
 
 
-def _boundary(name: str, prefix: str, *, writing: bool, listing: bool) -> CredentialAccessBoundary:
+def _boundary(name: str, prefix: str, *, writing: bool) -> CredentialAccessBoundary:
     # The slash at the end keeps `demo/re-1` from opening `demo/re-10`.
     where = f"resource.name.startsWith('projects/_/buckets/{name}/objects/{prefix}/')"
-    if listing:
+    if writing:
         where += f" || api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('{prefix}/')"
     return CredentialAccessBoundary(
         [

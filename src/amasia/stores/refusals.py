@@ -22,19 +22,23 @@ def policy(bucket: str, revocations: Sequence[Revocation]) -> dict[str, Any]:
     room = ROOM
     for one in sorted(revocations, key=lambda one: one.at, reverse=True):
         name = f"*/{session_name(one.session)}"
-        room -= len(name) + 3 + (0 if one.workspace in lost else len(one.workspace) + _STATEMENT)
+        room -= 2 * (len(name) + 3) + (0 if one.workspace in lost else 2 * (len(one.workspace) + _STATEMENT))
         if room < 0:
             log.warning("the oldest of what was lent is not refused: too many left within an hour")
             break
         lost.setdefault(one.workspace, []).append(name)
-    return {"Version": "2012-10-17", "Statement": [_deny(bucket, *each) for each in lost.items()]}
+    return {"Version": "2012-10-17", "Statement": [one for each in lost.items() for one in _deny(bucket, *each)]}
 
 
-def _deny(bucket: str, workspace: str, names: Sequence[str]) -> dict[str, Any]:
-    return {
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [f"arn:aws:s3:::{bucket}/{workspace}/*"],
-        "Condition": {"StringLike": {"aws:PrincipalArn": list(names)}},
-    }
+def _deny(bucket: str, workspace: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The objects of a workspace, and their list."""
+    who = {"aws:PrincipalArn": list(names)}
+    common = {"Effect": "Deny", "Principal": "*", "Action": "s3:*"}
+    return [
+        common | {"Resource": [f"arn:aws:s3:::{bucket}/{workspace}/*"], "Condition": {"StringLike": who}},
+        common
+        | {
+            "Resource": [f"arn:aws:s3:::{bucket}"],
+            "Condition": {"StringLike": who | {"s3:prefix": [f"{workspace}/*"]}},
+        },
+    ]
