@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from show import bills, databases, fuzz, launching, limits, rights, runs
+from show import bills, databases, door, fuzz, launching, limits, rights, runs
 from show.runs import Wanted, folder
 
 
@@ -34,6 +34,7 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
         **races,
         "limits": ((2,), lambda: limits.lines(folder(base / "limits"), built)),
         **rows,
+        "door": ((4,), lambda: door.lines(folder(base / "door"), built)),
         **bill,
         "FOCUS": ((6,), lambda: bills.focus(folder(base / "focus"))),
     }

@@ -43,6 +43,7 @@ from amasia.reconcilers import (
     machines,
     publications,
     repositories,
+    revocations,
     standbys,
     storage,
     views,
@@ -145,6 +146,7 @@ def run(settings: ServerSettings) -> None:
         web.install(app, db, settings)
         gateway = gateways.Gateway(settings, door)
         loops.append(Loop("gateway", 1.0, gateway.look))
+        loops.append(Loop("revocations", 2.0, revocations.Revocations(db, store).look, db.changes))
         stack.callback(gateway.stop)
         store.wait()
         if publications.possible(settings):

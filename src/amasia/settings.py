@@ -7,14 +7,16 @@ profile that ``amasia up`` and ``amasia login`` write.
 import json
 import os
 import ssl
+import tomllib
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from amasia.errors import InvalidRequest
 
@@ -41,9 +43,73 @@ class Settings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             wrong = [(f"AMASIA_{str(one['loc'][0]).upper()}", one) for one in error.errors(include_url=False)]
-            told = "; ".join(f"{name}={one['input']!r}: {one['msg']}" for name, one in wrong)
+            told = "; ".join(f"{name}{_given(one)}: {one['msg']}" for name, one in wrong)
             raise InvalidRequest(
                 f"A setting is wrong: {told}.", cure=f"Change or unset {', '.join(name for name, _ in wrong)}."
+            ) from None
+        except SettingsError as error:
+            raise InvalidRequest(f"A setting is wrong: {error}.", cure="Write it as JSON.") from None
+
+
+def _given(error: Any) -> str:
+    """What was given, where it is one plain value; else where in it the error is, and none of the secrets beside."""
+    if len(error["loc"]) == 1:
+        return f"={error['input']!r}"
+    return f" at {'.'.join(map(str, error['loc'][1:]))}"
+
+
+class Rule(BaseModel):
+    """Whoever has a value among a claim's has a role in a workspace; a claim that is not there gives nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str = "groups"
+    """Its name; ``realm_access.roles`` goes into objects."""
+    value: str
+    workspace: str
+    role: str = "member"
+
+
+class Issuer(BaseModel):
+    """A provider of OpenID Connect that vouches for people."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
+    """In addresses: ``/-/sign-in/NAME/callback`` is what its administrator is told."""
+    title: str = ""
+    """On the button; empty for the name."""
+    url: str
+    """As in its discovery document, which is read from below it."""
+    client_id: str
+    client_secret: SecretStr = SecretStr("")
+    client_secret_file: Path | None = None
+    """Of the secret, in place of it; neither for a public client."""
+    scopes: str = "openid email profile"
+    name_claim: str = "preferred_username"
+    """What people may be called here."""
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def called(self) -> str:
+        return self.title or self.name
+
+    def secret(self) -> str:
+        """Empty for a public client, which has none.
+
+        Raises
+        ------
+        InvalidRequest
+            The file cannot be read.
+        """
+        if self.client_secret_file is None:
+            return self.client_secret.get_secret_value()
+        try:
+            return self.client_secret_file.read_text().strip()
+        except OSError as error:
+            raise InvalidRequest(
+                f"The client secret of the issuer {self.name!r} cannot be read ({error}).",
+                cure="Name a file that the control plane may read.",
             ) from None
 
 
@@ -100,6 +166,17 @@ class ServerSettings(Settings):
     """Of the publishing process that the control plane starts."""
     publish_public_url: str = ""
     """How people reach the publishing process; empty for http://host:publish_port."""
+    issuers: tuple[Issuer, ...] = ()
+    """Providers of OpenID Connect that people sign in by, as JSON; see sign in with OpenID Connect."""
+    issuers_file: Path | None = None
+    """TOML file with more of them, a table [[issuer]] each, and its rules as [[issuer.rules]]."""
+    sign_up: Literal["closed", "invited", "claims", "open"] = "closed"
+    """Who becomes a user by signing in for the first time: nobody, whoever was invited, whoever has a claim that gives
+    a role, or everybody that an issuer knows. The invited may come by all but closed."""
+    session_seconds: int = Field(default=30 * 86400, ge=60)
+    """A session ends so long after the sign-in, however much it is used."""
+    session_idle_seconds: int = Field(default=7 * 86400, ge=300)
+    """A session ends when it was not used for so long."""
     first_user: str = ""
     """Name of the first user; empty for the operating system's."""
     first_workspace: str = "demo"
@@ -177,6 +254,49 @@ class ClientSettings(Settings):
     """Where ``amasia up`` keeps the control plane of this computer."""
     cache: Folder = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("amasia")))
     """Locks and wheels of captured environments."""
+
+
+def issuers(settings: ServerSettings) -> tuple[Issuer, ...]:
+    """Those of the variable and those of the file.
+
+    Raises
+    ------
+    InvalidRequest
+        The file cannot be read; two have one name; one is asked without TLS.
+    """
+    found = (*settings.issuers, *_issuers_of(settings.issuers_file))
+    names = [one.name for one in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InvalidRequest(f"Two issuers are called {', '.join(twice)}.", cure="Give each a name of its own.")
+    for one in found:
+        parts = urlsplit(one.url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+            raise InvalidRequest(
+                f"The issuer {one.name!r} is at {one.url!r}, where anybody on the way could answer for it.",
+                cure="Name its address with https://.",
+            )
+        one.secret()
+    return found
+
+
+def _issuers_of(path: Path | None) -> tuple[Issuer, ...]:
+    if path is None:
+        return ()
+    try:
+        said = tomllib.loads(path.read_text())
+        if set(said) - {"issuer"}:
+            raise ValueError(f"it has {', '.join(said)}, and may have [[issuer]] only")
+        return tuple(Issuer.model_validate(one) for one in said.get("issuer", ()))
+    except (OSError, ValueError) as error:
+        # Of pydantic's own words nothing that repeats what was written: it may be a secret.
+        what = "; ".join(_where(one) for one in error.errors()) if isinstance(error, ValidationError) else str(error)
+        raise InvalidRequest(
+            f"AMASIA_ISSUERS_FILE={str(path)!r} cannot be used: {what}.", cure="Mend it; see sign-in-with-oidc.md."
+        ) from None
+
+
+def _where(error: Any) -> str:
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
 
 
 class PublishSettings(BaseSettings):

@@ -106,12 +106,24 @@ def test_settling_twice_charges_once(world):
     assert machines.alive(world.db) == []
 
 
-def test_a_member_who_was_removed_keeps_no_machine(world):
+def test_a_member_who_was_removed_keeps_no_machine_whatever_its_lease(world):
+    workspaces.set_member(world.db, world.ada, Role.owner, Membership(workspace="lab", user="eve", role="owner"))
+    cluster = world.cluster(n_workers=0)
+    joined(world, cluster.machines[0])
+    workspaces.remove_member(world.db, world.eve, Role.owner, "lab", "ada")
+    clusters.follow(world.db, world.settings, cluster.id)
+    found = clusters.get(world.db, "lab", cluster.id)
+    assert found.reason == "ada is no longer a member of lab"
+    assert {machine.target.value for machine in found.machines} == {"stopped"}
+
+
+def test_a_member_who_may_only_look_keeps_no_machine_beyond_its_lease(world):
     workspaces.set_member(world.db, world.ada, Role.owner, Membership(workspace="lab", user="eve", role="owner"))
     cluster = world.cluster(n_workers=0)
     machine = cluster.machines[0]
     joined(world, machine)
-    workspaces.remove_member(world.db, world.eve, Role.owner, "lab", "ada")
+    lower = Membership(workspace="lab", user="ada", role=Role.viewer)
+    workspaces.set_member(world.db, world.eve, Role.owner, lower)
     with world.db.write() as tx:
         rows.update(tx, machine.id, lease_until=now() + timedelta(seconds=20))
     assert beat(world, machine.id, world.settings).target.value == "stopped"

@@ -1,5 +1,6 @@
 """What a lease opens, and what it does not."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 from amasia import errors
 from amasia.models.base import now
 from amasia.models.repositories import Bucket, BucketKind, Lease, Mode
+from amasia.models.revocations import Revocation
 from amasia.stores import repositories
 from amasia.stores.credentials import Keys, administer, lend
 from amasia.stores.embedded import EmbeddedStore
@@ -156,3 +158,26 @@ def test_a_directory_lends_its_path_and_no_key(on_disk: Any) -> None:
     lease = on_disk()
     assert (lease.kind, lease.access_key, lease.expires_at) == (BucketKind.directory, "", None)
     assert repositories.open(on_disk) is not None
+
+
+def test_what_was_lent_under_a_name_is_refused_within_seconds_and_nothing_else(
+    store: EmbeddedStore, bucket: Bucket
+) -> None:
+    def lent(principal: str, workspace: str = "demo") -> Any:
+        return client(lend(bucket, store.keys, "re-9", "data", workspace, Mode.write, principal))
+
+    gone, elsewhere, again, other = lent("eve"), lent("eve", "other"), lent("1f@eve"), lent("evelyn")
+    lost = Revocation(id="rv-1", workspace="demo", user="eve", session="eve", at=now())
+    store.refuse([])
+    try:
+        store.refuse([lost])
+        end = time.monotonic() + 10
+        while not refused(gone.put_object, Bucket="amasia", Key="demo/re-9/a", Body=b"1"):
+            assert time.monotonic() < end, "it was not refused within 10 s"
+        assert refused(gone.get_object, Bucket="amasia", Key="demo/re-9/a")
+        assert refused(gone.list_objects_v2, Bucket="amasia", Prefix="demo/re-9/")
+        for good, workspace in ((elsewhere, "other"), (again, "demo"), (other, "demo")):
+            good.put_object(Bucket="amasia", Key=f"{workspace}/re-9/a", Body=b"1")
+            good.list_objects_v2(Bucket="amasia", Prefix=f"{workspace}/re-9/")
+    finally:
+        store.refuse([])

@@ -5,12 +5,13 @@ import pytest
 from amasia.database import machines as machine_rows
 from amasia.models.budgets import NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest
+from amasia.models.devices import DeviceRequest
 from amasia.models.grants import AccountRequest, GroupRequest
 from amasia.models.machines import Metrics
 from amasia.models.repositories import Input
 from amasia.models.users import TokenRequest
 from amasia.models.views import ViewRequest
-from amasia.services import budgets, clusters, groups, service_accounts, views
+from amasia.services import budgets, clusters, devices, groups, service_accounts, views
 from tests.browsers import picture, sideways
 
 from .conftest import charge, commit, repository, sign_in, start
@@ -207,3 +208,20 @@ def test_everything_works_without_scripts(open_window, served, story):
     page.locator(f"#ask-{story.id}").click()
     page.locator(f"#really-{story.id}").click()
     page.get_by_text("ada stopped it").wait_for()
+
+
+def test_ones_account_and_a_device_that_asks_fit_their_window(page, world):
+    codes = devices.begin(world.db, DeviceRequest(label="amasia login on laptop"), "192.0.2.7", "http://x")
+    sign_in(page)
+    page.get_by_role("link", name="ada", exact=True).click()
+    page.get_by_role("heading", name="Sessions and tokens").wait_for()
+    assert sideways(page) == []
+    picture(page, "account")
+    page.goto("/-/device")
+    page.get_by_label("The code that it shows").fill(codes.user_code)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Let amasia login on laptop in as ada?").wait_for()
+    assert sideways(page) == []
+    picture(page, "device")
+    page.get_by_role("button", name="Send it away").click()
+    page.get_by_role("heading", name="was sent away").wait_for()

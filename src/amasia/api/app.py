@@ -14,6 +14,7 @@ from amasia.api import (
     clusters,
     costs,
     datasets,
+    devices,
     environments,
     events,
     grants,
@@ -40,7 +41,7 @@ from amasia.environments.kits import Kit
 from amasia.models.locations import Offer
 from amasia.models.repositories import Lease, Mode
 from amasia.services.repositories import Place
-from amasia.settings import ServerSettings
+from amasia.settings import ServerSettings, issuers
 
 Lend = Callable[[Place, Mode, str, int], Lease]
 Pulse = Callable[[], tuple[str, dict[str, float]]]
@@ -73,6 +74,7 @@ def create(
     app.state.settings = settings
     machines.install(app, db, settings)
     app.state.lend = lend
+    app.state.providers = tuple(one.called for one in issuers(settings))
     app.state.visits = Visits(settings.public_per_minute)
     app.state.health = pulse
     app.state.local_offers = tuple(local_offers)
@@ -84,6 +86,7 @@ def create(
         alerts,
         health,
         users,
+        devices,
         workspaces,
         costs,
         events,

@@ -51,5 +51,5 @@ def lend(db: Db, settings: Settings, request: Request, workspace: str, name: str
     """For reading, whatever the asker's workspace roles are: it has none."""
     place = publications.lend(db, who, workspace, name)
     seconds = repositories.life(settings, who, LeaseRequest())
-    lease: Lease = request.app.state.lend(place, Mode.read, who.actor, seconds)
+    lease: Lease = request.app.state.lend(place, Mode.read, f"@{who.actor}", seconds)
     return lease

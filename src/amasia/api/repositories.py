@@ -70,7 +70,7 @@ def lend(db: Db, request: Request, workspace: str, name: str, grant: Reader, bod
         grants.require(db, grant.who, workspace, name, Level.write, "repository.write")
     place = repositories.lend(db, grant.who, workspace, name, body)
     seconds = repositories.life(request.app.state.settings, grant.who, body)
-    lease: Lease = request.app.state.lend(place, body.mode, grant.who.user, seconds)
+    lease: Lease = request.app.state.lend(place, body.mode, place.session, seconds)
     return lease
 
 

@@ -99,7 +99,7 @@ def _server(app: FastAPI) -> MCPServer:
             record = _readable(db, _who(ctx), repository)
             ask = LeaseRequest(mode=Mode.read)
             place = repositories.lend(db, _who(ctx), record.workspace, record.name, ask)
-            lease = app.state.lend(place, Mode.read, _who(ctx).user, SECONDS)
+            lease = app.state.lend(place, Mode.read, place.session, SECONDS)
             with Child() as child:
                 return child.read(lease, wanted).model_dump(mode="json")
 

@@ -1,6 +1,7 @@
 """``amasia login``, ``logout``, ``whoami`` and ``token``."""
 
 import getpass
+import sys
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from amasia.cli.options import Json, Yes, confirm, examples, noun, secret
 from amasia.cli.output import ago, clock, say, show_fields, show_json, show_table
 from amasia.client import accounts
 from amasia.errors import InvalidRequest
+from amasia.models.devices import DeviceCodes
 from amasia.models.users import Me, Scope
 from amasia.settings import client_settings
 
@@ -20,7 +22,9 @@ app.add_typer(tokens, name="token")
 @app.command(
     epilog=examples(
         "amasia login",
+        "amasia login https://amasia.example.org",
         "amasia login https://amasia.example.org --user ada",
+        "amasia login --device",
         "amasia login URL --token < token.txt",
         "amasia login URL --user ada < password.txt",
     )
@@ -29,10 +33,15 @@ def login(
     url: Annotated[str, typer.Argument(help="Of the control plane; that of the profile without it.")] = "",
     user: Annotated[str, typer.Option(help="Your name there; the computer's without it.")] = "",
     token: Annotated[bool, typer.Option("--token", help="Read a token, not a password.")] = False,
+    device: Annotated[bool, typer.Option("--device", help="By a browser, on this computer or any other.")] = False,
     workspace: Annotated[str, typer.Option("--workspace", "-w", help="That names without one belong to.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Sign in, and keep the token in the profile. The secret is read from the terminal or from stdin."""
+    """Sign in, and keep the token in the profile.
+
+    By a browser, where the control plane has a provider to sign in with and no --user is named; else by password. The
+    secret is read from the terminal or from stdin.
+    """
     where = url or client_settings().url
     if not where:
         raise InvalidRequest("No control plane is known here.", cure="amasia login URL, or amasia up.")
@@ -40,6 +49,8 @@ def login(
         raise InvalidRequest(f"{where!r} is no address.", cure=f"amasia login https://{where}")
     if token:
         me = accounts.keep(where, secret("Token: "), workspace)
+    elif device or (not user and sys.stdin.isatty() and accounts.ways(where).providers):
+        me = accounts.sign_in_by_device(where, _show_code, workspace=workspace)
     else:
         name = user or getpass.getuser()
         me = accounts.sign_in(where, name, secret(f"Password of {name}: "), workspace=workspace)
@@ -96,6 +107,11 @@ def revoke(token: Annotated[str, typer.Argument(help="Its id.")], yes: Yes = Fal
     confirm(f"End token {token}? Whatever uses it stops working.", yes)
     accounts.revoke_token(token)
     say(f"Token {token} is revoked.")
+
+
+def _show_code(codes: DeviceCodes) -> None:
+    say(f"Open {codes.verification_uri_complete}")
+    say(f"and see that it shows the code {codes.user_code}. Waiting for {codes.expires_in // 60} minutes …")
 
 
 def _show(me: Me, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from amasia.cli.options import Json, Yes, confirm, examples, noun, secret
-from amasia.cli.output import ago, say, show_json, show_table
+from amasia.cli.output import ago, clock, say, show_json, show_table
 from amasia.client import users
 
 app = noun("Accounts of this control plane; for operators.")
@@ -34,6 +34,22 @@ def create(
         show_json(made)
         return
     say(f"{made.name} has an account. Let them in: amasia workspace add {made.name} member")
+
+
+@app.command(epilog=examples("amasia user invite bo", "amasia user invite bo --days 2"))
+def invite(
+    name: Annotated[str, typer.Argument(help="What they are called here; made where there is none.")],
+    days: Annotated[int, typer.Option(min=1, max=60, help="Until the code expires.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Let somebody sign in as this user by an identity of theirs, such as their institute's. The code is on stdout."""
+    made = users.invite(name, days=days)
+    if as_json:
+        show_json(made)
+        return
+    say(f"Send {made.user.name} to {made.url} with this code, good once until {clock(made.invitation.expires_at)}:")
+    print(made.code)
+    say(f"Let them into a workspace: amasia workspace add {made.user.name} member")
 
 
 @app.command(epilog=examples("amasia user password", "amasia user password bo", "amasia user password bo < new.txt"))

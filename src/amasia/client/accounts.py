@@ -1,7 +1,14 @@
 """Signing in, tokens, and who you are."""
 
+import socket
+import time
+from collections.abc import Callable
+
 from amasia.client.inputs import request
 from amasia.client.transport import Connection, connect
+from amasia.errors import PermissionDenied, TimedOut, TooOften
+from amasia.models.devices import DeviceAnswer, DeviceCodes, DevicePoll, DeviceRequest, DeviceStatus
+from amasia.models.identities import SignInWays
 from amasia.models.users import Me, NewToken, SignIn, Token, TokenRequest
 from amasia.settings import client_settings, save_profile
 
@@ -23,6 +30,54 @@ def sign_in(url: str, name: str, password: str, *, workspace: str = "") -> Me:
     """
     new = Connection(url).post("/v1/sign-in", request(SignIn, name=name, password=password), NewToken)
     return keep(url, new.secret, workspace)
+
+
+def ways(url: str) -> SignInWays:
+    """How people get in there: the titles of its providers, and who becomes a user."""
+    return Connection(url).get("/v1/sign-in", SignInWays)
+
+
+def sign_in_by_device(url: str, show: Callable[[DeviceCodes], None], *, workspace: str = "", days: int = 90) -> Me:
+    """Have somebody with a browser let this computer in, and keep the token in the profile.
+
+    Parameters
+    ----------
+    show
+        Called once, with the code and the address where it is typed.
+    days
+        Life of the token, 1 to 366. It is named by this host.
+
+    Raises
+    ------
+    PermissionDenied
+        It was sent away.
+    TimedOut
+        Nobody answered in time.
+    """
+    connection = Connection(url)
+    body = request(DeviceRequest, label=f"amasia login on {socket.gethostname()}"[:100], days=days)
+    codes = connection.post("/v1/device", body, DeviceCodes)
+    show(codes)
+    return keep(url, _wait(connection, codes), workspace)
+
+
+def _wait(connection: Connection, codes: DeviceCodes) -> str:
+    interval, poll = float(codes.interval), DevicePoll(device_code=codes.device_code)
+    end = time.monotonic() + codes.expires_in
+    while time.monotonic() < end:
+        time.sleep(interval)
+        try:
+            answer = connection.post("/v1/device/token", poll, DeviceAnswer)
+        except TooOften:
+            interval += codes.interval
+            continue
+        if answer.token is not None:
+            return answer.token.secret
+        if answer.status is DeviceStatus.denied:
+            raise PermissionDenied("This computer was sent away.", cure="Was it you? Start amasia login again.")
+        if answer.status is DeviceStatus.expired:
+            break
+    raise TimedOut("Nobody let this computer in in time.", cure="Start amasia login again.")
 
 
 def keep(url: str, token: str, workspace: str = "") -> Me:

@@ -2,6 +2,7 @@
 
 from amasia.client.inputs import request
 from amasia.client.transport import Connection, connect
+from amasia.models.identities import InvitationRequest, NewInvitation
 from amasia.models.users import PasswordRequest, PasswordReset, User, UserRequest
 
 
@@ -27,6 +28,20 @@ def create(name: str, password: str, *, operator: bool = False, connection: Conn
     """
     body = request(UserRequest, name=name, password=password, operator=operator)
     return (connection or connect()).post("/v1/users", body, User)
+
+
+def invite(name: str, *, days: int = 7, connection: Connection | None = None) -> NewInvitation:
+    """Let somebody sign in as a user by an identity of theirs; the user is made where there is none.
+
+    The code is in the answer and nowhere else. It is good once, and takes the place of the one before.
+
+    Parameters
+    ----------
+    days
+        Until the code expires, 1 to 60.
+    """
+    body = request(InvitationRequest, name=name, days=days)
+    return (connection or connect()).post("/v1/invitations", body, NewInvitation)
 
 
 def change_password(old: str, new: str, *, connection: Connection | None = None) -> None:

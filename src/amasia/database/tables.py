@@ -91,6 +91,18 @@ from amasia.database.money_tables import (
 from amasia.database.money_tables import (
     storage_costs as storage_costs,
 )
+from amasia.database.people_tables import (
+    devices as devices,
+)
+from amasia.database.people_tables import (
+    identities as identities,
+)
+from amasia.database.people_tables import (
+    invitations as invitations,
+)
+from amasia.database.people_tables import (
+    revocations as revocations,
+)
 from amasia.database.schema import Instant, Serial, workspace
 from amasia.database.schema import metadata as metadata
 
@@ -123,6 +135,8 @@ tokens = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("last_used_at", Instant),
+    # A session's: it ends when it was not used for so long.
+    Column("idle_seconds", Integer),
 )
 
 workspaces = Table(
@@ -142,6 +156,8 @@ memberships = Table(
     workspace(primary_key=True),
     Column("user", ForeignKey("users.name"), primary_key=True, index=True),
     Column("role", String, nullable=False),
+    # The issuer whose claims gave it; empty where somebody did.
+    Column("origin", String, nullable=False, server_default=""),
 )
 
 locations = Table(

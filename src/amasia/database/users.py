@@ -11,7 +11,7 @@ from amasia.database.tables import memberships, tokens, users, workspaces
 from amasia.models.base import now
 from amasia.models.grants import Account
 from amasia.models.permissions import Role
-from amasia.models.users import LOCAL, SERVICE, Membership, Token, User
+from amasia.models.users import HOUSE, SERVICE, Membership, Token, User
 from amasia.models.workspaces import Workspace
 
 
@@ -45,9 +45,9 @@ def retire(tx: Connection, name: str) -> None:
     tx.execute(delete(memberships).where(memberships.c.user == name))
 
 
-def list_users(tx: Connection, issuer: str = LOCAL) -> list[User]:
-    """Those that are not removed."""
-    query = select(users).where(users.c.issuer == issuer, users.c.removed_at.is_(None))
+def list_users(tx: Connection) -> list[User]:
+    """People who are not removed."""
+    query = select(users).where(users.c.issuer.not_in([SERVICE, HOUSE]), users.c.removed_at.is_(None))
     return every(tx, query.order_by(users.c.name), User)
 
 
@@ -132,7 +132,7 @@ def members(tx: Connection, workspace: str) -> list[Membership]:
 
 def set_member(tx: Connection, member: Membership) -> None:
     where = (memberships.c.workspace == member.workspace, memberships.c.user == member.user)
-    if not change(tx, memberships, *where, role=member.role):
+    if not change(tx, memberships, *where, role=member.role, origin=member.origin):
         add(tx, memberships, member)
 
 

@@ -32,6 +32,8 @@ LOCAL = "local"
 """Issuer of people who sign in by password."""
 SERVICE = "service"
 """Issuer of service accounts, whose subject is ``workspace/name``; they have tokens only."""
+HOUSE = "amasia"
+"""Issuer of the control plane's own processes, such as the publishing one; they are nobody's account."""
 
 
 class User(Model):
@@ -67,6 +69,8 @@ class Token(Model):
     created_at: Time
     expires_at: Time
     last_used_at: Time | None = None
+    idle_seconds: int | None = None
+    """A session's: it ends when it was not used for so long."""
 
 
 class NewToken(Model):
@@ -104,6 +108,8 @@ class Membership(Model):
     workspace: Name
     user: Name
     role: Role
+    origin: str = ""
+    """The issuer whose claims gave it, and may take it again; empty where somebody gave it."""
 
 
 class Me(Model):

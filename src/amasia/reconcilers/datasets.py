@@ -29,7 +29,7 @@ def describe(db: Database, lend: Lend, ended: threading.Event, seconds: float = 
             if ended.is_set():
                 return
             try:
-                found = child.describe(lend(repositories.place(db, repository), Mode.read, "amasia", children.LIFE))
+                found = child.describe(lend(repositories.place(db, repository), Mode.read, "@amasia", children.LIFE))
             except errors.AmasiaError as error:
                 if ended.is_set():
                     return

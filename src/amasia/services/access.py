@@ -36,15 +36,18 @@ def new_secret() -> str:
 
 @dataclass(frozen=True)
 class TokenWish:
-    """A token that is to be made; ``bound``: the workspace, cluster_id and machine_id that it is for."""
+    """A token that is to be made; ``bound``: the workspace, cluster_id and machine_id that it is for, and a session's
+    idle_seconds."""
 
     user: str
     label: str
     scope: Scope
-    bound: Mapping[str, str | None] = field(default_factory=dict)
+    bound: Mapping[str, str | int | None] = field(default_factory=dict)
 
 
-def issue_token(tx: Connection, user: str, label: str, scope: Scope, life: timedelta, **bound: str | None) -> NewToken:
+def issue_token(
+    tx: Connection, user: str, label: str, scope: Scope, life: timedelta, **bound: str | int | None
+) -> NewToken:
     return issue_tokens(tx, [TokenWish(user, label, scope, bound)], life)[0]
 
 
@@ -65,8 +68,14 @@ def _new_token(wish: TokenWish, life: timedelta) -> NewToken:
         prefix=secret[:10],
         created_at=made,
         expires_at=made + life,
+        idle_seconds=_idle(wish),
     )
     return NewToken(token=token, secret=secret)
+
+
+def _idle(wish: TokenWish) -> int | None:
+    found = wish.bound.get("idle_seconds")
+    return None if found is None else int(found)
 
 
 def principal(db: Database, secret: str, source: str) -> Principal:
@@ -84,6 +93,9 @@ def principal(db: Database, secret: str, source: str) -> Principal:
             f"The token {row['label']!r} ({row['prefix']}…) expired at {row['expires_at']:%Y-%m-%d %H:%M} UTC.",
             cure="Sign in again with `amasia login`.",
         )
+    idle = row["idle_seconds"]
+    if idle is not None and at - (row["last_used_at"] or row["created_at"]) > timedelta(seconds=idle):
+        raise errors.TokenExpired("This session was idle for too long.", cure="Sign in again.")
     if row["last_used_at"] is None or at - row["last_used_at"] > _TOUCH:
         with db.write() as tx:
             users.touch_token(tx, row["id"], at)

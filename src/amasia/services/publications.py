@@ -13,7 +13,7 @@ from amasia.models.base import new_id, now
 from amasia.models.events import Outcome
 from amasia.models.publications import Publication, PublicationRequest
 from amasia.models.repositories import LeaseRequest, Mode
-from amasia.models.users import NewToken, Principal, Scope, User
+from amasia.models.users import HOUSE, NewToken, Principal, Scope, User
 from amasia.services import grants, repositories
 from amasia.services.access import issue_token
 
@@ -97,7 +97,7 @@ def new_publisher(db: Database) -> NewToken:
     """A token for a publishing process that the control plane starts; the one before it ends."""
     with db.write() as tx:
         if not users.find_user(tx, PUBLISHER):
-            user = User(id=new_id("us"), name=PUBLISHER, issuer="amasia", subject=PUBLISHER, created_at=now())
+            user = User(id=new_id("us"), name=PUBLISHER, issuer=HOUSE, subject=PUBLISHER, created_at=now())
             users.add_user(tx, user, None)
         users.delete_tokens_of_person(tx, PUBLISHER)
         made = issue_token(tx, PUBLISHER, "publishing", Scope.publish, LIFE)

@@ -36,7 +36,8 @@ from amasia.models.repositories import (
     RepositoryRequest,
     RepositoryStatus,
 )
-from amasia.models.users import SERVICE, Principal
+from amasia.models.users import SERVICE, Principal, Scope
+from amasia.services import removals
 from amasia.services.access import require_operator
 from amasia.settings import ServerSettings
 
@@ -62,6 +63,8 @@ class Place(Model):
     access_key: str = ""
     secret_key: str = ""
     role: str = ""
+    session: str = ""
+    """What the store is to call what is lent there."""
 
     def __repr__(self) -> str:
         return f"Place({self.repository.full_name!r} in {self.bucket.uri!r})"
@@ -193,12 +196,26 @@ def lend(db: Database, who: Principal, workspace: str, name: str, request: Lease
             raise errors.Conflict(
                 f"Repository {repository.full_name} is {repository.status.value}{why}.", cure="Try again in a moment."
             )
-        place = _place(tx, db, repository)
+        # Before the look at what they may: whoever is removed between the two gets what is refused already.
+        place = _place(tx, db, repository).model_copy(update={"session": removals.session(tx, workspace, who.user)})
+        _check_still(tx, who, repository, request.mode)
         if request.mode is Mode.write:
             rows.update(tx, repository.id, lent_until=now() + LONGEST)
         events.append(tx, actor=who.actor, verb="credentials.lend", target=repository.full_name,
                       workspace=workspace, source=who.source, mode=request.mode.value)  # fmt: skip
     return place
+
+
+def _check_still(tx: Connection, who: Principal, repository: Repository, mode: Mode) -> None:
+    """The route asked before; meanwhile they may have been removed."""
+    if who.scope is Scope.publish:
+        return
+    found = grants.find_repository(tx, who, repository.workspace, repository.name, public=True)
+    needed = Level.write if mode is Mode.write else Level.read
+    if found is None or found[1].rank < needed.rank:
+        raise errors.PermissionDenied(
+            f"{who.user} may no longer {mode.value} {repository.full_name}.", cure="Ask an admin of the workspace."
+        )
 
 
 def life(settings: ServerSettings, who: Principal, request: LeaseRequest) -> int:

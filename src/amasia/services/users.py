@@ -7,7 +7,7 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import clusters, events, failures
+from amasia.database import clusters, events, failures, identities
 from amasia.database import users as rows
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
@@ -15,7 +15,8 @@ from amasia.models.events import Outcome
 from amasia.models.permissions import Role
 from amasia.models.users import (
     ANONYMOUS,
-    LOCAL,
+    HOUSE,
+    SERVICE,
     Me,
     Membership,
     NewToken,
@@ -29,7 +30,7 @@ from amasia.models.users import (
     User,
     UserRequest,
 )
-from amasia.services import access, grants
+from amasia.services import access, grants, removals
 from amasia.services.access import issue_token
 
 SESSION = timedelta(days=30)
@@ -73,8 +74,13 @@ def find(db: Database) -> list[User]:
         return rows.list_users(tx)
 
 
-def sign_in(db: Database, request: SignIn, source: str) -> NewToken:
-    """Whoever is wrong too often, by name or from one place, waits; also with the right password."""
+def sign_in(
+    db: Database, request: SignIn, source: str, life: timedelta = SESSION, idle_seconds: int | None = None
+) -> NewToken:
+    """Whoever is wrong too often, by name or from one place, waits; also with the right password.
+
+    The token ends after its life, or when it was idle for too long where that is said.
+    """
     keys = _count(db, request.name, source)
     with db.read() as tx:
         hashed = rows.password_hash(tx, request.name)
@@ -88,7 +94,7 @@ def sign_in(db: Database, request: SignIn, source: str) -> NewToken:
                 failures.take_back(tx, key)
             events.append(tx, actor=request.name, verb="user.sign-in", target=request.name, workspace=None,
                           source=source)  # fmt: skip
-            return issue_token(tx, request.name, request.label, TokenRequest().scope, SESSION)
+            return issue_token(tx, request.name, request.label, Scope.everything, life, idle_seconds=idle_seconds)
         events.append(tx, actor=request.name, verb="user.sign-in", target=request.name, workspace=None, source=source,
                       outcome=Outcome.denied)  # fmt: skip
     raise errors.NotSignedIn(
@@ -163,8 +169,11 @@ def remove(db: Database, who: Principal, name: str) -> None:
 
 
 def retire(tx: Connection, name: str) -> None:
-    """What ends with an account."""
+    """What ends with an account. Its identities stay, so that nobody comes back by them unasked."""
+    for member in rows.memberships_of(tx, name):
+        removals.leave(tx, member.workspace, name)
     grants.forget(tx, name)
+    identities.end_invitation(tx, name)
     rows.retire(tx, name)
     for cluster in clusters.live(tx):
         if cluster.owner == name:
@@ -173,7 +182,7 @@ def retire(tx: Connection, name: str) -> None:
 
 def _person(tx: Connection, name: str) -> None:
     found = rows.find_user(tx, name)
-    if found is None or found.issuer != LOCAL:
+    if found is None or found.issuer in (SERVICE, HOUSE):
         raise errors.NotFound(f"There is no user {name!r}.", cure="`amasia user list` shows who there is.")
 
 

@@ -12,7 +12,7 @@ from amasia.models.permissions import Permission, Role, may
 from amasia.models.repositories import Bucket, BucketKind
 from amasia.models.users import SERVICE, Membership, Principal
 from amasia.models.workspaces import PolicyRequest, Workspace, WorkspaceRequest
-from amasia.services import grants
+from amasia.services import removals
 
 EMBEDDED_BUCKET = "embedded"
 
@@ -77,14 +77,13 @@ def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> 
 
 
 def remove_member(db: Database, who: Principal, mine: Role, workspace: str, user: str) -> None:
+    """End a membership, and within seconds all that hung on it; see `services.removals`."""
     with db.write() as tx:
         before = users.role(tx, workspace, user)
         if before is None:
             raise errors.NotFound(f"{user!r} is no member of {workspace!r}.")
         _check_owners(mine, before, None, users.members(tx, workspace))
-        users.delete_member(tx, workspace, user)
-        users.delete_tokens_of_member(tx, workspace, user)
-        grants.forget(tx, user, workspace)
+        removals.leave(tx, workspace, user)
         events.append(tx, actor=who.actor, verb="member.remove", target=user, workspace=workspace, source=who.source)
 
 

@@ -95,7 +95,7 @@ def _scopes(bucket: Bucket, keys: Keys, own: str, workers: list[Lease]) -> Itera
     for mode in Mode:
         for lease in workers:
             obstore.put(_client(lease), f"{lease.prefix}/a", b"a", use_multipart=False)
-        lease = lend(bucket, keys, own, "probe", bucket.workspace, mode, "amasia")
+        lease = lend(bucket, keys, own, "probe", bucket.workspace, mode, "@amasia")
         for what, wanted, call in _tries(lease, workers[1]):
             if _done(call, wanted) != wanted:
                 yield f"What is lent to {mode.value} {'cannot' if wanted else 'can'} {what}."

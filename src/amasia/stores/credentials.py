@@ -89,7 +89,7 @@ def administer(
 ) -> Lease:
     """What the control plane lends itself to create a repository and to delete it: also list and delete."""
     return _lease(
-        bucket, keys, repository_id, name, workspace, Mode.write, "amasia", seconds, _ADMINISTER, administer=True
+        bucket, keys, repository_id, name, workspace, Mode.write, "@amasia", seconds, _ADMINISTER, administer=True
     )
 
 
@@ -233,7 +233,7 @@ def assume(bucket: Bucket, keys: Keys, policy: dict[str, Any], principal: str, s
     try:
         answer = sts.assume_role(
             RoleArn=keys.role,
-            RoleSessionName=_session_name(principal),
+            RoleSessionName=session_name(principal),
             DurationSeconds=seconds,
             Policy=json.dumps(policy, separators=(",", ":")),
         )
@@ -269,7 +269,7 @@ def _refused(bucket: Bucket, error: ClientError) -> errors.AmasiaError:
     )
 
 
-def _session_name(principal: str) -> str:
-    """Two to 64 of the characters that AWS allows."""
+def session_name(principal: str) -> str:
+    """What a store calls whoever borrows: two to 64 of the characters that AWS allows."""
     name = re.sub(r"[^\w+=,.@-]", "-", principal)[:64]
     return name if len(name) > 1 else f"{name}@amasia"

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from amasia import errors
+from amasia.models.revocations import Revocation
+from amasia.stores import refusals
 from amasia.stores.credentials import LONGEST, ROLE, Keys
 
 BUCKET = "amasia"
@@ -151,6 +154,19 @@ class EmbeddedStore:
     def alive(self) -> bool:
         """Whether its process runs; it may still be too early to answer."""
         return self._process() is not None
+
+    def refuse(self, revocations: Sequence[Revocation]) -> None:
+        """From now on, what was lent under these names in their workspaces; all else is as it was lent.
+
+        The bucket's policy stands beside what a lease allows, and a denial in it wins. It counts within a second, and
+        outlives the process.
+        """
+        owner = self._owner()
+        if not revocations:
+            _forget_policy(owner)
+            return
+        policy = refusals.policy(BUCKET, revocations)
+        owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy, separators=(",", ":")))
 
     @property
     def _pid_file(self) -> Path:
@@ -414,6 +430,15 @@ def _ensure_bucket(owner: Any) -> None:
     # An empty object would be in the filer's list only, and say nothing of the volumes where the bytes are.
     owner.put_object(Bucket=BUCKET, Key=".started", Body=b"yes")
     owner.get_object(Bucket=BUCKET, Key=".started")["Body"].read()
+
+
+def _forget_policy(owner: Any) -> None:
+    """Repeatable, as the store's own verb is not."""
+    try:
+        owner.delete_bucket_policy(Bucket=BUCKET)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
 
 
 def _binary() -> Path:

@@ -12,7 +12,6 @@ from amasia.models.grants import Level
 from amasia.models.permissions import Permission, Role, may
 from amasia.models.users import Principal
 from amasia.services import access, grants
-from amasia.services.users import SESSION
 from amasia.settings import ServerSettings
 
 HOME = "/"
@@ -133,7 +132,7 @@ def keep(response: Response, found: ServerSettings, secret: str) -> None:
     response.set_cookie(
         cookie_name(found),
         secret,
-        max_age=int(SESSION.total_seconds()),
+        max_age=found.session_seconds,
         path="/",
         secure=_https(found),
         httponly=True,

@@ -8,7 +8,21 @@ from starlette.types import Scope
 
 from amasia.database.engine import Database
 from amasia.settings import ServerSettings
-from amasia.web import answers, clusters, costs, datasets, events, pages, people, repositories, users, views, workspaces
+from amasia.web import (
+    accounts,
+    answers,
+    clusters,
+    costs,
+    datasets,
+    events,
+    oidc,
+    pages,
+    people,
+    repositories,
+    users,
+    views,
+    workspaces,
+)
 from amasia.web.access import same_origin
 
 
@@ -36,8 +50,9 @@ def create(db: Database, settings: ServerSettings) -> FastAPI:
     app.state.db = db
     app.state.settings = settings
     answers.install(app)
+    oidc.install(app, db, settings)
     app.mount("/-/static", Files(directory=pages.STATIC))
-    for noun in (datasets, users, people, events, workspaces, costs, clusters, repositories, views):
+    for noun in (datasets, users, oidc, accounts, people, events, workspaces, costs, clusters, repositories, views):
         app.include_router(noun.router)
     return app
 

@@ -10,7 +10,7 @@ from amasia import errors
 from amasia.client.transport import Connection
 from amasia.models.publications import Publication
 
-KEPT = 60.0
+KEPT = 30.0
 """Seconds that a yes is good for: whoever loses the right reads on for so long at most."""
 MOST = 10_000
 

@@ -1,0 +1,69 @@
+"""One's own account: identities, sessions and tokens; and devices that ask to be let in."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from amasia import errors
+from amasia.models.devices import Device
+from amasia.services import access, devices, identities, users
+from amasia.web import pages
+from amasia.web.access import Db, Who
+
+router = APIRouter(prefix="/-")
+
+
+@router.get("/account")
+def get(request: Request, db: Db, who: Who) -> Response:
+    access.require_person(who, writing=False)
+    return pages.render(
+        request,
+        "account.html",
+        who=who,
+        identities=identities.find(db, who),
+        tokens=users.find_tokens(db, who),
+        providers=list(request.app.state.providers.issuers.values()),
+    )
+
+
+@router.post("/account/tokens/{token_id}/end")
+def end_token(db: Db, who: Who, token_id: str) -> Response:
+    """A session of one's own, this one too, or a token."""
+    access.require_person(who, writing=True)
+    users.delete_token(db, who, token_id)
+    return RedirectResponse("/-/account", status_code=303)
+
+
+@router.get("/device")
+def device(request: Request, db: Db, who: Who, code: str = "") -> Response:
+    """Type a code; or see what asks with it, before it is let in."""
+    if not code:
+        return _page(request, who.user)
+    try:
+        return _page(request, who.user, code, devices.get(db, who, code))
+    except (errors.NotFound, errors.TooOften) as error:
+        return _page(request, who.user, code, error=error)
+
+
+@router.post("/device")
+def answer_device(
+    request: Request, db: Db, who: Who, code: Annotated[str, Form()] = "", answer: Annotated[str, Form()] = ""
+) -> Response:
+    access.require_person(who, writing=True)
+    try:
+        found = devices.answer(db, who, code, approve=answer == "approve")
+    except (errors.NotFound, errors.TooOften) as error:
+        return _page(request, who.user, code, error=error)
+    return _page(request, who.user, code, found)
+
+
+def _page(
+    request: Request,
+    user: str,
+    code: str = "",
+    found: Device | None = None,
+    error: errors.AmasiaError | None = None,
+) -> Response:
+    status = error.status if error else 200
+    return pages.render(request, "device.html", status=status, user=user, code=code, device=found, error=error)

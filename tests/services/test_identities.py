@@ -1,0 +1,177 @@
+"""Who becomes a user by an issuer's word, and what its claims give and take."""
+
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from amasia import errors
+from amasia.database import users as rows
+from amasia.models.identities import Claims, InvitationRequest
+from amasia.models.permissions import Role
+from amasia.models.users import Membership
+from amasia.services import access, identities, removals, users, workspaces
+from amasia.settings import Issuer, Rule, issuers
+
+URL = "https://id.example.org"
+RULES = (
+    Rule(value="climate", workspace="lab", role="viewer"),
+    Rule(claim="realm.roles", value="staff", workspace="lab", role="member"),
+)
+ISSUER = Issuer(name="institute", url=URL, client_id="amasia", client_secret="very secret", rules=RULES)
+
+
+def claims(subject="s-1", issuer=URL, **said):
+    name = said.pop("name", "Grace Hopper")
+    return Claims(issuer=issuer, subject=subject, provider="Institute", name=name, email="g@example.org", said=said)
+
+
+def sign_in(world, sign_up, told, code=""):
+    settings = world.settings.model_copy(update={"sign_up": sign_up, "session_idle_seconds": 60})
+    return identities.sign_in(world.db, settings, ISSUER, told, "192.0.2.7", code=code)
+
+
+def roles(world, user):
+    with world.db.read() as tx:
+        return {one.workspace: one.role.value for one in rows.memberships_of(tx, user)}
+
+
+@pytest.mark.parametrize(
+    ("sign_up", "said", "let_in"),
+    [
+        ("closed", {"groups": ["climate"]}, False),
+        ("invited", {"groups": ["climate"]}, False),
+        ("claims", {"groups": ["climate"]}, True),
+        ("claims", {"groups": "climate"}, True),
+        ("claims", {"groups": ["climat"]}, False),
+        ("claims", {"groups": {"climate": True}}, False),
+        ("claims", {"groups": None}, False),
+        ("claims", {}, False),
+        ("open", {}, True),
+    ],
+)
+def test_the_policy_says_who_becomes_a_user(world, sign_up, said, let_in):
+    if let_in:
+        assert sign_in(world, sign_up, claims(**said)).token.user == "grace-hopper"
+        return
+    with pytest.raises(errors.PermissionDenied, match=r"Institute knows you as g@example\.org, but"):
+        sign_in(world, sign_up, claims(**said))
+    assert "grace-hopper" not in {user.name for user in users.find(world.db)}
+
+
+def test_the_highest_role_of_all_claims_counts_and_what_is_gone_is_taken(world):
+    sign_in(world, "open", claims(groups=["climate"], realm={"roles": ["staff"]}))
+    assert roles(world, "grace-hopper") == {"lab": "member"}
+    sign_in(world, "open", claims(groups=["climate"]))
+    assert roles(world, "grace-hopper") == {"lab": "viewer"}
+    assert removals.find(world.db) == []
+    sign_in(world, "open", claims())
+    assert roles(world, "grace-hopper") == {}
+    assert [one.workspace for one in removals.find(world.db)] == ["lab"]
+
+
+def test_a_session_of_whoever_lost_the_claim_opens_nothing(world):
+    made = sign_in(world, "claims", claims(groups=["climate"]))
+    who = access.principal(world.db, made.secret, "")
+    assert access.require_member(world.db, who, "lab", "test") is Role.viewer
+    with pytest.raises(errors.PermissionDenied):
+        sign_in(world, "claims", claims())
+    with pytest.raises(errors.NotFound):
+        access.require_member(world.db, who, "lab", "test")
+
+
+def test_two_issuers_with_one_subject_and_one_mail_are_two_people(world):
+    one = sign_in(world, "open", claims("s-1"))
+    two = sign_in(world, "open", claims("s-1", issuer="https://other.example.org"))
+    assert (one.token.user, two.token.user) == ("grace-hopper", "grace-hopper-2")
+    assert sign_in(world, "closed", claims("s-1", name="Another")).token.user == "grace-hopper"
+
+
+def test_an_ended_account_does_not_come_back_by_its_identity(world):
+    sign_in(world, "open", claims())
+    users.remove(world.db, world.ada, "grace-hopper")
+    with pytest.raises(errors.PermissionDenied, match="your account here was ended"):
+        sign_in(world, "open", claims())
+
+
+def test_an_invitation_is_good_once_for_its_user_and_not_where_sign_up_is_closed(world):
+    made = identities.invite(world.db, world.ada, InvitationRequest(name="newton"), "https://x")
+    with pytest.raises(errors.PermissionDenied):
+        sign_in(world, "closed", claims(), code=made.code)
+    assert sign_in(world, "invited", claims(), code=made.code).token.user == "newton"
+    with pytest.raises(errors.PermissionDenied):
+        sign_in(world, "invited", claims("s-2"), code=made.code)
+    assert sign_in(world, "invited", claims()).token.user == "newton"
+
+
+def test_wrong_invitations_are_counted(world):
+    for _ in range(identities.TRIES):
+        with pytest.raises(errors.NotFound):
+            identities.invited(world.db, "ama_wrong", "192.0.2.7")
+    with pytest.raises(errors.TooOften):
+        identities.invited(world.db, "ama_wrong", "192.0.2.7")
+
+
+def test_nobody_takes_another_ones_identity(world):
+    sign_in(world, "open", claims())
+    with pytest.raises(errors.Conflict, match="another user's already"):
+        identities.link(world.db, world.bo, claims())
+    identities.link(world.db, world.bo, claims("s-2"))
+    assert [one.subject for one in identities.find(world.db, world.bo)] == ["s-2"]
+    assert sign_in(world, "closed", claims("s-2")).token.user == "bo"
+
+
+def test_no_claim_makes_an_owner_or_a_role_that_there_is_not():
+    for role in ("owner", "king"):
+        wrong = ISSUER.model_copy(update={"rules": (Rule(value="x", workspace="lab", role=role),)})
+        with pytest.raises(errors.InvalidRequest, match=f"gives the role '{role}'"):
+            identities.check([wrong])
+    identities.check([ISSUER])
+
+
+def test_a_session_ends_when_it_was_idle_and_a_token_does_not(world, monkeypatch):
+    made = sign_in(world, "open", claims())
+    assert access.principal(world.db, made.secret, "").user == "grace-hopper"
+    later = access.now() + timedelta(seconds=90)
+    monkeypatch.setattr(access, "now", lambda: later)
+    with pytest.raises(errors.TokenExpired, match="idle for too long"):
+        access.principal(world.db, made.secret, "")
+
+
+def test_issuers_of_a_file_join_those_of_the_variable_and_bad_ones_are_refused_without_their_secrets(world, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("from a file\n")
+    file = tmp_path / "issuers.toml"
+    file.write_text(
+        f'[[issuer]]\nname = "b"\nurl = "https://b.example"\nclient_id = "x"\nclient_secret_file = "{secret}"\n'
+        '[[issuer.rules]]\nvalue = "climate"\nworkspace = "lab"\n'
+    )
+    settings = world.settings.model_copy(update={"issuers": (ISSUER,), "issuers_file": file})
+    assert [one.name for one in issuers(settings)] == ["institute", "b"]
+    assert issuers(settings)[1].secret() == "from a file"
+    assert "very secret" not in repr(settings)
+    for text, said in (
+        ("[[issuer]]\nname = 'c'\nclient_secret = 'very secret'\n", "url: Field required"),
+        ("[[issuer]]\nname = 'c'\nurl = 'http://c.example'\nclient_id = 'x'\n", "anybody on the way"),
+        ("[[issuers]]\n", "may have \\[\\[issuer\\]\\] only"),
+        ("[[issuer]]\nname = 'institute'\nurl = 'https://c.example'\nclient_id = 'x'\n", "Two issuers"),
+        ("no toml", "cannot be used"),
+    ):
+        file.write_text(text)
+        with pytest.raises(errors.InvalidRequest, match=said) as told:
+            issuers(settings)
+        assert "very secret" not in str(told.value)
+
+
+def test_a_subject_must_be_said():
+    with pytest.raises(ValidationError):
+        claims("")
+
+
+def test_a_membership_by_hand_stays(world):
+    sign_in(world, "open", claims())
+    by_hand = Membership(workspace="lab", user="grace-hopper", role=Role.admin)
+    workspaces.set_member(world.db, world.ada, Role.owner, by_hand)
+    sign_in(world, "open", claims(groups=["climate"]))
+    sign_in(world, "open", claims())
+    assert roles(world, "grace-hopper") == {"lab": "admin"}

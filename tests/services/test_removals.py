@@ -1,0 +1,75 @@
+"""What somebody loses with a workspace: everything there, and nothing elsewhere."""
+
+from datetime import timedelta
+
+import pytest
+
+from amasia import errors
+from amasia.database import clusters as rows
+from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus, ClusterTarget
+from amasia.models.machines import MachineTarget
+from amasia.models.permissions import Role
+from amasia.models.users import Membership, Scope
+from amasia.services import access, clusters, removals, users, workspaces
+from amasia.services.access import TokenWish, issue_tokens
+
+
+def start(world, who, **spec):
+    request = ClusterRequest(environment_hash=world.environment_hash, spec=ClusterSpec.model_validate(spec))
+    made = clusters.create(world.db, world.settings, who, "lab", request)
+    with world.db.write() as tx:
+        rows.update(tx, made.id, status=ClusterStatus.running)
+    return made
+
+
+def target(world, cluster):
+    return clusters.get(world.db, "lab", cluster.id).target
+
+
+def remove(world, name):
+    workspaces.remove_member(world.db, world.ada, Role.owner, "lab", name)
+
+
+def test_clusters_of_a_removed_member_end_and_those_of_others_go_on(world):
+    theirs, mine = start(world, world.bo), start(world, world.ada)
+    remove(world, "bo")
+    assert target(world, theirs) is ClusterTarget.stopped
+    assert target(world, mine) is ClusterTarget.running
+    clusters.follow(world.db, world.settings, theirs.id)
+    found = clusters.get(world.db, "lab", theirs.id)
+    assert found.reason == "bo is no longer a member of lab"
+    assert {machine.target for machine in found.machines} == {MachineTarget.stopped}
+
+
+def test_a_shared_cluster_ends_where_the_removed_have_its_certificate(world):
+    held, other = start(world, world.ada, shared=True), start(world, world.ada, shared=True)
+    clusters.security(world.db, world.settings, world.bo, "lab", held.id)
+    remove(world, "bo")
+    assert target(world, held) is ClusterTarget.stopped
+    assert target(world, other) is ClusterTarget.running
+
+
+def test_tokens_of_the_workspace_end_and_ones_own_open_nothing_there(world):
+    with world.db.write() as tx:
+        wishes = [
+            TokenWish("bo", "machine", Scope.machine, {"workspace": "lab", "machine_id": "ma-1"}),
+            TokenWish("bo", "data", Scope.data, {"workspace": "lab", "machine_id": "ma-1"}),
+        ]
+        machine, data = issue_tokens(tx, wishes, timedelta(hours=1))
+        elsewhere = access.issue_token(tx, "bo", "elsewhere", Scope.everything, timedelta(hours=1), workspace="other")
+    remove(world, "bo")
+    for made in (machine, data):
+        with pytest.raises(errors.NotSignedIn):
+            access.principal(world.db, made.secret, "")
+    assert access.principal(world.db, elsewhere.secret, "").user == "bo"
+    with pytest.raises(errors.NotFound):
+        access.require_member(world.db, world.bo, "lab", "test")
+
+
+def test_an_account_that_ends_loses_all_its_workspaces(world):
+    there = Membership(workspace="other", user="bo", role=Role.member)
+    workspaces.set_member(world.db, world.eve, Role.owner, there)
+    cluster = start(world, world.bo)
+    users.remove(world.db, world.ada, "bo")
+    assert target(world, cluster) is ClusterTarget.stopped
+    assert {(one.workspace, one.session) for one in removals.find(world.db)} == {("lab", "bo"), ("other", "bo")}
