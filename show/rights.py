@@ -53,6 +53,9 @@ SCOPES = {
 
 _BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/sign-in": {"name": "ada", "password": "wrong password"},
+    "POST /v1/device": {"label": "x"},
+    "POST /v1/device/token": {"device_code": "no"},
+    "POST /v1/invitations": {"name": "new"},
     "POST /v1/tokens": {"label": "x"},
     "POST /v1/users": {"name": "new", "password": "long enough"},
     "POST /v1/workspaces": {"name": "new"},

@@ -37,6 +37,10 @@ POST   /v1/me/channels                                                o a b m v 
 DELETE /v1/me/channels/{channel_id}                                   o a b m v u g s x
 GET    /v1/health                                                     *
 POST   /v1/sign-in                                                    *
+GET    /v1/sign-in                                                    *
+POST   /v1/device                                                     *
+POST   /v1/device/token                                               *
+POST   /v1/invitations                                                x
 GET    /v1/me                                                         o a b m v u g s x r
 GET    /v1/tokens                                                     o a b m v u g s x r
 POST   /v1/tokens                                                     o a b m v u g s x
@@ -60,6 +64,10 @@ GET    {lab}/budgets/{name}                                           o a b m v 
 PUT    {lab}/budgets/{name}                                           o a b
 DELETE {lab}/budgets/{name}                                           o a b
 GET    {lab}/costs                                                    o a b m v r
+GET    {lab}/costs/lines                                              o a b m v r
+GET    {lab}/costs/forecast                                           o a b m v r
+GET    {lab}/costs/waste                                              o a b m v r
+GET    {lab}/costs/usage                                              o a b m v r
 GET    {lab}/charges                                                  o a b m v r
 GET    {lab}/buckets                                                  o a m v r
 POST   {lab}/buckets                                                  o a
