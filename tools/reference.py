@@ -51,12 +51,12 @@ WHO = {
 }
 BESIDES = {
     "POST /v1/machines/join": "the body has the machine's join token",
-    "GET /v1/workspaces/{workspace}/costs": "about their own, unless they may `manage`",
-    "GET /v1/workspaces/{workspace}/costs/lines": "about their own, unless they may `manage`",
-    "GET /v1/workspaces/{workspace}/costs/forecast": "about their own, unless they may `manage`",
-    "GET /v1/workspaces/{workspace}/costs/waste": "about their own, unless they may `manage`",
-    "GET /v1/workspaces/{workspace}/costs/usage": "about their own, unless they may `manage`",
-    "GET /v1/workspaces/{workspace}/charges": "about their own, unless they may `manage`",
+    "GET /v1/workspaces/{workspace}/costs": "about their own, unless they may set the `budget`",
+    "GET /v1/workspaces/{workspace}/costs/lines": "about their own, unless they may set the `budget`",
+    "GET /v1/workspaces/{workspace}/costs/forecast": "about their own, unless they may set the `budget`",
+    "GET /v1/workspaces/{workspace}/costs/waste": "about their own, unless they may set the `budget`",
+    "GET /v1/workspaces/{workspace}/costs/usage": "about their own, unless they may set the `budget`",
+    "GET /v1/workspaces/{workspace}/charges": "about their own, unless they may set the `budget`",
     "GET /v1/workspaces/{workspace}/views": "those whose target they may read",
     "POST /v1/workspaces/{workspace}/views": "level `read` on the source, `write` on the target",
     "GET /v1/workspaces/{workspace}/views/{name}": "and level `read` on the target",
