@@ -1,6 +1,7 @@
 import pytest
 
 from amasia.client import inputs, sizes
+from amasia.client.transport import Connection
 from amasia.errors import InvalidRequest
 from amasia.models.clusters import ClusterSpec
 
@@ -49,3 +50,9 @@ def test_a_wish_that_contradicts_itself_says_how() -> None:
     with pytest.raises(InvalidRequest, match=r"minimum \(3\) is greater than maximum \(1\)") as raised:
         inputs.request(ClusterSpec, minimum=3, maximum=1)
     assert "Value error" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["", "..", ".", "../budgets", "?x", "a b", "a#b", "a%2Fb", "a\\b", "a\nb"])
+def test_a_name_that_would_be_another_address_is_refused_before_it_is_sent(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no address"):
+        Connection("http://127.0.0.1:9", "secret").send("GET", f"/v1/workspaces/demo/locations/{name}")

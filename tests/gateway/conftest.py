@@ -31,6 +31,10 @@ class Site:
     machine_id: str
     token: str
     said: list = field(default_factory=list)
+    answer: bytes = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Type: text/html\r\n\r\n<p>tasks</p>"
+    """Of the dashboard."""
+    wait: threading.Event | None = None
+    """Until when it does not answer."""
 
     def reach(self, who="ada", service=Service.scheduler, cluster=None):
         path = of_client("lab", cluster or self.cluster.id, service)
@@ -127,7 +131,12 @@ def site(world, running, gateway, server):
             while b"\r\n\r\n" not in said:
                 said += stream.recv(65536)
             site.said.append(said)
-            stream.sendall(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Type: text/html\r\n\r\n<p>tasks</p>")
+            if site.wait:  # for whatever else comes down this connection
+                assert site.wait.wait(10)
+                stream.settimeout(0.3)
+                with contextlib.suppress(TimeoutError):
+                    site.said.append(stream.recv(65536))
+            stream.sendall(site.answer)
 
     ports = {Service.scheduler: server(echo), Service.dashboard: server(page)}
     over = threading.Event()

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import socket
 import threading
 
 import pytest
@@ -14,6 +15,7 @@ from amasia.models.tunnels import Service, of_machine, of_stream
 from amasia.models.users import Membership
 from amasia.services import tunnels, workspaces
 from tests.conftest import SECRETS
+from tests.gateway.conftest import until
 
 
 def test_many_bytes_arrive_whole_and_in_order_both_ways(site):
@@ -160,6 +162,49 @@ def test_the_owner_sees_the_dashboard_and_it_sees_none_of_the_browsers_secrets(s
     assert b"cookie" not in said
     assert b"secret" not in said
     assert b"connection: close" in said
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\nSet-Cookie: a=b\nConnection: keep-alive\nContent-Length: 2\n\nok",
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nSet-Cookie : a=b\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\n\r\nok",
+        b"HTTP/1.1 302 Found\r\nLocation: \\\\evil.example\r\nRefresh: 0; url=//evil.example\r\n\r\n",
+    ],
+)
+def test_an_answer_that_tasks_made_up_reaches_no_further_than_its_page(site, answer):
+    browser = Browser(site)
+    browser.enter()
+    site.answer = answer
+    got = browser.get("status").lower()
+    assert b"set-cookie" not in got
+    assert b"keep-alive" not in got
+    assert b"evil" not in got
+    assert not got or got.count(b"frame-ancestors") == got.count(b"http/1.1") == got.count(b"connection: close") == 1
+
+
+def test_what_follows_the_first_request_of_a_connection_is_not_given_to_a_dashboard(site):
+    browser = Browser(site)
+    browser.enter()
+    port = int(site.url.rpartition(":")[2])
+    head = f"GET /dashboards/{site.cluster.id}/status HTTP/1.1\r\nHost: x\r\nCookie: {browser.cookie}\r\n\r\n"
+    site.wait = threading.Event()
+    with socket.create_connection(("127.0.0.1", port), 10) as stream:
+        stream.sendall(head.encode() + b"GET /first HTTP/1.1\r\nCookie: console\r\n\r\n")
+        until(lambda: site.said)
+        stream.sendall(b"GET /second HTTP/1.1\r\nCookie: console\r\n\r\n")
+        site.wait.set()
+        stream.settimeout(10)
+        assert b"<p>tasks</p>" in b"".join(iter(lambda: stream.recv(65536), b""))
+    assert b"console" not in b"".join(site.said)
+
+
+def test_links_that_are_no_tickets_are_not_remembered(site):
+    assert Browser(site).get("open?ticket=made-up").startswith(b"HTTP/1.1 401")
+    assert site.gateway._used == {}
 
 
 def test_a_ticket_is_good_once_and_a_visit_for_one_cluster(site, running):

@@ -117,6 +117,11 @@ def test_one_machine_type_for_each_size_of_slot(tmp_path):
     assert (large.type, large.gpus, large.gpu, large.price) == ("c16-m64-a100x2", 2, "a100", 4_000_000)
 
 
+def test_a_host_of_many_tebibytes_has_a_machine_type_too(tmp_path):
+    (offer,) = SshProvider(place(tmp_path, hosts=[HOST | {"memory": "16 TiB"}])).offers()
+    assert offer.type == "c4-m16384"
+
+
 def test_what_is_said_at_the_head_counts_for_each_host(tmp_path):
     provider = SshProvider(
         place(tmp_path, user="ops", port=2222, cpus=2, memory="4 GiB", hosts=[{"address": "A.lan"}, HOST])
@@ -136,6 +141,9 @@ def test_what_is_said_at_the_head_counts_for_each_host(tmp_path):
         ({"hosts": [HOST | {"memory": "lots"}]}, ["10.0.0.1", "`memory`"]),
         ({"hosts": [HOST | {"cpus": -1}]}, ["`cpus`"]),
         ({"hosts": [HOST | {"price": "cheap"}]}, ["`price`", "12.50"]),
+        ({"hosts": [HOST | {"price": "9" * 30}]}, ["`price`", "per hour"]),
+        ({"hosts": [HOST | {"memory": "9999999 TiB"}]}, ["`memory`"]),
+        ({"hosts": [HOST | {"cpus": 1e-9}]}, ["`cpus`"]),
         ({"hosts": [HOST | {"adress": "x"}]}, ["`adress`"]),
         ({"hosts": [HOST | {"address": "-oProxyCommand=x"}]}, ["`address`"]),
         ({"hosts": [HOST], "colour": "red"}, ["`colour`"]),
@@ -282,6 +290,21 @@ def test_a_login_that_is_not_root_runs_machines_as_itself(make, fleet):
     assert any("machines run as ops" in finding.what for finding in provider.check())
     provider.stop(machine.id)
     wait(lambda: not provider.find([machine])[machine.id].alive)
+
+
+def test_whatever_a_machine_said_last_its_end_and_that_of_others_is_heard(make, fleet):
+    provider = make()
+    machine, other = start(provider), start(provider)
+    host = machine.handle["host"]
+    home = f"{provider.inventory.root}/homes/amasia-demo/machines/{machine.id}"
+    wait(lambda: fleet.pids(host, machine.id))
+    fleet.run(host, f"kill -KILL {' '.join(fleet.pids(host, machine.id))}; "
+                    f"printf '10 %%\\r100 %%\\f\\342\\202' >>{home}/log")  # fmt: skip
+    fleet.run(host, f"printf '\\377\\r' >{home}/exit.json")
+    wait(lambda: not provider.find([machine])[machine.id].alive)
+    found = provider.find([machine, other])
+    assert "100 %" in found[machine.id].reason
+    assert found[other.id].alive
 
 
 def test_the_log_of_a_machine_is_read_as_its_user(make, fleet):

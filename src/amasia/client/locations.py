@@ -132,7 +132,7 @@ def read_config(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
         if not isinstance(found, dict):
             raise errors.InvalidRequest(f"`secrets` in {file} is no table.", cure='Write [secrets], then key = "@…".')
         secrets = {key: _secret(str(value), file.parent) for key, value in found.items()}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # no TOML, no text, no such home, nested without end
         raise errors.InvalidRequest(f"{file} cannot be read ({error}).", cure="It is to be a TOML file.") from error
     return options, secrets
 

@@ -1,5 +1,6 @@
 """The only module that knows the wire: one connection to one control plane."""
 
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,6 +16,9 @@ from amasia.models.tunnels import gateway_url
 from amasia.settings import ClientSettings, client_settings
 
 _CURE_DOWN = "Is it running? `amasia up` starts one on this computer; `amasia status` shows which address is used."
+
+
+_NO_ADDRESS = re.compile(r"[?#%\\\s\x00-\x1f]|/\.{0,2}(/|$)")
 
 
 class Connection:
@@ -98,6 +102,11 @@ class Connection:
         query: Mapping[str, Any] | None = None,
     ) -> httpx2.Response:
         """One request; every failure is raised as an `errors.AmasiaError`."""
+        if _NO_ADDRESS.search(path):  # it would be another route, or none
+            raise errors.InvalidRequest(
+                f"{path!r} is no address: one of the names in it is empty, dots, or has a space or one of ? # % \\ .",
+                cure="Names are letters, digits, '-', '_' and '.', and begin with a letter.",
+            )
         headers = {}
         if body is not None:
             content = body.model_dump_json().encode()

@@ -6,6 +6,7 @@ and its answer ends with the connection, so that between the two heads nothing h
 """
 
 import asyncio
+from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +18,12 @@ from amasia.gateway.splices import Way
 
 COOKIE = "amasia-dashboard"
 DROPPED = frozenset({"cookie", "authorization", "host", "connection", "proxy-authorization", "x-forwarded-for"})
-SILENCED = (b"set-cookie:", b"content-security-policy:", b"access-control-", b"clear-site-data:", b"location:")
+PASSED = frozenset({
+    b"accept-ranges", b"cache-control", b"content-encoding", b"content-length", b"content-type", b"date", b"etag",
+    b"expires", b"last-modified", b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-protocol",
+    b"transfer-encoding", b"upgrade", b"vary",
+})  # fmt: skip
+"""Of an answer's head: what reaches no further than its page."""
 GUARDS = (
     "Content-Security-Policy: default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'\r\n"
@@ -58,45 +64,66 @@ def check(request: h11.Request, *, secure: bool) -> None:
         raise errors.PermissionDenied(f"{told['origin']} may not look at this dashboard.")
 
 
+def wants_socket(request: h11.Request) -> bool:
+    return headers(request).get("upgrade", "").lower() == "websocket"
+
+
 def head(request: h11.Request, cluster_id: str) -> bytes:
     """The request as the dashboard gets it."""
     target = "/" + request.target.decode("ascii").removeprefix(prefix(cluster_id))
-    websocket = headers(request).get("upgrade", "").lower() == "websocket"
     kept = [(name, value) for name, value in request.headers if name.decode("ascii") not in DROPPED]
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in kept)
-    own = f"Host: {headers(request).get('host', '')}\r\nConnection: {'Upgrade' if websocket else 'close'}\r\n"
+    own = (
+        f"Host: {headers(request).get('host', '')}\r\nConnection: {'Upgrade' if wants_socket(request) else 'close'}\r\n"
+    )
     return f"GET {target} HTTP/1.1\r\n{own}".encode() + lines + b"\r\n"
 
 
-class Answer(Way):
-    """The dashboard's end: the head of its answer is guarded, all after it is passed on."""
+class Question(Way):
+    """The browser's end, where it wants no socket: its one request was heard, and nothing that follows is passed on."""
 
-    def __init__(self, own: asyncio.Transport, other: asyncio.Transport) -> None:
+    def data_received(self, data: bytes) -> None:
+        """A browser that was led to send its next request here does not give it, and its cookies, to the tasks."""
+
+
+class Answer(Way):
+    """The dashboard's end: the head of its answer is read and written anew, all after it is passed on."""
+
+    def __init__(self, own: asyncio.Transport, other: asyncio.Transport, *, socket: bool) -> None:
         super().__init__(own, other)
-        self._head = b""
+        self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST)
+        asked = [("Host", "dashboard"), *([("Connection", "Upgrade"), ("Upgrade", "websocket")] if socket else [])]
+        self._parser.send(h11.Request(method="GET", target="/", headers=asked))
+        self._parser.send(h11.EndOfMessage())
         self._passed = False
 
     def data_received(self, data: bytes) -> None:
         if self._passed:
             super().data_received(data)
             return
-        self._head += data
-        answer, end, rest = self._head.partition(b"\r\n\r\n")
-        if not end and len(self._head) > LONGEST:
+        try:
+            self._parser.receive_data(data)
+            event = self._parser.next_event()
+            while isinstance(event, h11.InformationalResponse) and event.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+                event = self._parser.next_event()
+        except h11.RemoteProtocolError:
             self._own.close()
-        if end:
+            return
+        if isinstance(event, h11.Response | h11.InformationalResponse):
             self._passed = True
-            super().data_received(guarded(answer) + rest)
+            super().data_received(guarded(event) + self._parser.trailing_data[0])
 
 
-def guarded(answer: bytes) -> bytes:
+def guarded(answer: h11.Response | h11.InformationalResponse) -> bytes:
     """An answer's head, without what would reach beyond this dashboard; a relative way on stays."""
-    first, *lines = answer.split(b"\r\n")
-    kept = [line for line in lines if not line.lower().startswith(SILENCED) or _is_relative(line)]
-    return b"\r\n".join([first, *kept, b""]) + GUARDS.encode() + b"\r\n"
+    kept = [b"HTTP/1.1 %d %s" % (answer.status_code, answer.reason)]
+    kept += [name + b": " + value for name, value in answer.headers if name in PASSED or _is_way_on(name, value)]
+    switched = isinstance(answer, h11.InformationalResponse)
+    kept.append(b"Connection: Upgrade" if switched else b"Connection: close")
+    return b"\r\n".join(kept) + b"\r\n" + GUARDS.encode() + b"\r\n"
 
 
-def _is_relative(line: bytes) -> bool:
-    name, _, target = line.partition(b":")
-    parts = urlsplit(target.strip().decode("latin-1"))
-    return name.lower() == b"location" and not (parts.scheme or parts.netloc or parts.path.startswith("/"))
+def _is_way_on(name: bytes, value: bytes) -> bool:
+    target = value.decode("latin-1").replace("\\", "/")  # as browsers read it
+    parts = urlsplit(target)
+    return name == b"location" and not (parts.scheme or parts.netloc or parts.path.startswith("/"))

@@ -91,12 +91,12 @@ class Gateway:
 
     async def _open(self, arrival: Arrival, request: h11.Request, cluster_id: str) -> None:
         ticket = dashboards.ticket(request.target.decode("ascii", "replace"))
-        now = asyncio.get_running_loop().time()
+        visit = await self._ask(lambda: tunnels.begin_visit(self._db, ticket, cluster_id))
+        now = asyncio.get_running_loop().time()  # only good tickets are remembered, and nothing is awaited in between
         self._used = {key: until for key, until in self._used.items() if until > now}
         if ticket in self._used:
             raise errors.NotSignedIn("This link was used already.", cure="Open the dashboard from the console.")
         self._used[ticket] = now + 2 * tunnels.TICKET.total_seconds()
-        visit = await self._ask(lambda: tunnels.begin_visit(self._db, ticket, cluster_id))
         dashboards.let_in(arrival, cluster_id, visit, secure=self._secure)
 
     async def _dashboard(self, arrival: Arrival, request: h11.Request, cluster_id: str) -> None:
@@ -105,9 +105,12 @@ class Gateway:
         machine_id = await self._ask(lambda: tunnels.visit(self._db, visit, cluster_id))
         brought = await self.agents.open(machine_id, Service.dashboard)
         brought.switch(UPGRADE)
+        socket = dashboards.wants_socket(request)
         splice(arrival.transport, b"", brought.transport, b"")
-        brought.transport.set_protocol(dashboards.Answer(brought.transport, arrival.transport))
-        brought.transport.write(dashboards.head(request, cluster_id) + arrival.rest)
+        brought.transport.set_protocol(dashboards.Answer(brought.transport, arrival.transport, socket=socket))
+        if not socket:
+            arrival.transport.set_protocol(dashboards.Question(arrival.transport, brought.transport))
+        brought.transport.write(dashboards.head(request, cluster_id) + (arrival.rest if socket else b""))
 
     async def _ask[T](self, question: Callable[[], T]) -> T:
         return await asyncio.to_thread(question)

@@ -64,7 +64,7 @@ heed() { # writes down when this machine is taken back, as soon as its provider 
 }
 
 install() { # the agent of this control plane's version, once on this computer
-  fetch "$plane/v1/kit" kit || return 1
+  cd "$home" && fetch "$plane/v1/kit" kit || return 1 # an earlier try may have ended elsewhere
   read -r name wheel <kit
   agent=$root/agents/$name
   [ -e "$agent/ready" ] && return 0

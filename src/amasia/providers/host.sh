@@ -242,6 +242,7 @@ stop() { # GRACE: ask, and after so many seconds make it
   [ -e "$record/ended" ] && return 0
   [ -e "$record/stopped" ] || true >"$record/stopped" || set -- 0
   if [ ! -e "$record/launched" ]; then
+    kill_all # its start may have been killed just after it began it
     finish '' "$(date +%s.%N)" stopped '' ''
     return 0
   fi

@@ -11,6 +11,8 @@ from amasia.models.locations import Arch, Offer, Place
 from amasia.models.money import parse
 
 GIB = 1 << 30
+DEAREST = 1_000_000_000_000
+"""Micro-units per hour: a host that costs more is a slip of the pen, and sums must fit into the database."""
 CURE = "Mend the inventory, then: amasia location remove NAME, and add it again."
 
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4000)]
@@ -19,7 +21,12 @@ Word = Annotated[Text, Field(pattern=r"^[^\s'\"-][^\s'\"]*$")]
 
 
 def _price(value: Any) -> Any:
-    return value if value is None else parse(str(value))
+    if value is None:
+        return None
+    price = parse(str(value))
+    if price > DEAREST:
+        raise ValueError(f"{value} is more than {DEAREST // 1_000_000} per hour")
+    return price
 
 
 class Host(Model):
@@ -31,8 +38,8 @@ class Host(Model):
     name: Name
     port: int = Field(default=22, ge=1, le=65_535)
     user: Word = "root"
-    cpus: float = Field(gt=0, le=100_000)
-    memory: ByteSize = Field(ge=1 << 26)
+    cpus: float = Field(ge=0.01, le=100_000)
+    memory: ByteSize = Field(ge=1 << 26, le=1 << 50)
     slots: int = Field(default=1, ge=1, le=10_000)
     """Machines that it can be at the same time, each with the same share of it."""
     price: Annotated[int | None, BeforeValidator(_price)] = None
@@ -139,8 +146,12 @@ def _told(error: ValidationError, hosts: list[dict[str, Any]]) -> str:
     return f"The inventory has a wrong `{'.'.join(where)}`: {what}."
 
 
+def _short(gib: float) -> str:
+    return f"{gib:.4g}" if gib < 1000 else f"{gib:.0f}"
+
+
 def _type(cpus: float, memory: int, arch: str, gpus: int, gpu: str) -> str:
-    parts = [f"c{cpus:g}-m{memory / GIB:.4g}"]
+    parts = [f"c{cpus:g}-m{_short(memory / GIB)}"]
     if gpus:
         parts.append(f"{gpu or 'gpu'}x{gpus}")
     if arch != "x86_64":

@@ -115,7 +115,7 @@ class Shells:
         command = shlex.join(["/bin/sh", "-s", "--", *words])
         try:
             async with link.room:
-                done = await connection.run(command, input=script, check=False, timeout=RUN)
+                done = await connection.run(command, input=script, check=False, timeout=RUN, errors="replace")
         except (TimeoutError, asyncssh.Error, OSError) as error:
             silent = _silent(link.host, _said(error))
             if link.connection is connection:

@@ -290,7 +290,7 @@ def _listed(host: str, answer: Answer) -> dict[str, Found]:
     """The machines that a host told of."""
     found: dict[str, Found] = {}
     skew = timedelta(0)
-    for line in str(answer).splitlines():
+    for line in str(answer).split("\n"):  # what a machine said last may have other ends of lines in it
         kind, *words = line.split("\t")
         if kind == "now":
             off = now() - _moment(words[0], now())
@@ -310,7 +310,7 @@ def _found(host: str, words: list[str], skew: timedelta) -> Found:
     try:
         told = Exit.model_validate_json(end[3])
         stopped_at, reason = told.at + skew, told.reason
-    except ValidationError:
+    except (ValidationError, OverflowError):  # the machine's own word, which may be anything
         pass
     stopped_at = min(stopped_at, now())
     if started_at:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 
+import structlog
+
 from amasia import errors
 from amasia.database.engine import Database
 from amasia.models.locations import Location, Place
@@ -12,6 +14,8 @@ from amasia.providers.base import Provider
 from amasia.reconcilers.hands import Hands
 from amasia.reconcilers.lanes import Lanes
 from amasia.services import locations
+
+log = structlog.get_logger()
 
 Opened = tuple[Place, Provider]
 
@@ -48,9 +52,13 @@ class Fleet:
         """Each location with its provider, or with why it has none."""
         for location, secrets in locations.every(self.db):
             try:
-                yield location, self._provider(location, secrets)
+                found: Provider | errors.AmasiaError = self._provider(location, secrets)
             except errors.AmasiaError as error:
-                yield location, error
+                found = error
+            except Exception as error:  # a provider's mistake about one location is no reason to leave all others
+                log.exception("location cannot be opened", location=location.name, workspace=location.workspace)
+                found = errors.Unavailable(f"Provider {location.provider!r} failed: {type(error).__name__}.")
+            yield location, found
 
     def by_location(self) -> dict[tuple[str, str], Provider | errors.AmasiaError]:
         """By workspace and name."""
