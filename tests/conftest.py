@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from amasia.database import users as user_rows
 from amasia.database.engine import Database
@@ -64,7 +64,11 @@ def postgres() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="amasia-pg-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         server = pgserver.get_server(folder, cleanup_mode=None)
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # no test pulls the plug
+            _admin(url, f"ALTER SYSTEM SET {setting} = off")
+        _admin(url, "SELECT pg_reload_conf()")
+        yield url
         # At once, as its data go too: an orderly stop waits for whoever is still connected.
         os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
 
@@ -98,6 +102,8 @@ def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     database = Database(url, KEY)
     yield database
     database.close()
+    if request.param == "postgresql":
+        _admin(request.getfixturevalue("postgres"), f"DROP DATABASE {url.rpartition('/')[2].partition('?')[0]} (FORCE)")
 
 
 def _prepare(url: str) -> None:
@@ -111,11 +117,15 @@ def _prepare(url: str) -> None:
 
 
 def _create(url: str, name: str, template: str) -> str:
+    _admin(url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return str(make_url(url).set(database=name).render_as_string(hide_password=False))
+
+
+def _admin(url: str, statement: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        connection.execute(text(statement))
     engine.dispose()
-    return str(engine.url.set(database=name).render_as_string(hide_password=False))
 
 
 @pytest.fixture
