@@ -19,6 +19,15 @@ from sqlalchemy import (
     text,
 )
 
+from amasia.database.audit_tables import (
+    chains as chains,
+)
+from amasia.database.audit_tables import (
+    events as events,
+)
+from amasia.database.audit_tables import (
+    exports as exports,
+)
 from amasia.database.data_tables import (
     arrivals as arrivals,
 )
@@ -361,47 +370,6 @@ notices = Table(
     Column("at", Instant, nullable=False),
     Column("text", Text, nullable=False),
     Column("told", Boolean, nullable=False),
-)
-
-events = Table(
-    "events",
-    metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("at", Instant, nullable=False),
-    Column("workspace", String),
-    Column("actor", String, nullable=False),
-    Column("verb", String, nullable=False),
-    Column("target", String, nullable=False),
-    Column("outcome", String, nullable=False),
-    Column("source", String, nullable=False),
-    Column("detail", JSON, nullable=False),
-    # The workspace; empty for the control plane's own. Triggers (see the migration) refuse to change or delete rows.
-    Column("chain", String, nullable=False),
-    Column("seq", BigInteger, nullable=False),
-    Column("hash", String, nullable=False),
-    UniqueConstraint("chain", "seq"),
-    Index("ix_events_chain_id", "chain", "id"),
-)
-
-chains = Table(
-    "chains",
-    metadata,
-    Column("name", String, primary_key=True),
-    Column("seq", BigInteger, nullable=False),
-    Column("hash", String, nullable=False),
-    # Events up to this one were dropped when their time was over.
-    Column("dropped_seq", BigInteger, nullable=False),
-    Column("dropped_hash", String, nullable=False),
-)
-
-# How far each place outside has got with each chain.
-exports = Table(
-    "exports",
-    metadata,
-    Column("sink", String, primary_key=True),
-    Column("chain", ForeignKey("chains.name"), primary_key=True),
-    Column("seq", BigInteger, nullable=False),
-    Column("held_until", Instant),
 )
 
 grants = Table(
