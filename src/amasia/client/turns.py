@@ -43,7 +43,8 @@ def held(record: models.Repository, branch: str) -> Iterator[None]:
 def _take(record: models.Repository, where: str, branch: str) -> Turn:
     deadline = time.monotonic() + LONGEST
     while True:
-        turn = connect().post(f"{where}?wait={WAIT}", TurnRequest(branch=branch), Turn)
+        told = connect().send("POST", where, TurnRequest(branch=branch), query={"wait": WAIT})
+        turn = Turn.model_validate_json(told.content)
         if turn.mine:
             return turn
         if time.monotonic() > deadline:
