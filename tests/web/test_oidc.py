@@ -227,7 +227,7 @@ def test_the_command_line_is_let_in_by_a_browser(doors, window, monkeypatch, tmp
 
 def test_an_answer_that_nobody_asked_for_signs_nobody_in(doors):
     door = doors("open")
-    with Client(base_url=door.url, headers={"Sec-Fetch-Site": "cross-site"}) as browser:
+    with Client(base_url=door.url, headers={"Sec-Fetch-Site": "cross-site"}, timeout=30) as browser:
         forged = browser.get("/-/sign-in/institute/callback?code=x&state=y")
         assert forged.status_code == 403
         assert "did not confirm this sign-in" in forged.text
