@@ -15,6 +15,7 @@ from amasia.web import (
     costs,
     datasets,
     events,
+    locations,
     oidc,
     pages,
     people,
@@ -52,7 +53,8 @@ def create(db: Database, settings: ServerSettings) -> FastAPI:
     answers.install(app)
     oidc.install(app, db, settings)
     app.mount("/-/static", Files(directory=pages.STATIC))
-    for noun in (datasets, users, oidc, accounts, people, events, workspaces, costs, clusters, repositories, views):
+    for noun in (datasets, users, oidc, accounts, people, events, workspaces, costs, clusters, locations, repositories,
+                 views):  # fmt: skip
         app.include_router(noun.router)
     return app
 
