@@ -97,6 +97,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "PUT {lab}/repositories/{name}/refs": {"kind": "tag", "verb": "create", "name": "v1"},
     "POST {lab}/repositories/{name}/turns": {"branch": "main"},
     "POST {lab}/repositories/{name}/cleanings": {"older_than": 60},
+    "PATCH {lab}/locations/{name}": {"max_machines": 9},
     "POST {lab}/locations": {"name": "lab", "provider": "ssh", "secrets": {"key": "x"}},
     "POST {lab}/clusters": {"environment_hash": "0" * 64},
     "POST {lab}/clusters/quotes": {"n_workers": 1},

@@ -144,6 +144,7 @@ POST   /v1/publications/{workspace}/{name}/credentials                p
 GET    {lab}/locations                                                o a m v r
 POST   {lab}/locations                                                o a
 GET    {lab}/locations/{name}                                         o a m v r
+PATCH  {lab}/locations/{name}                                         o a
 POST   {lab}/locations/{name}/checks                                  o a
 DELETE {lab}/locations/{name}                                         o a
 GET    {lab}/locations/{name}/standbys                                o a m v r

@@ -27,6 +27,12 @@ def every_of(tx: Connection, workspace: str) -> list[Group]:
     return [Group.model_validate({**row, "members": tuple(found.get(row["name"], ()))}) for row in rows]
 
 
+def of_user(tx: Connection, workspace: str, user: str) -> tuple[str, ...]:
+    """Names of the groups that somebody is in."""
+    query = select(group_members.c.group).where(group_members.c.workspace == workspace, group_members.c.user == user)
+    return tuple(tx.execute(query.order_by(group_members.c.group)).scalars())
+
+
 def delete_group(tx: Connection, workspace: str, name: str) -> None:
     tx.execute(delete(groups).where(groups.c.workspace == workspace, groups.c.name == name))
 

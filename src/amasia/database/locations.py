@@ -62,6 +62,12 @@ def every_location(tx: Connection) -> list[tuple[Location, str]]:
     return [(Location.model_validate(dict(row)), row["secrets"]) for row in rows]
 
 
+def location_secrets(tx: Connection, workspace: str, name: str) -> str:
+    """Sealed; empty where there is none."""
+    query = select(locations.c.secrets).where(locations.c.workspace == workspace, locations.c.name == name)
+    return tx.execute(query).scalar() or ""
+
+
 def add_bucket(tx: Connection, bucket: Bucket, sealed_keys: str) -> None:
     add(tx, buckets, bucket, keys=sealed_keys, created_at=now())
 

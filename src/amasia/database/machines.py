@@ -30,8 +30,8 @@ MACHINE = select(
 ).outerjoin_from(machines, clusters, clusters.c.id == machines.c.cluster_id)
 
 
-OF_MONEY = ("id", "workspace", "cluster_id", "owner", "location", "tags", "role", "index", "machine_type", "group",
-            "price", "started_at", "lease_until")  # fmt: skip
+OF_MONEY = ("id", "workspace", "cluster_id", "owner", "location", "tags", "groups", "role", "index", "machine_type",
+            "group", "price", "started_at", "lease_until")  # fmt: skip
 """What a machine's leases and charges are made of."""
 _HEARD = (*OF_MONEY, "status", "target", "address", "stages", "reserved", "charged_ms", "charged_amount")
 _FOR_HEARTBEATS = (

@@ -107,8 +107,9 @@ charges = Table(
     Column("machine_type", String, nullable=False),
     Column("group", String, nullable=False, server_default=""),
     Column("location", String, nullable=False, server_default=""),
-    # JSON with its keys in order, so that it can be grouped by.
+    # JSON in one order, so that it can be grouped by; so are the groups of members.
     Column("tags", String, nullable=False, server_default="{}"),
+    Column("groups", String, nullable=False, server_default="[]"),
     Column("day", String, nullable=False, server_default=""),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),

@@ -334,6 +334,7 @@ machines = Table(
     Column("alternatives", JSON, nullable=False, server_default="[]"),
     Column("no_room", JSON, nullable=False, server_default="[]"),
     Column("tags", JSON, nullable=False, server_default="{}"),
+    Column("groups", JSON, nullable=False, server_default="[]"),
     Column("handle", JSON, nullable=False),
     Column("lease_until", Instant),
     Column("started_at", Instant),

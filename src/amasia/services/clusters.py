@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, events, machines, storage, users
+from amasia.database import budgets, events, groups, machines, storage, users
 from amasia.database import clusters as rows
 from amasia.database import locations as location_rows
 from amasia.database.engine import Database
@@ -276,7 +276,7 @@ def _place(
         regions=ledger.workspace.regions,
         room={one.name: one.max_machines - machines.count(tx, cluster.workspace, one.name) for one in found},
         data=data,
-        rate=ledger.left(_spender(cluster, spec.location or "")) * 3600 // settings.lease_seconds,
+        rate=ledger.left(_spender(tx, cluster, spec.location or "")) * 3600 // settings.lease_seconds,
         currency=ledger.workspace.currency,
     )
 
@@ -309,10 +309,10 @@ def _add_machines(
         numbered.append((role, 0 if role is MachineRole.scheduler else worker, group, choice))
         worker += role is MachineRole.worker
     lacking = standbys.take(tx, cluster, location, numbered)
-    spender, prices = _spender(cluster, location), [choice.price for *_, choice in lacking]
+    spender, prices = _spender(tx, cluster, location), [choice.price for *_, choice in lacking]
     promises = leases.reserve(tx, cluster.workspace, spender, prices, settings.lease_seconds)
     return [
-        machine_verbs.wish(tx, cluster, location, role, index, group, choice, promise)
+        machine_verbs.wish(tx, cluster, spender, role, index, group, choice, promise)
         for (role, index, group, choice), promise in zip(lacking, promises, strict=True)
     ]
 
@@ -383,13 +383,14 @@ def _affordable(
     """Of the workers that a load asks for, as many as the location has room and the budget money for; one at least, so
     that somebody says why there is none."""
     room = location.max_machines - machines.count(tx, cluster.workspace, location.name)
-    spender = _spender(cluster, location.name)
+    spender = _spender(tx, cluster, location.name)
     fitting = leases.fitting(tx, cluster.workspace, spender, choice.price, settings.lease_seconds)
     return max(1, min(more, room, fitting))
 
 
-def _spender(cluster: Cluster, location: str) -> Spender:
-    return Spender(cluster.owner, location, cluster.spec.tags)
+def _spender(tx: Connection, cluster: Cluster, location: str) -> Spender:
+    mine = groups.of_user(tx, cluster.workspace, cluster.owner)
+    return Spender(cluster.owner, location, cluster.spec.tags, mine)
 
 
 def _shrink(tx: Connection, workers: list[Machine], surplus: int) -> None:

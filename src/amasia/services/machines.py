@@ -30,14 +30,14 @@ from amasia.models.standbys import Standby
 from amasia.services import leases, placements, schedulers
 from amasia.services.access import digest
 from amasia.services.leases import Promise
-from amasia.services.ledgers import exceeded
+from amasia.services.ledgers import Spender, exceeded
 from amasia.settings import ServerSettings
 
 
 def wish(
     tx: Connection,
     cluster: Cluster,
-    location: str,
+    spender: Spender,
     role: MachineRole,
     index: int,
     group: str,
@@ -48,16 +48,17 @@ def wish(
     machine = Machine(
         id=new_id("ma"),
         workspace=cluster.workspace,
-        location=location,
+        location=spender.location,
         cluster_id=cluster.id,
         cluster=cluster.name,
-        owner=cluster.owner,
+        owner=spender.user,
         role=role,
         index=index,
         group=group,
         status=MachineStatus.requested,
         target=MachineTarget.running,
-        tags=cluster.spec.tags,
+        tags=dict(spender.tags),
+        groups=tuple(spender.groups),
         **_typed(choice),
         stages=Stages(requested=now()),
     )
@@ -66,7 +67,7 @@ def wish(
     return machine
 
 
-def wish_warm(tx: Connection, standby: Standby, choice: Choice, promise: Promise) -> None:
+def wish_warm(tx: Connection, standby: Standby, groups: tuple[str, ...], choice: Choice, promise: Promise) -> None:
     """Write the wish for one machine that is to be kept warm."""
     machine = Machine(
         id=new_id("ma"),
@@ -79,6 +80,7 @@ def wish_warm(tx: Connection, standby: Standby, choice: Choice, promise: Promise
         index=0,
         status=MachineStatus.requested,
         target=MachineTarget.running,
+        groups=groups,
         **_typed(choice),
         stages=Stages(requested=now()),
     )
@@ -199,7 +201,7 @@ def gone(db: Database, machine: Machine, found: Found | None) -> None:
             return
         current, account = held
         started = (found.started_at if found else None) or current.started_at
-        end = (found.stopped_at if found else None) or _last_sign(current, started)
+        end = _end(current, started, found)
         current = current.model_copy(update={"started_at": started})
         reason = current.reason or (found.reason if found else "") or "it is gone, and its provider knows no reason"
         leases.settle(tx, current, account, end)
@@ -309,11 +311,15 @@ def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
     return True
 
 
-def _last_sign(machine: Machine, started: datetime | None) -> datetime | None:
-    """When a machine ended that its provider has forgotten: its last heartbeat, else at most all that was paid for."""
-    if machine.last_heartbeat_at or started is None:
-        return machine.last_heartbeat_at
-    return min(now(), machine.lease_until or started)
+def _end(machine: Machine, started: datetime | None, found: Found | None) -> datetime | None:
+    """When a machine ended: as its provider knows, else its last heartbeat, else at most all that was paid for.
+
+    Never before its last heartbeat: where tasks can write what their machine leaves behind, it may say what it likes.
+    """
+    told, heard = found.stopped_at if found else None, machine.last_heartbeat_at
+    if told or heard:
+        return max(one for one in (told, heard) if one)
+    return started and min(now(), machine.lease_until or started)
 
 
 def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:

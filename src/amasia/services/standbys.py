@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import events, locations, machines, users
+from amasia.database import events, groups, locations, machines, users
 from amasia.database import standbys as rows
 from amasia.database.engine import Database
 from amasia.models.base import now
@@ -96,8 +96,9 @@ def _give(tx: Connection, machine: Machine, cluster: Cluster, role: MachineRole,
     goes on."""
     at = now()
     changes: dict[str, Any] = {
-        "cluster_id": cluster.id, "owner": cluster.owner, "tags": cluster.spec.tags, "role": role, "index": index,
-        "group": group, "status": MachineStatus.preparing, "stages": Stages(requested=at, accepted=at, joined=at),
+        "cluster_id": cluster.id, "owner": cluster.owner, "tags": cluster.spec.tags,
+        "groups": groups.of_user(tx, cluster.workspace, cluster.owner), "role": role, "index": index, "group": group,
+        "status": MachineStatus.preparing, "stages": Stages(requested=at, accepted=at, joined=at),
     }  # fmt: skip
     if not leases.hand_over(tx, machine, machine.model_copy(update=changes)):
         return False
@@ -143,12 +144,13 @@ def _grow(tx: Connection, settings: ServerSettings, standby: Standby, location: 
                 f"{location.name!r} has {have} machines, and at most {location.max_machines} are allowed there.",
                 cure="Keep fewer, or stop something.",
             )
-        spender = Spender(standby.created_by, standby.location)
+        mine = groups.of_user(tx, standby.workspace, standby.created_by)
+        spender = Spender(standby.created_by, standby.location, groups=mine)
         promises = leases.reserve(tx, standby.workspace, spender, [choice.price] * more, settings.lease_seconds)
     except errors.AmasiaError as error:
         return str(error)
     for promise in promises:
-        machine_verbs.wish_warm(tx, standby, choice, promise)
+        machine_verbs.wish_warm(tx, standby, mine, choice, promise)
     return ""
 
 
