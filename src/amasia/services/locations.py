@@ -46,7 +46,7 @@ def create(
             raise errors.Conflict(
                 f"There is a location {location.name!r} already.", cure="Choose another name, or remove that one."
             )
-        rows.put_location(tx, location, db.seal(json.dumps(request.secrets)))
+        rows.put_location(tx, location, db.seal(tx, json.dumps(request.secrets)))
         events.append(tx, actor=who.actor, verb="location.create", target=location.name, workspace=workspace,
                       source=who.source, provider=location.provider, region=location.region)  # fmt: skip
     return location
