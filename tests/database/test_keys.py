@@ -1,6 +1,7 @@
 """What is sealed can be read, by whoever has the keys; and goes on to be through any rotation."""
 
 import json
+import threading
 
 import pytest
 from alembic import command
@@ -103,6 +104,20 @@ def test_what_somebody_seals_while_keys_turn_is_kept(filled, monkeypatch):
     reconciler.reconcile(filled.db)
     assert verbs.get(filled.db).turned
     assert opened(filled.db)["secrets.value"] == ["late"]
+
+
+def test_whoever_seals_at_this_moment_is_waited_for(filled):
+    verbs.rotate(filled.db, filled.ada)
+    turning = threading.Thread(target=reconciler.reconcile, args=(filled.db,))
+    with filled.db.write() as tx:
+        sealed = filled.db.seal(tx, "just now")
+        turning.start()
+        turning.join(0.5)
+        assert turning.is_alive()
+        tx.execute(secrets.update().values(value=sealed))
+    turning.join(20)
+    assert verbs.get(filled.db).turned
+    assert opened(filled.db)["secrets.value"] == ["just now"]
 
 
 def test_asking_twice_wishes_once_and_both_are_events(filled):

@@ -1,9 +1,13 @@
 """The console's page of secrets takes them, and shows none."""
 
+from amasia.models.grants import GroupRequest
 from amasia.models.permissions import Role
 from amasia.models.secrets import SecretRequest
 from amasia.models.users import Membership
-from amasia.services import secrets, workspaces
+from amasia.services import groups, secrets, workspaces
+from tests.browsers import picture, sideways
+
+from .conftest import sign_in
 
 VALUE = "correct horse battery staple"
 
@@ -51,3 +55,22 @@ def test_a_viewer_has_no_page_of_secrets(world, as_):
     eve = as_("eve")
     assert eve.get("/lab/secrets").status_code == 403
     assert "/lab/secrets" not in eve.get("/lab/people").text
+
+
+def test_one_is_set_and_removed_with_the_keyboard_and_the_page_fits_its_window(page, world):
+    groups.create(world.db, world.ada, "lab", GroupRequest(name="g" * 63))
+    wish = SecretRequest(value=VALUE, grantee=f"group:{'g' * 63}")
+    secrets.put(world.db, world.ada, Role.owner, "lab", "K" * 100, wish)
+    sign_in(page)
+    page.goto("/lab/people")
+    page.get_by_role("link", name="Secrets").click()
+    page.get_by_label("Name").fill("COPERNICUS_KEY")
+    page.keyboard.press("Tab")
+    page.keyboard.type(VALUE)
+    page.keyboard.press("Enter")
+    page.get_by_role("row", name="COPERNICUS_KEY").wait_for()
+    assert sideways(page) == []
+    picture(page, "secrets")
+    page.get_by_role("button", name="Remove COPERNICUS_KEY for user:ada").press("Enter")
+    page.get_by_role("row", name="COPERNICUS_KEY").wait_for(state="detached")
+    assert VALUE not in page.content()
