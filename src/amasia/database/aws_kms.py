@@ -39,7 +39,7 @@ class AwsKms:
             answer: dict[str, Any] = getattr(client, verb)(EncryptionContext=CONTEXT, **said)
         except (BotoCoreError, ClientError) as error:
             raise errors.Unavailable(
-                f"AWS KMS did not {verb} by {self._key}: {str(error).rstrip(".")}.",
+                f"AWS KMS did not {verb} by {self._key}: {str(error).rstrip('.')}.",
                 cure="Are there credentials, a region, and the permissions kms:Encrypt and kms:Decrypt on that key?",
             ) from error
         return answer
