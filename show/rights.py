@@ -32,9 +32,19 @@ from amasia.models.grants import AccountRequest, GroupRequest
 from amasia.models.locations import Offer
 from amasia.models.permissions import Role
 from amasia.models.repositories import CommitDone, CommitRequest, Lease, RepositoryRequest
+from amasia.models.secrets import SecretRequest
 from amasia.models.users import Membership, Principal, Scope, User
 from amasia.models.workspaces import WorkspaceRequest
-from amasia.services import access, clusters, environments, groups, repositories, service_accounts, workspaces
+from amasia.services import (
+    access,
+    clusters,
+    environments,
+    groups,
+    repositories,
+    secrets,
+    service_accounts,
+    workspaces,
+)
 from amasia.settings import ServerSettings
 from show import databases
 from show.lines import Line
@@ -102,6 +112,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "POST {lab}/clusters": {"environment_hash": "0" * 64},
     "POST {lab}/clusters/quotes": {"n_workers": 1},
     "PATCH {lab}/clusters/{name}": {"n_workers": 1},
+    "PUT {lab}/secrets/{name}": {"value": "long enough"},
     "POST /stac/search": {"limit": 1},
     "POST /v1/machines/join": {
         "machine_id": "ma-0",
@@ -235,7 +246,11 @@ def forbidden(caller: str) -> list[str]:
     """What must not stand in any answer to somebody."""
     own = [secret(OWN, kind) for kind in KINDS if kind not in KNOWS.get(caller, ())]
     of_all = ("people",) if caller == "operator who is no member" else ()
-    return own + [secret(OTHER, kind) for kind in KINDS if kind not in of_all]
+    return [HIDDEN, *own] + [secret(OTHER, kind) for kind in KINDS if kind not in of_all]
+
+
+HIDDEN = "hush-that-nobody-is-shown"
+"""What a secret of each workspace holds."""
 
 
 def secret(workspace: str, kind: str) -> str:
@@ -281,6 +296,8 @@ def furnish(db: Database, settings: ServerSettings, workspace: str, owner: Princ
     service_accounts.create(db, owner, workspace, AccountRequest(name=f"{workspace}-account"))
     environments.put(db, owner, workspace, ENVIRONMENT.hash, ENVIRONMENT)
     with_repository(db, workspace, owner)
+    hidden = SecretRequest(value=HIDDEN, grantee="everyone")
+    secrets.put(db, owner, Role.owner, workspace, "own", hidden)
     request = ClusterRequest(name="own", environment_hash=ENVIRONMENT.hash)
     cluster = clusters.create(db, settings, owner, workspace, request)
     charge = Charge(id=0, workspace=workspace, user=owner.user, cluster_id=cluster.id, machine_id="ma-0",

@@ -29,6 +29,7 @@ NONE_OF_THESE = "-"
 _TABLE = """
 POST   /v1/machines/join                                              *
 POST   /v1/machines/{machine_id}/assignment                           -
+POST   /v1/machines/{machine_id}/secrets                              -
 POST   /v1/machines/{machine_id}/heartbeat                            -
 GET    {lab}/alerts                                                   o a b m v r
 POST   /v1/me/alerts                                                  o a b m v u g s x
@@ -157,6 +158,11 @@ PATCH  {lab}/clusters/{name}                                          o a m
 DELETE {lab}/clusters/{name}                                          o a m
 GET    {lab}/clusters/{name}/security                                 o a m
 GET    {lab}/clusters/{name}/log                                      o a m v r
+GET    {lab}/secrets                                                  o a m
+PUT    {lab}/secrets/{name}                                           o a m
+DELETE {lab}/secrets/{name}                                           o a m
+GET    /v1/keys                                                       x
+POST   /v1/keys                                                       x
 GET    /v1/kit                                                        *
 GET    /v1/kit/{kit_name}/{file}                                      *
 GET    /stac                                                          *

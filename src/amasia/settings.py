@@ -126,6 +126,14 @@ class ServerSettings(Settings):
     """How machines and people reach the control plane; empty for http://host:port."""
     database_url: str = ""
     """SQLAlchemy URL; empty for SQLite in the home directory."""
+    key_file: Path | None = None
+    """File with the master keys, one a line, the newest first; without it ``key`` in the home directory, which is
+    made."""
+    keys: SecretStr = SecretStr("")
+    """Master keys in place of such a file, the newest first, with blanks between them."""
+    kms: str = ""
+    """What keeps the master key in place of both, such as aws:alias/amasia. Keys of a file or of AMASIA_KEYS are read
+    beside it, and used no more."""
     plain_http: bool = False
     """Listen beyond this computer without TLS, because a proxy in front speaks it, or the network is trusted."""
     tls_certificate: Path | None = None

@@ -20,6 +20,7 @@ from amasia.api import (
     grants,
     groups,
     health,
+    keys,
     kits,
     locations,
     machines,
@@ -28,6 +29,7 @@ from amasia.api import (
     refreshes,
     refs,
     repositories,
+    secrets,
     service_accounts,
     stac,
     standbys,
@@ -105,6 +107,8 @@ def create(
         locations,
         standbys,
         clusters,
+        secrets,
+        keys,
         kits,
     ):
         app.include_router(noun.router, prefix="/v1")

@@ -11,7 +11,9 @@ from amasia.api.gatherings import Crowd, Gathering
 from amasia.database.engine import Database
 from amasia.models.base import Model
 from amasia.models.machines import Assignment, Heartbeat, Join, Wishes
-from amasia.services import access, heartbeats, joins, machines
+from amasia.models.secrets import Lent
+from amasia.models.users import Principal
+from amasia.services import access, heartbeats, joins, machines, secrets
 from amasia.services.heartbeats import Told
 from amasia.settings import ServerSettings
 
@@ -46,6 +48,12 @@ async def join(request: Request, body: Join) -> Response:
 def assignment(db: Db, settings: Settings, machine_id: str) -> Assignment:
     """What a machine that was kept warm is for, when a cluster has taken it."""
     return joins.assignment(db, settings, machine_id)
+
+
+@router.post("/{machine_id}/secrets")
+def lend(db: Db, machine_id: str, who: Annotated[Principal, itself()]) -> Lent:
+    """What the machine's processes find in their environment."""
+    return secrets.lend(db, who, machine_id)
 
 
 @router.post("/{machine_id}/heartbeat", response_model=Wishes)

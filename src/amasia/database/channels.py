@@ -5,12 +5,13 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from amasia.database.rows import add, change, every
+from amasia.database.schema import Sealed
 from amasia.database.tables import alerts, channels, sendings
 from amasia.models.alerts import Alert
 from amasia.models.channels import Channel, Sending
 
 
-def create(tx: Connection, channel: Channel, sealed: str) -> None:
+def create(tx: Connection, channel: Channel, sealed: Sealed) -> None:
     add(tx, channels, channel, secret=sealed)
 
 
@@ -38,7 +39,7 @@ def waiting(tx: Connection) -> bool:
     return bool(tx.execute(select(func.count()).select_from(sendings)).scalar_one())
 
 
-def claim(tx: Connection, at: datetime, until: datetime, limit: int) -> list[tuple[Sending, str]]:
+def claim(tx: Connection, at: datetime, until: datetime, limit: int) -> list[tuple[Sending, Sealed]]:
     """(what is to go out now, the channel's sealed secret), taken so that no other control plane sends it too."""
     due = or_(sendings.c.due_at.is_(None), sendings.c.due_at <= at)
     query = select(sendings.c.id).where(due).order_by(sendings.c.id).limit(limit)

@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, String, and_, case, cast, func, or_, select
 
 from amasia.database.rows import add, change, every, mapping, one
+from amasia.database.schema import Sealed
 from amasia.database.tables import clusters, logs, machines, notices
 from amasia.models.base import now
 from amasia.models.clusters import Cluster, Security
 from amasia.models.machines import LogLine
 
 
-def create(tx: Connection, cluster: Cluster, *, location: str, security: Security, sealed_key: str) -> None:
+def create(tx: Connection, cluster: Cluster, *, location: str, security: Security, sealed_key: Sealed) -> None:
     add(
         tx,
         clusters,
@@ -40,7 +41,7 @@ def find_named(tx: Connection, workspace: str, name: str) -> Cluster | None:
     return one(tx, query, Cluster)
 
 
-def security(tx: Connection, cluster_id: str) -> tuple[Security, str]:
+def security(tx: Connection, cluster_id: str) -> tuple[Security, Sealed]:
     """Certificates without the key, and the sealed key."""
     row = mapping(tx, select(clusters).where(clusters.c.id == cluster_id))
     assert row is not None

@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from amasia.database.schema import Instant, Serial, metadata, workspace
+from amasia.database.schema import Instant, SealedText, Serial, metadata, workspace
 
 budgets = Table(
     "budgets",
@@ -70,7 +70,7 @@ channels = Table(
     Column("kind", String, nullable=False),
     Column("address", String, nullable=False),
     Column("private", Boolean, nullable=False),
-    Column("secret", Text, nullable=False),
+    Column("secret", SealedText, nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
 )

@@ -112,8 +112,14 @@ from amasia.database.people_tables import (
 from amasia.database.people_tables import (
     revocations as revocations,
 )
-from amasia.database.schema import Instant, Serial, workspace
+from amasia.database.schema import Instant, SealedText, Serial, workspace
 from amasia.database.schema import metadata as metadata
+from amasia.database.secret_tables import (
+    keys as keys,
+)
+from amasia.database.secret_tables import (
+    secrets as secrets,
+)
 
 users = Table(
     "users",
@@ -179,7 +185,7 @@ locations = Table(
     Column("offers", JSON, nullable=False),
     Column("max_machines", Integer, nullable=False),
     Column("options", JSON, nullable=False, server_default="{}"),
-    Column("secrets", Text, nullable=False, server_default=""),
+    Column("secrets", SealedText, nullable=False, server_default=""),
     Column("control_plane", String, nullable=False, server_default=""),
     Column("private_endpoints", Boolean, nullable=False, server_default=false()),
     Column("status", String, nullable=False, server_default="ready"),
@@ -229,7 +235,7 @@ buckets = Table(
     Column("uri", String, nullable=False),
     Column("endpoint", String, nullable=False),
     Column("region", String, nullable=False),
-    Column("keys", Text, nullable=False),
+    Column("keys", SealedText, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("status", String, nullable=False, server_default="ready"),
     Column("reason", Text, nullable=False, server_default=""),
@@ -298,7 +304,7 @@ clusters = Table(
     Column("ends_at", Instant),
     Column("tls_ca", Text, nullable=False),
     Column("tls_certificate", Text, nullable=False),
-    Column("tls_key", Text, nullable=False),
+    Column("tls_key", SealedText, nullable=False),
     Index("ix_clusters_workspace_created_at", "workspace", "created_at"),
     # One live cluster of a name; stopped ones keep theirs.
     Index(

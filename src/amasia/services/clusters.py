@@ -30,6 +30,7 @@ from amasia.models.repositories import BucketKind
 from amasia.models.users import Principal
 from amasia.services import certificates, environments, grants, leases, placements, standbys
 from amasia.services import machines as machine_verbs
+from amasia.services import secrets as usable
 from amasia.services.ledgers import Ledger, Spender
 from amasia.services.placements import Asked
 from amasia.settings import ServerSettings
@@ -52,7 +53,8 @@ def create(db: Database, settings: ServerSettings, who: Principal, workspace: st
         placement, choices = _place(tx, settings, cluster, data)
         _quote(tx, cluster, placement, choices).check(confirmed=request.confirmed)
         cluster = cluster.model_copy(update={"placement": placement})
-        rows.create(tx, cluster, location=placement.location, security=security, sealed_key=db.seal(security.tls_key))
+        sealed = db.seal(tx, security.tls_key)
+        rows.create(tx, cluster, location=placement.location, security=security, sealed_key=sealed)
         scheduler, *workers = choices
         wanted = [(MachineRole.scheduler, "", scheduler)]
         for group, choice in zip(cluster.spec.groups, workers, strict=True):
@@ -68,6 +70,7 @@ def quote(db: Database, settings: ServerSettings, who: Principal, workspace: str
     cluster = _wished(who, workspace, ClusterRequest(environment_hash="", spec=spec))
     data = _data(db, who, spec.near)
     with db.write() as tx:
+        usable.check(tx, cluster)
         placement, choices = _place(tx, settings, cluster, data)
         return _quote(tx, cluster, placement, choices)
 
@@ -216,6 +219,7 @@ def _known(tx: Connection, workspace: str, name: str) -> Cluster:
 
 def _check(tx: Connection, cluster: Cluster) -> None:
     environments.check_sent(tx, cluster.workspace, cluster.environment_hash)
+    usable.check(tx, cluster)
     other = rows.find_named(tx, cluster.workspace, cluster.name)
     if other is not None and other.status is not ClusterStatus.stopped:
         raise errors.Conflict(

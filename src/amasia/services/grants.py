@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import events, groups, users
+from amasia.database import events, groups, secrets, users
 from amasia.database import grants as rows
 from amasia.database import repositories as repository_rows
 from amasia.database.engine import Database
@@ -116,7 +116,7 @@ def put(db: Database, who: Principal, repository: Repository, grantee: str, leve
             f"What is public can be read, and not be of level {level.value!r}.", cure="Grant 'read' to public."
         )
     with db.write() as tx:
-        _check_there(tx, repository.workspace, grantee)
+        check_there(tx, repository.workspace, grantee)
         rows.put(tx, repository.id, grantee, level, who.user)
         _say(tx, who, "grant.set", repository, grantee=grantee, level=level.value)
         made = rows.find(tx, repository.id)
@@ -134,7 +134,8 @@ def remove(db: Database, who: Principal, repository: Repository, grantee: str) -
 
 
 def forget(tx: Connection, user: str, workspace: str | None = None) -> None:
-    """End what a user has by grants and groups, in one workspace or everywhere."""
+    """End what a user has by grants and groups, and their secrets, in one workspace or everywhere."""
+    secrets.forget(tx, workspace, f"user:{user}", f"account:{user}")
     rows.remove_grantee(tx, workspace, f"user:{user}", f"account:{user}")
     groups.remove_member(tx, user, workspace)
 
@@ -146,7 +147,8 @@ def _check(grantee: str) -> None:
         raise errors.InvalidRequest(f"{error}.", cure="For example: --to user:ada") from None
 
 
-def _check_there(tx: Connection, workspace: str, grantee: str) -> None:
+def check_there(tx: Connection, workspace: str, grantee: str) -> None:
+    """Refuse whom a workspace does not have."""
     if grantee in (EVERYONE, PUBLIC):
         return
     kind, _, name = grantee.partition(":")

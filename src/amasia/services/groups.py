@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import events, grants, users
+from amasia.database import events, grants, secrets, users
 from amasia.database import groups as rows
 from amasia.database.engine import Database
 from amasia.models.grants import Group, GroupRequest
@@ -27,10 +27,11 @@ def create(db: Database, who: Principal, workspace: str, request: GroupRequest) 
 
 
 def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
-    """Its grants end with it."""
+    """Its grants and secrets end with it."""
     with db.write() as tx:
         _known(tx, workspace, name)
         grants.remove_grantee(tx, workspace, f"group:{name}")
+        secrets.forget(tx, workspace, f"group:{name}")
         rows.delete_group(tx, workspace, name)
         _say(tx, who, workspace, "group.delete", name)
 

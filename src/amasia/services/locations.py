@@ -10,6 +10,7 @@ from amasia import errors
 from amasia.database import events, machines
 from amasia.database import locations as rows
 from amasia.database.engine import Database
+from amasia.database.schema import Sealed
 from amasia.models.base import now
 from amasia.models.locations import Finding, Location, LocationChange, LocationRequest, LocationStatus, Offer
 from amasia.models.users import Principal
@@ -47,7 +48,7 @@ def create(
             raise errors.Conflict(
                 f"There is a location {location.name!r} already.", cure="Choose another name, or remove that one."
             )
-        rows.put_location(tx, location, db.seal(json.dumps(request.secrets)))
+        rows.put_location(tx, location, db.seal(tx, json.dumps(request.secrets)))
         events.append(tx, actor=who.actor, verb="location.create", target=location.name, workspace=workspace,
                       source=who.source, provider=location.provider, region=location.region)  # fmt: skip
     return location
@@ -81,10 +82,10 @@ def update(
         require_operator(db, who, "location.update without secrets of its own")
     if change.options is not None:
         changes["private_endpoints"] = who.operator or private_endpoints
-    if change.secrets is not None:
-        changes["secrets"] = db.seal(json.dumps(change.secrets))
     with db.write() as tx:
         location = _known(tx, workspace, name)
+        if change.secrets is not None:
+            changes["secrets"] = db.seal(tx, json.dumps(change.secrets))
         if change.options is not None and not _keeps(location.options, change.options):
             _refuse_with_machines(tx, location)
         rows.change_location(tx, workspace, name, status=LocationStatus.requested, **changes)
@@ -149,7 +150,7 @@ def _secrets_after(db: Database, workspace: str, name: str, change: LocationChan
         return _unsealed(db, rows.location_secrets(tx, workspace, name))
 
 
-def _unsealed(db: Database, sealed: str) -> dict[str, str]:
+def _unsealed(db: Database, sealed: Sealed | None) -> dict[str, str]:
     found: dict[str, str] = json.loads(db.unseal(sealed)) if sealed else {}
     return found
 

@@ -15,6 +15,7 @@ from amasia.database import cleanings as graves
 from amasia.database import refs as ref_rows
 from amasia.database import repositories as rows
 from amasia.database.engine import Database
+from amasia.database.schema import Sealed
 from amasia.models.base import Model, new_id, now
 from amasia.models.endpoints import check_literal, check_uri
 from amasia.models.grants import ROLES, Level
@@ -105,7 +106,7 @@ def create_bucket(
     with db.write() as tx:
         if locations.find_bucket(tx, workspace, bucket.name):
             raise errors.Conflict(f"There is a bucket {bucket.name!r} already.", cure="Choose another name.")
-        locations.add_bucket(tx, bucket, _seal(db, request.access_key, request.secret_key, request.role))
+        locations.add_bucket(tx, bucket, _seal(tx, db, request.access_key, request.secret_key, request.role))
         events.append(tx, actor=who.actor, verb="bucket.create", target=bucket.name, workspace=workspace,
                       source=who.source, uri=bucket.uri)  # fmt: skip
     return bucket
@@ -137,7 +138,7 @@ def refresh_embedded(db: Database, *, uri: str, endpoint: str, access_key: str, 
     with db.write() as tx:
         for found in locations.embedded_buckets(tx):
             fresh = found.model_copy(update={"endpoint": endpoint, "uri": uri})
-            locations.change_bucket(tx, fresh, _seal(db, access_key, secret_key, role))
+            locations.change_bucket(tx, fresh, _seal(tx, db, access_key, secret_key, role))
 
 
 def create(db: Database, who: Principal, workspace: str, request: RepositoryRequest) -> Repository:
@@ -419,8 +420,8 @@ def _usable(bucket: Bucket) -> Bucket:
     )
 
 
-def _seal(db: Database, access_key: str, secret_key: str, role: str) -> str:
-    return db.seal(json.dumps({"access_key": access_key, "secret_key": secret_key, "role": role}))
+def _seal(tx: Connection, db: Database, access_key: str, secret_key: str, role: str) -> Sealed:
+    return db.seal(tx, json.dumps({"access_key": access_key, "secret_key": secret_key, "role": role}))
 
 
 def _place(tx: Connection, db: Database, repository: Repository) -> Place:

@@ -8,6 +8,7 @@ from cryptography.fernet import InvalidToken
 from amasia import errors
 from amasia.database import events, machines, users
 from amasia.database.engine import Database
+from amasia.database.schema import Sealed
 from amasia.models.base import now
 from amasia.models.clusters import Cluster
 from amasia.models.machines import MachineRole
@@ -78,13 +79,14 @@ def _machine(db: Database, cluster: Cluster) -> str:
 
 def _seal(db: Database, purpose: str, user: str, cluster: Cluster, life: timedelta) -> str:
     told = {"for": purpose, "user": user, "workspace": cluster.workspace, "cluster": cluster.id}
-    return db.seal(json.dumps(told | {"until": (now() + life).timestamp()}))
+    with db.read() as tx:
+        return db.seal(tx, json.dumps(told | {"until": (now() + life).timestamp()})).text
 
 
 def _unseal(db: Database, purpose: str, sealed: str, cluster_id: str) -> dict[str, str]:
     try:
-        told: dict[str, str] = json.loads(db.unseal(sealed))
-    except (InvalidToken, ValueError):
+        told: dict[str, str] = json.loads(db.unseal(Sealed(sealed)))
+    except (InvalidToken, ValueError, errors.Unavailable):
         told = {}
     if told.get("for") != purpose or told.get("cluster") != cluster_id or float(told["until"]) < now().timestamp():
         raise errors.NotSignedIn("This visit is over, or never began.", cure="Open the dashboard from the console.")

@@ -32,7 +32,7 @@ def create(
             tx, Location(workspace=workspace.name, name="local", provider="local", offers=tuple(offers))
         )
         embedded = Bucket(workspace=workspace.name, name=EMBEDDED_BUCKET, kind=BucketKind.embedded, uri="s3://amasia")
-        locations.add_bucket(tx, embedded, db.seal("{}"))
+        locations.add_bucket(tx, embedded, db.seal(tx, "{}"))
         events.append(tx, actor=who.actor, verb="workspace.create", target=workspace.name, workspace=workspace.name,
                       source=who.source, limit=limit)  # fmt: skip
     return workspace

@@ -19,6 +19,7 @@ from amasia.web import (
     pages,
     people,
     repositories,
+    secrets,
     users,
     views,
     workspaces,
@@ -52,7 +53,9 @@ def create(db: Database, settings: ServerSettings) -> FastAPI:
     answers.install(app)
     oidc.install(app, db, settings)
     app.mount("/-/static", Files(directory=pages.STATIC))
-    for noun in (datasets, users, oidc, accounts, people, events, workspaces, costs, clusters, repositories, views):
+    for noun in (
+        datasets, users, oidc, accounts, people, events, workspaces, costs, clusters, repositories, views, secrets,
+    ):  # fmt: skip
         app.include_router(noun.router)
     return app
 
