@@ -29,7 +29,7 @@ _KEPT = 8
 _kept: OrderedDict[tuple[bytes, str, str, str], icechunk.Repository] = OrderedDict()
 """What this process opened last. A few, since what they remember grows with what is read."""
 _REBASES = 1000
-"""Times that others may be first: with eight writers on a slow store, 30 refused one disjoint commit of some hundreds."""
+"""Times that others may be first. With eight writers on a slow store, 30 refused a disjoint commit in some hundreds."""
 
 
 @dataclass(frozen=True)
