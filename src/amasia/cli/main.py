@@ -37,6 +37,8 @@ LAZY = {
     "group": ("amasia.cli.groups", "Groups of members, that grants can name."),
     "account": ("amasia.cli.service_accounts", "Service accounts: for programs, with tokens and no password."),
     "workspace": ("amasia.cli.workspaces", "Workspaces and their members."),
+    "limit": ("amasia.cli.limits", "What a workspace may take of the control plane."),
+    "health": ("amasia.cli.health", "How the control plane is; for operators."),
     "user": ("amasia.cli.users", "Accounts of this control plane; for operators."),
     "audit": ("amasia.cli.events", "Who did what, and the proof that nobody changed what is written of it."),
     "login": ("amasia.cli.accounts", "Sign in to a control plane."),

@@ -16,7 +16,7 @@ from amasia.models.machines import Machine, MachineRole, MachineStatus, MachineT
 from amasia.models.placements import Choice
 from amasia.models.standbys import Standby, StandbyRequest
 from amasia.models.users import Principal
-from amasia.services import leases, placements
+from amasia.services import leases, limits, placements
 from amasia.services import machines as machine_verbs
 from amasia.services.ledgers import Spender
 from amasia.settings import ServerSettings
@@ -143,6 +143,7 @@ def _grow(tx: Connection, settings: ServerSettings, standby: Standby, location: 
                 f"{location.name!r} has {have} machines, and at most {location.max_machines} are allowed there.",
                 cure="Keep fewer, or stop something.",
             )
+        limits.check_machines(tx, settings, standby.workspace, more)
         spender = Spender(standby.created_by, standby.location)
         promises = leases.reserve(tx, standby.workspace, spender, [choice.price] * more, settings.lease_seconds)
     except errors.AmasiaError as error:
