@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 
@@ -21,19 +22,20 @@ def allow(world, **limit):
 
 
 def test_many_launches_at_once_never_pass_the_limit(world):
-    allow(world, machines=5)
+    allow(world, machines=9)
+    together = Barrier(12)
 
     def launch(_):
+        together.wait(30)
         try:
             return world.cluster(n_workers=1)
         except errors.TooLarge as error:
             return error
 
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(launch, range(8)))
-    refused = [one for one in found if isinstance(one, errors.TooLarge)]
-    assert len(refused) == 6
-    assert limits.get(world.db, world.settings, "lab").machines == 4
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(launch, range(24)))
+    assert sum(isinstance(one, errors.TooLarge) for one in found) == 20
+    assert limits.get(world.db, world.settings, "lab").machines == 8
 
 
 def test_a_refusal_says_how_many_there_are_and_what_to_do(world):
