@@ -37,6 +37,7 @@ GET    /v1/me/channels                                                o a b m v 
 POST   /v1/me/channels                                                o a b m v u g s x
 DELETE /v1/me/channels/{channel_id}                                   o a b m v u g s x
 GET    /v1/health                                                     *
+GET    /v1/health/service                                             x
 POST   /v1/sign-in                                                    *
 GET    /v1/sign-in                                                    *
 POST   /v1/device                                                     *
@@ -148,6 +149,10 @@ GET    {lab}/locations/{name}                                         o a m v r
 PATCH  {lab}/locations/{name}                                         o a
 POST   {lab}/locations/{name}/checks                                  o a
 DELETE {lab}/locations/{name}                                         o a
+GET    /v1/limits                                                     x
+PUT    /v1/limits/{workspace}                                         x
+DELETE /v1/limits/{workspace}                                         x
+GET    {lab}/limits                                                   o a m v r
 GET    {lab}/locations/{name}/standbys                                o a m v r
 PUT    {lab}/locations/{name}/standbys/{machine_type}                 o a
 GET    {lab}/clusters                                                 o a m v r

@@ -51,9 +51,9 @@ from amasia.reconcilers import (
 )
 from amasia.reconcilers.fleets import Fleet
 from amasia.reconcilers.loops import Loop
+from amasia.services import claims, users, workspaces
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
-from amasia.services import users, workspaces
 from amasia.settings import ClientSettings, ServerSettings, check_listening
 from amasia.stores import credentials
 from amasia.stores.embedded import EmbeddedStore
@@ -143,7 +143,15 @@ def run(settings: ServerSettings) -> None:
 
         kit = Kits(settings.home)
         kit.start()
-        app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers(), kit=kit.made)
+        app = api.create(
+            db,
+            settings,
+            lend=lend,
+            pulse=pulse,
+            rounds=lambda: [loop.round() for loop in loops],
+            local_offers=provider.offers(),
+            kit=kit.made,
+        )
         web.install(app, db, settings)
         gateway = gateways.Gateway(settings, door)
         loops.append(Loop("gateway", 1.0, gateway.look))
@@ -180,6 +188,7 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("changes", 1.0, lambda: repositories.compare(db)),
         Loop("cleanings", 1.0, lambda: cleanings.reconcile(db)),
         Loop("deleted repositories", 60.0, lambda: cleanings.remove(db, timedelta(days=settings.grace_days))),
+        Loop("claims", 60.0, lambda: claims.lapse(db, settings)),
         Loop("alerts", 2.0, lambda: alerts.send(db, settings)),
         *(
             Loop(f"audit to {name}", 1.0, partial(exports.send, db, name, deliver), db.changes)

@@ -73,5 +73,5 @@ def _answer(model: Model) -> Response:
 
 def _hear(request: Request, machine_id: str, body: Heartbeat) -> Wishes:
     db = request.app.state.db
-    access.require_machine(principal(request, db), machine_id)
+    access.require_machine(db, principal(request, db), machine_id)
     return machines.heartbeat(db, request.app.state.settings, machine_id, body)

@@ -38,6 +38,8 @@ LAZY = {
     "account": ("amasia.cli.service_accounts", "Service accounts: for programs, with tokens and no password."),
     "secret": ("amasia.cli.secrets", "Secrets for processes on machines: set, used, never shown."),
     "workspace": ("amasia.cli.workspaces", "Workspaces and their members."),
+    "limit": ("amasia.cli.limits", "What a workspace may take of the control plane."),
+    "health": ("amasia.cli.health", "How the control plane is; for operators."),
     "user": ("amasia.cli.users", "Accounts of this control plane; for operators."),
     "key": ("amasia.cli.keys", "The key that secrets are sealed with; for operators."),
     "audit": ("amasia.cli.events", "Who did what, and the proof that nobody changed what is written of it."),

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, String, and_, case, cast, func, or_, select
 
-from amasia.database.rows import add, change, every, mapping, one
+from amasia.database.rows import add, change, every, mapping, one, turn
 from amasia.database.schema import Sealed
 from amasia.database.tables import clusters, logs, machines, notices
 from amasia.models.base import now
@@ -83,7 +83,7 @@ def go_on(tx: Connection, workspace: str) -> None:
 def unsettled(tx: Connection, max_deaths: int) -> list[str]:
     """Live ones that are to end, lost their scheduler, or may have other workers than they want or too many dead ones.
 
-    Of those with worker groups, or with workers that are taken back, it takes a look to tell.
+    Of those with worker groups, or with workers that are taken back, it takes a look to tell. Workspaces take turns.
     """
     ended, worker = machines.c.target == "stopped", machines.c.role == "worker"
     gone = machines.c.status == "stopped"
@@ -109,7 +109,8 @@ def unsettled(tx: Connection, max_deaths: int) -> list[str]:
             )
         )
     )
-    return list(tx.execute(query).scalars())
+    in_turn = query.order_by(turn(clusters.c.workspace, clusters.c.id), clusters.c.id)
+    return list(tx.execute(in_turn).scalars())
 
 
 def update(tx: Connection, cluster_id: str, *where: Any, **columns: Any) -> int:

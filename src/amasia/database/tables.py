@@ -120,6 +120,9 @@ from amasia.database.secret_tables import (
 from amasia.database.secret_tables import (
     secrets as secrets,
 )
+from amasia.database.tenant_tables import (
+    limits as limits,
+)
 
 users = Table(
     "users",
@@ -171,8 +174,9 @@ memberships = Table(
     workspace(primary_key=True),
     Column("user", ForeignKey("users.name"), primary_key=True, index=True),
     Column("role", String, nullable=False),
-    # The issuer whose claims gave it; empty where somebody did.
+    # The issuer whose claims gave it, and which they were; empty where somebody did.
     Column("origin", String, nullable=False, server_default=""),
+    Column("claims", JSON, nullable=False, server_default="[]"),
 )
 
 locations = Table(
@@ -356,6 +360,8 @@ machines = Table(
     Column("join_hash", String, nullable=False),
     Column("claimed_until", Instant),
     Column("tries", Integer, nullable=False),
+    # Of its log, as far as it is kept.
+    Column("log_bytes", BigInteger, nullable=False, server_default="0"),
 )
 
 logs = Table(
@@ -404,6 +410,8 @@ group_members = Table(
     Column("workspace", String, primary_key=True),
     Column("group", String, primary_key=True),
     Column("user", ForeignKey("users.name"), primary_key=True, index=True),
+    # The issuer whose claims put them there; empty where somebody did.
+    Column("origin", String, nullable=False, server_default=""),
     ForeignKeyConstraint(["workspace", "group"], ["groups.workspace", "groups.name"], ondelete="CASCADE"),
 )
 

@@ -28,9 +28,10 @@ from amasia.models.machines import LogLine, Machine, MachineRole, MachineStatus,
 from amasia.models.placements import Choice, Data, Placement
 from amasia.models.repositories import BucketKind
 from amasia.models.users import Principal
-from amasia.services import certificates, environments, grants, leases, placements, standbys
+from amasia.services import certificates, environments, grants, leases, limits, placements, standbys
 from amasia.services import machines as machine_verbs
 from amasia.services import secrets as usable
+from amasia.services.access import deny
 from amasia.services.ledgers import Ledger, Spender
 from amasia.services.placements import Asked
 from amasia.settings import ServerSettings
@@ -149,6 +150,7 @@ def connectable(db: Database, who: Principal, workspace: str, name: str, *, alon
     with db.read() as tx:
         cluster = _known(tx, workspace, name)
     if cluster.owner != who.user and (alone or not cluster.spec.shared):
+        deny(db, who, workspace, "cluster.connect", cluster.id)
         raise errors.PermissionDenied(
             f"Cluster {cluster.name!r} is {cluster.owner}'s alone: tasks on it can reach its clients' processes.",
             cure=f"Start your own, or ask {cluster.owner} to start one with shared=True.",
@@ -313,6 +315,7 @@ def _add_machines(
         numbered.append((role, 0 if role is MachineRole.scheduler else worker, group, choice))
         worker += role is MachineRole.worker
     lacking = standbys.take(tx, cluster, location, numbered)
+    limits.check_machines(tx, settings, cluster.workspace, len(lacking))
     spender, prices = _spender(tx, cluster, location), [choice.price for *_, choice in lacking]
     promises = leases.reserve(tx, cluster.workspace, spender, prices, settings.lease_seconds)
     return [
@@ -389,11 +392,12 @@ def _affordable(
     room = location.max_machines - machines.count(tx, cluster.workspace, location.name)
     spender = _spender(tx, cluster, location.name)
     fitting = leases.fitting(tx, cluster.workspace, spender, choice.price, settings.lease_seconds)
-    return max(1, min(more, room, fitting))
+    allowed = limits.room(tx, settings, cluster.workspace)
+    return max(1, min(more, room, fitting, more if allowed is None else allowed))
 
 
 def _spender(tx: Connection, cluster: Cluster, location: str) -> Spender:
-    mine = groups.of_user(tx, cluster.workspace, cluster.owner)
+    mine = groups.names(tx, cluster.workspace, cluster.owner)
     return Spender(cluster.owner, location, cluster.spec.tags, mine)
 
 

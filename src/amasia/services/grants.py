@@ -88,6 +88,7 @@ def visible(db: Database, who: Principal, workspace: str) -> list[Repository]:
         found = repository_rows.every_of(tx, workspace, rows.visible(who))
         member = users.role(tx, workspace, who.user) is not None and who.workspace in (None, workspace)
     if SCOPES[who.scope] is Level.none and not who.anonymous:
+        deny(db, who, None, "repository.list", workspace)
         raise errors.PermissionDenied(f"A token of scope {who.scope.value!r} lists no repositories.")
     if found or (member and not who.anonymous):
         return found

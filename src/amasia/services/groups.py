@@ -44,7 +44,7 @@ def add(db: Database, who: Principal, workspace: str, name: str, user: str) -> G
             raise errors.NotFound(
                 f"{user!r} is no member of {workspace!r}.", cure=f"Let them in: amasia workspace add {user} guest"
             )
-        if user not in group.members:
+        if user not in group.members or user in group.origins:  # by hand from now on, whatever claims say
             rows.add_member(tx, workspace, name, user)
             _say(tx, who, workspace, "group.add", name, user=user)
         return _known(tx, workspace, name)

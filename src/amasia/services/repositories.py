@@ -19,6 +19,7 @@ from amasia.database.schema import Sealed
 from amasia.models.base import Model, new_id, now
 from amasia.models.endpoints import check_literal, check_uri
 from amasia.models.grants import ROLES, Level
+from amasia.models.limits import NONE
 from amasia.models.permissions import Role
 from amasia.models.refs import Ref
 from amasia.models.repositories import (
@@ -38,8 +39,8 @@ from amasia.models.repositories import (
     RepositoryStatus,
 )
 from amasia.models.users import SERVICE, Principal, Scope
-from amasia.services import removals
-from amasia.services.access import require_operator
+from amasia.services import limits, removals
+from amasia.services.access import denials, require_operator
 from amasia.settings import ServerSettings
 
 LONGEST = timedelta(hours=1)
@@ -141,14 +142,15 @@ def refresh_embedded(db: Database, *, uri: str, endpoint: str, access_key: str, 
             locations.change_bucket(tx, fresh, _seal(tx, db, access_key, secret_key, role))
 
 
-def create(db: Database, who: Principal, workspace: str, request: RepositoryRequest) -> Repository:
-    """Write the wish; `amasia.reconcilers.repositories` makes it."""
+def create(db: Database, who: Principal, workspace: str, request: RepositoryRequest, *, most: int = NONE) -> Repository:
+    """Write the wish; `amasia.reconcilers.repositories` makes it. ``most``: that the workspace may have."""
     with db.write() as tx:
         if rows.find(tx, workspace, request.name):
             raise errors.Conflict(
                 f"There is a repository {workspace}/{request.name} already.",
                 cure="Choose another name, or write to that one.",
             )
+        limits.check_repositories(tx, workspace, most)
         bucket = _usable(_bucket(tx, workspace, request.bucket))
         repository = Repository(
             id=new_id("re"),
@@ -190,7 +192,7 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
 
 def lend(db: Database, who: Principal, workspace: str, name: str, request: LeaseRequest) -> Place:
     """Write down that credentials are lent, and say for what; the API asks the store for them."""
-    with db.write() as tx:
+    with denials(db, who, workspace, "credentials.lend", f"{workspace}/{name}"), db.write() as tx:
         repository = known(tx, workspace, name)
         if repository.status is not RepositoryStatus.ready:
             why = f": {repository.reason}" if repository.reason else ""

@@ -14,7 +14,7 @@ from amasia.models.clusters import Cluster
 from amasia.models.machines import MachineRole
 from amasia.models.permissions import Permission, may
 from amasia.models.tunnels import Service
-from amasia.models.users import Principal
+from amasia.models.users import Principal, Scope
 from amasia.services import access, clusters
 
 TICKET = timedelta(seconds=30)
@@ -24,7 +24,7 @@ VISIT = timedelta(hours=12)
 
 def agent(db: Database, secret: str, source: str, machine_id: str) -> None:
     """An agent offers to carry streams to its own machine."""
-    access.require_machine(access.principal(db, secret, source), machine_id)
+    access.require_machine(db, access.principal(db, secret, source), machine_id)
 
 
 def reach(db: Database, secret: str, source: str, workspace: str, name: str, service: Service) -> str:
@@ -59,6 +59,8 @@ def _visited(db: Database, told: dict[str, str]) -> Cluster:
     with db.read() as tx:
         role = users.role(tx, found.workspace, told["user"])
     if found.owner != told["user"] or not may(role, Permission.run):
+        visitor = Principal(user=told["user"], operator=False, scope=Scope.everything, token_id="")
+        access.deny(db, visitor, found.workspace, "cluster.visit", found.id)
         raise errors.PermissionDenied(f"The dashboard of {found.name!r} is for {found.owner} alone.")
     return found
 

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/-")
 
 @router.get("/account")
 def get(request: Request, db: Db, who: Who) -> Response:
-    access.require_person(who, writing=False)
+    access.require_person(db, who, request.url.path, writing=False)
     return pages.render(
         request,
         "account.html",
@@ -28,9 +28,9 @@ def get(request: Request, db: Db, who: Who) -> Response:
 
 
 @router.post("/account/tokens/{token_id}/end")
-def end_token(db: Db, who: Who, token_id: str) -> Response:
+def end_token(request: Request, db: Db, who: Who, token_id: str) -> Response:
     """A session of one's own, this one too, or a token."""
-    access.require_person(who, writing=True)
+    access.require_person(db, who, request.url.path, writing=True)
     users.delete_token(db, who, token_id)
     return RedirectResponse("/-/account", status_code=303)
 
@@ -50,7 +50,7 @@ def device(request: Request, db: Db, who: Who, code: str = "") -> Response:
 def answer_device(
     request: Request, db: Db, who: Who, code: Annotated[str, Form()] = "", answer: Annotated[str, Form()] = ""
 ) -> Response:
-    access.require_person(who, writing=True)
+    access.require_person(db, who, request.url.path, writing=True)
     try:
         found = devices.answer(db, who, code, approve=answer == "approve")
     except (errors.NotFound, errors.TooOften) as error:
