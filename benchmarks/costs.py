@@ -132,7 +132,7 @@ def served(db: Database, base: Path) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        settings = ServerSettings(home=base / "home", port=port)
+        settings = ServerSettings(home=base / "home", port=port, limit_requests=0)
         app = api.create(db, settings, lend=lend)
         web.install(app, db, settings)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))

@@ -44,7 +44,7 @@ for number in range(commits):
     try:
         told["snapshot"] = repo.write_region(ds, f"{writer}.{number}")
     except errors.Conflict as error:
-        told["conflict"] = {key: error.detail.get(key) for key in ("user", "conflicts")}
+        told["conflict"] = {key: error.detail.get(key) for key in ("user", "conflicts")} | {"words": str(error)}
     print(json.dumps(told), flush=True)
 """
 READ = """
@@ -133,6 +133,7 @@ def _apart(plane: Plane, name: str, where: str, bucket: str, commits: int) -> Li
     told, seconds = _race(plane, name, commits, "apart")
     found = _python(plane, READ, name)
     acknowledged = [one for one in told if "snapshot" in one]
+    refused = next((f", refused: {one['conflict']['words']}" for one in told if "conflict" in one), "")
     lost = [one for one in acknowledged if one["snapshot"] not in found["snapshots"]]
     equal = found["values"] == [[at + 1] * WIDTH for at in range(total)]
     return Line(
@@ -141,7 +142,7 @@ def _apart(plane: Plane, name: str, where: str, bucket: str, commits: int) -> Li
         f"{len(acknowledged)} acknowledged, {len(lost)} lost, {'equal' if equal else 'NOT equal'} to one by one",
         f"{total}, 0, equal",
         len(acknowledged) == total and not lost and equal,
-        f"{total / seconds:.1f} commits/s",
+        f"{total / seconds:.1f} commits/s{refused}",
     )
 
 

@@ -134,7 +134,7 @@ class Agent:
 
     async def post(self, port: int, path: str, body: str) -> bytes:
         begun = time.monotonic()
-        if self.wires is None:
+        if self.wires is None or self.wires[0].at_eof():  # it was silent for longer than a connection is kept
             self.wires = await asyncio.open_connection("127.0.0.1", port)
         reader, writer = self.wires
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"

@@ -37,7 +37,7 @@ def launch(db: Database, dice: random.Random) -> str:
 
 def take_on(db: Database, dice: random.Random) -> str:
     """One step of some machine."""
-    waiting = [one for one in machines.claim(db, 0.0) if one.status is MachineStatus.requested]
+    waiting = [one for one in machines.claim(db, SETTINGS, 0.0) if one.status is MachineStatus.requested]
     alive = [*waiting, *(one for one in machines.alive(db) if one.status is not MachineStatus.starting)]
     if not alive:
         return "idle"

@@ -190,7 +190,7 @@ def _wait(address: str) -> None:
 
 def _serve(url: str, port: int) -> None:
     db = Database(url, sys.stdin.buffer.read())
-    app = api.create(db, ServerSettings(), lend=server.lend)
+    app = api.create(db, ServerSettings(limit_requests=0), lend=server.lend)
     uvicorn.run(app, port=port, log_level="warning", access_log=False)
 
 

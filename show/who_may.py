@@ -29,6 +29,7 @@ NONE_OF_THESE = "-"
 _TABLE = """
 POST   /v1/machines/join                                              *
 POST   /v1/machines/{machine_id}/assignment                           -
+POST   /v1/machines/{machine_id}/secrets                              -
 POST   /v1/machines/{machine_id}/heartbeat                            -
 GET    {lab}/alerts                                                   o a b m v r
 POST   /v1/me/alerts                                                  o a b m v u g s x
@@ -36,6 +37,7 @@ GET    /v1/me/channels                                                o a b m v 
 POST   /v1/me/channels                                                o a b m v u g s x
 DELETE /v1/me/channels/{channel_id}                                   o a b m v u g s x
 GET    /v1/health                                                     *
+GET    /v1/health/service                                             x
 POST   /v1/sign-in                                                    *
 GET    /v1/sign-in                                                    *
 POST   /v1/device                                                     *
@@ -144,8 +146,13 @@ POST   /v1/publications/{workspace}/{name}/credentials                p
 GET    {lab}/locations                                                o a m v r
 POST   {lab}/locations                                                o a
 GET    {lab}/locations/{name}                                         o a m v r
+PATCH  {lab}/locations/{name}                                         o a
 POST   {lab}/locations/{name}/checks                                  o a
 DELETE {lab}/locations/{name}                                         o a
+GET    /v1/limits                                                     x
+PUT    /v1/limits/{workspace}                                         x
+DELETE /v1/limits/{workspace}                                         x
+GET    {lab}/limits                                                   o a m v r
 GET    {lab}/locations/{name}/standbys                                o a m v r
 PUT    {lab}/locations/{name}/standbys/{machine_type}                 o a
 GET    {lab}/clusters                                                 o a m v r
@@ -156,6 +163,11 @@ PATCH  {lab}/clusters/{name}                                          o a m
 DELETE {lab}/clusters/{name}                                          o a m
 GET    {lab}/clusters/{name}/security                                 o a m
 GET    {lab}/clusters/{name}/log                                      o a m v r
+GET    {lab}/secrets                                                  o a m
+PUT    {lab}/secrets/{name}                                           o a m
+DELETE {lab}/secrets/{name}                                           o a m
+GET    /v1/keys                                                       x
+POST   /v1/keys                                                       x
 GET    /v1/kit                                                        *
 GET    /v1/kit/{kit_name}/{file}                                      *
 GET    /stac                                                          *

@@ -72,6 +72,9 @@ BESIDES = {
     "DELETE /v1/workspaces/{workspace}/clusters/{name}": "and is its owner, or may `manage`",
     "GET /v1/workspaces/{workspace}/clusters/{name}/log": "and is its owner, or may `manage`",
     "GET /v1/workspaces/{workspace}/clusters/{name}/security": "and is its owner; others where it is shared",
+    "GET /v1/workspaces/{workspace}/secrets": "those that they may use, unless they may `manage`",
+    "PUT /v1/workspaces/{workspace}/secrets/{name}": "for others than themselves, they may `manage`",
+    "DELETE /v1/workspaces/{workspace}/secrets/{name}": "of others than themselves, they may `manage`",
     "POST /v1/workspaces/{workspace}/repositories/{name}/credentials": "level `write` for mode *write*",
     "PUT /v1/workspaces/{workspace}/repositories/{name}/commits/{commit_id}": "and began that commit",
 }

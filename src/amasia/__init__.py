@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from amasia.client import events as events
     from amasia.client import grants as grants
     from amasia.client import groups as groups
+    from amasia.client import keys as keys
     from amasia.client import locations as locations
     from amasia.client import publications as publications
     from amasia.client import refreshes as refreshes
     from amasia.client import refs as refs
     from amasia.client import repositories as repositories
+    from amasia.client import secrets as secrets
     from amasia.client import service_accounts as service_accounts
     from amasia.client import standbys as standbys
     from amasia.client import users as users
@@ -50,6 +52,7 @@ _WHERE = {
     "datasets": "amasia.client.datasets",
     "errors": "amasia.errors",
     "events": "amasia.client.events",
+    "keys": "amasia.client.keys",
     "locations": "amasia.client.locations",
     "standbys": "amasia.client.standbys",
     "users": "amasia.client.users",
@@ -63,6 +66,7 @@ _WHERE = {
     "repositories": "amasia.client.repositories",
     "view": "amasia.client.definitions:view",
     "views": "amasia.client.views",
+    "secrets": "amasia.client.secrets",
     "search": "amasia.client.datasets:search",
     "workspaces": "amasia.client.workspaces",
 }

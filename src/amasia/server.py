@@ -17,7 +17,6 @@ from types import FrameType
 
 import structlog
 import uvicorn
-from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from filelock import FileLock, Timeout
 
@@ -25,6 +24,7 @@ from amasia import errors
 from amasia.api import app as api
 from amasia.client import trust
 from amasia.database.engine import Database
+from amasia.database.masters import open_masters, write_private
 from amasia.environments import commands, kits
 from amasia.models.money import parse
 from amasia.models.repositories import Lease, Mode
@@ -39,6 +39,7 @@ from amasia.reconcilers import (
     datasets,
     exports,
     gateways,
+    keys,
     locations,
     machines,
     publications,
@@ -50,9 +51,9 @@ from amasia.reconcilers import (
 )
 from amasia.reconcilers.fleets import Fleet
 from amasia.reconcilers.loops import Loop
+from amasia.services import claims, users, workspaces
 from amasia.services import machines as machine_verbs
 from amasia.services import repositories as repository_verbs
-from amasia.services import users, workspaces
 from amasia.settings import ClientSettings, ServerSettings, check_listening
 from amasia.stores import credentials
 from amasia.stores.embedded import EmbeddedStore
@@ -104,7 +105,7 @@ def run(settings: ServerSettings) -> None:
         listener = stack.enter_context(listening(settings))
         door = stack.enter_context(gateways.listen(settings))
         settings = settings.model_copy(update={"gateway_port": door.getsockname()[1]})
-        db = Database(settings.sqlalchemy_url, key(settings.home))
+        db = Database(settings.sqlalchemy_url, open_masters(settings))
         stack.callback(db.close)
         db.migrate()
         store = EmbeddedStore(
@@ -142,7 +143,15 @@ def run(settings: ServerSettings) -> None:
 
         kit = Kits(settings.home)
         kit.start()
-        app = api.create(db, settings, lend=lend, pulse=pulse, local_offers=provider.offers(), kit=kit.made)
+        app = api.create(
+            db,
+            settings,
+            lend=lend,
+            pulse=pulse,
+            rounds=lambda: [loop.round() for loop in loops],
+            local_offers=provider.offers(),
+            kit=kit.made,
+        )
         web.install(app, db, settings)
         gateway = gateways.Gateway(settings, door)
         loops.append(Loop("gateway", 1.0, gateway.look))
@@ -179,11 +188,13 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("changes", 1.0, lambda: repositories.compare(db)),
         Loop("cleanings", 1.0, lambda: cleanings.reconcile(db)),
         Loop("deleted repositories", 60.0, lambda: cleanings.remove(db, timedelta(days=settings.grace_days))),
+        Loop("claims", 60.0, lambda: claims.lapse(db, settings)),
         Loop("alerts", 2.0, lambda: alerts.send(db, settings)),
         *(
             Loop(f"audit to {name}", 1.0, partial(exports.send, db, name, deliver), db.changes)
             for name, deliver in exports.sinks(settings).items()
         ),
+        Loop("keys", 1.0, lambda: keys.reconcile(db)),
         Loop("audit", 3600.0, lambda: exports.drop(db, settings)),
         Loop("storage", 30.0, lambda: storage.reconcile(db, parse(settings.storage_price))),
         Loop("snapshot sizes", 1.0, lambda: storage.snapshots(db)),
@@ -245,21 +256,13 @@ def bootstrap(db: Database, settings: ServerSettings, provider: LocalProvider) -
         "token": made.secret,
         "workspace": settings.first_workspace,
     }
-    _write_private(settings.home / "first-user.json", json.dumps(told, indent=2))
+    write_private(settings.home / "first-user.json", json.dumps(told, indent=2))
 
 
 def first_name() -> str:
     """The operating system's name of the user, made a name of ours."""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in getpass.getuser().lower())
     return plain.strip("-") or "me"
-
-
-def key(home: Path) -> bytes:
-    """The key that secrets in the database are sealed with; made once, readable by its owner only."""
-    path = home / "key"
-    if not path.exists():
-        _write_private(path, Fernet.generate_key().decode())
-    return path.read_bytes()
 
 
 @contextmanager
@@ -308,7 +311,7 @@ def listening(settings: ServerSettings) -> Iterator[socket.socket]:
 def announced(settings: ServerSettings) -> Iterator[None]:
     """``server.json``: who serves this home, for ``amasia status`` and ``amasia down``."""
     path = settings.home / "server.json"
-    _write_private(path, json.dumps({"pid": os.getpid(), "url": settings.url}))
+    write_private(path, json.dumps({"pid": os.getpid(), "url": settings.url}))
     try:
         yield
     finally:
@@ -341,17 +344,6 @@ def _rest(db: Database, store: EmbeddedStore) -> None:
         log.info("machines still run: the object store stays up")
         return
     store.stop()
-
-
-def _write_private(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def _tell(path: Path, error: errors.AmasiaError) -> None:

@@ -68,6 +68,8 @@ class Rule(BaseModel):
     value: str
     workspace: str
     role: str = "member"
+    groups: tuple[str, ...] = ()
+    """Of that workspace, which they are put into."""
 
 
 class Issuer(BaseModel):
@@ -126,6 +128,14 @@ class ServerSettings(Settings):
     """How machines and people reach the control plane; empty for http://host:port."""
     database_url: str = ""
     """SQLAlchemy URL; empty for SQLite in the home directory."""
+    key_file: Path | None = None
+    """File with the master keys, one a line, the newest first; without it ``key`` in the home directory, which is
+    made."""
+    keys: SecretStr = SecretStr("")
+    """Master keys in place of such a file, the newest first, with blanks between them."""
+    kms: str = ""
+    """What keeps the master key in place of both, such as aws:alias/amasia. Keys of a file or of AMASIA_KEYS are read
+    beside it, and used no more."""
     plain_http: bool = False
     """Listen beyond this computer without TLS, because a proxy in front speaks it, or the network is trusted."""
     tls_certificate: Path | None = None
@@ -173,6 +183,8 @@ class ServerSettings(Settings):
     sign_up: Literal["closed", "invited", "claims", "open"] = "closed"
     """Who becomes a user by signing in for the first time: nobody, whoever was invited, whoever has a claim that gives
     a role, or everybody that an issuer knows. The invited may come by all but closed."""
+    claims_days: int = Field(default=90, ge=0)
+    """What claims gave ends so long after the last sign-in that they were seen at; 0 for never."""
     session_seconds: int = Field(default=30 * 86400, ge=60)
     """A session ends so long after the sign-in, however much it is used."""
     session_idle_seconds: int = Field(default=7 * 86400, ge=300)
@@ -207,6 +219,18 @@ class ServerSettings(Settings):
     """URL that every event is posted to, many at once, as lines of JSON."""
     audit_secret: SecretStr = SecretStr("")
     """Requests to that URL are signed with it, as those to webhooks of people are."""
+    limit_machines: int = Field(default=0, ge=0)
+    """Machines that one workspace may have at a time, unless an operator says otherwise of it; 0 for no limit, as of
+    all limits."""
+    limit_starting: int = Field(default=0, ge=0)
+    """Of them those that are being started at a time; more wait for their turn."""
+    limit_requests: int = Field(default=200, ge=0)
+    """Requests that a workspace may make in a second, and ten times as many at once; of a user, where it is about no
+    workspace of theirs."""
+    limit_repositories: int = Field(default=0, ge=0)
+    """Repositories of one workspace."""
+    limit_log_bytes: int = Field(default=64 << 20, ge=0)
+    """Bytes that are kept of one machine's log."""
     grace_days: int = 30
     """So long after a repository was deleted, its objects are removed."""
 

@@ -36,6 +36,7 @@ from amasia.models.machines import (
     Stages,
     Wishes,
 )
+from amasia.models.secrets import Lent
 from amasia.providers.local import LocalProvider
 
 CODE = Path(__file__).with_name("code")
@@ -96,6 +97,9 @@ class ControlPlane:
         self.scale: dict[str, Any] = {}
         self.notices: list[str] = []
         self.spec: dict[str, Any] = {"n_workers": 10}
+        self.secrets: dict[str, str] = {}
+        self.lent: list[str] = []
+        self.lends_not: errors.AmasiaError | None = None
         self.serve(0)
 
     def agents_run_first(self, before: str) -> None:
@@ -141,6 +145,12 @@ class ControlPlane:
             environment=Environment(python=sys.version.split()[0], pylock=""), spec=self.spec, tls_ca=ca,
             tls_certificate=certificate, tls_key=key, owner_token="owner", heartbeat_seconds=self.heartbeat_seconds,
         )  # fmt: skip
+
+    def lend(self, machine_id: str) -> Lent:
+        if self.lends_not:
+            raise self.lends_not
+        self.lent.append(machine_id)
+        return Lent(values=self.secrets)
 
     def take(self, machine_id: str, role: str) -> None:
         """A cluster takes a machine that was kept warm."""
@@ -216,6 +226,8 @@ def handler(plane: ControlPlane) -> type[BaseHTTPRequestHandler]:
             try:
                 if self.path == "/v1/machines/join":
                     answer = plane.assignment(Join.model_validate_json(body).machine_id)
+                elif self.path.endswith("/secrets"):
+                    answer = plane.lend(self.path.split("/")[3])
                 elif self.path.endswith("/assignment"):
                     answer = plane.assignment(self.path.split("/")[3])
                 else:

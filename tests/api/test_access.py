@@ -8,12 +8,14 @@ from urllib.parse import urljoin
 
 import pytest
 
+from amasia.database import clusters as cluster_rows
 from amasia.database import users as user_rows
 from amasia.models.base import now
+from amasia.models.events import EventFilter, Outcome
 from amasia.models.permissions import Role
 from amasia.models.repositories import RepositoryRequest
 from amasia.models.users import Membership, Scope, User
-from amasia.services import access, events, repositories, workspaces
+from amasia.services import access, clusters, events, repositories, workspaces
 from show import rights
 from show.who_may import EXPECTED
 from tests.conftest import SECRETS
@@ -182,3 +184,52 @@ def test_a_policy_that_says_nothing_changes_nothing(as_, callers, world):
     answer = as_(callers["owner"]).put("/v1/workspaces/lab/policy", json={})
     assert (answer.status_code, answer.json()["name"]) == (200, "lab")
     assert events.find(world.db, "lab", None) == before
+
+
+@pytest.mark.parametrize(
+    ("caller", "method", "path", "verb"),
+    [
+        ("data of owner", "GET", "/v1/tokens", "account.use"),
+        ("read-only owner", "POST", "/v1/tokens", "account.use"),
+        ("machine of owner", "POST", "/v1/machines/ma-0/assignment", "machine.speak"),
+        ("owner", "POST", "/v1/machines/ma-0/heartbeat", "machine.speak"),
+        ("machine of owner", "GET", "/v1/workspaces/lab/repositories", "repository.list"),
+        ("admin", "PUT", "/v1/workspaces/lab/members/ada", "member.set"),
+        ("viewer", "GET", "/v1/workspaces/lab/clusters/mine/security", "cluster.run"),
+        ("owner", "GET", "/v1/workspaces/lab/clusters/mine/security", "cluster.connect"),
+        ("publisher", "GET", "/v1/users", "user.list"),
+    ],
+)
+def test_every_denial_is_an_event_on_personal_and_machine_routes_too(as_, callers, world, caller, method, path, verb):
+    world.cluster(n_workers=0)
+    with world.db.write() as tx:
+        cluster_rows.update(tx, clusters.find(world.db, "lab")[0].id, name="mine")
+    bodies = {"tokens": {"label": "x"}, "heartbeat": {"at": "2026-01-01T00:00:00Z"}, "ada": {"role": "viewer"}}
+    body = bodies.get(path.rpartition("/")[2]) if method != "GET" else None
+    assert as_(callers[caller]).request(method, path, json=body).status_code in (403, 404)
+    wanted = EventFilter(verb=verb, outcome=Outcome.denied)
+    found = [*events.find(world.db, "lab", None, 10, wanted), *events.find(world.db, None, None, 10, wanted)]
+    assert len(found) == 1
+
+
+def test_a_token_that_is_not_known_or_over_leaves_an_event_and_none_does_not(as_, world):
+    with world.db.write() as tx:
+        old = access.issue_token(tx, "ada", "old", Scope.everything, timedelta(seconds=-1)).secret
+    for secret in ("ama_nobody's", old, ""):
+        assert as_(secret).get("/v1/me").status_code == 401
+    found = events.find(world.db, None, None, 10, EventFilter(verb="token.use"))
+    assert [one.actor for one in found] == ["ada", "anonymous"]
+
+
+def test_a_flood_of_denials_does_not_fill_the_trail_and_says_later_how_many_there_were(world, monkeypatch):
+    for _ in range(access.DENIALS + 7):
+        access.deny(world.db, world.bo, "lab", "thing.do", "x" * 5000)
+    access.deny(world.db, world.eve, None, "thing.do", "y")
+    wanted = EventFilter(verb="thing.do")
+    assert len(events.find(world.db, "lab", None, 500, wanted)) == access.DENIALS
+    assert len(events.find(world.db, "lab", None, 1, wanted)[0].target) == 200
+    assert len(events.find(world.db, None, None, 500, wanted)) == 1
+    later = now() + access.WHILE + timedelta(seconds=1)
+    monkeypatch.setattr(access, "now", lambda: later)
+    access.deny(world.db, world.bo, "lab", "thing.do", "again")
+    assert events.find(world.db, "lab", None, 1, wanted)[0].detail == {"left_out": 7}

@@ -20,8 +20,9 @@ def test_migrating_twice_changes_nothing(db):
 
 
 def test_what_is_sealed_cannot_be_read_and_comes_back(db):
-    sealed = db.seal("secret key")
-    assert "secret" not in sealed
+    with db.write() as tx:
+        sealed = db.seal(tx, "secret key")
+    assert "secret" not in sealed.text + repr(sealed)
     assert db.unseal(sealed) == "secret key"
 
 

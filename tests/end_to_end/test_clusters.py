@@ -1,16 +1,11 @@
 """Clusters that outlive their clients, their control plane and their memory."""
 
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import pytest
 from distributed import wait
 
 from amasia.models import homes
 from amasia.models.clusters import Cluster
-from show import planes, watcher
+from show import planes
 from tests.end_to_end.conftest import Stage, client_of
 
 LEAVE = """
@@ -81,31 +76,3 @@ def _of(stage: Stage, cluster: Cluster, group: str) -> str:
     found = [one.id for one in stage.cluster(cluster).machines
              if one.group == group and one.status == "running" and not one.stages.leaves]  # fmt: skip
     return found[0] if found else ""
-
-
-def test_kills_of_the_control_plane_lose_no_cluster_and_no_second_of_the_bill(stage: Stage, tmp_path: Path) -> None:
-    lives = tmp_path / "lives.jsonl"
-    eye = subprocess.Popen([sys.executable, "-m", "show.watcher", stage.plane.home, lives], cwd=planes.ROOT)
-    try:
-        cluster = stage.start()
-        client = client_of(stage, cluster)
-        for number in range(2):
-            stage.plane.kill()
-            assert client.submit(pow, number, 2, pure=False).result(timeout=20) == number**2
-            stage.plane.up()
-        assert stage.cluster(cluster).status == "running"
-        assert client.submit(pow, 5, 2).result(timeout=20) == 25
-        client.cluster.close()
-        client.close()
-        stage.plane.kill()
-        stage.plane.up()
-        ended = stage.stop(cluster)
-        stage.nothing_runs()
-        time.sleep(0.5)
-    finally:
-        planes.end(eye)
-    paid, lived = stage.paid(), watcher.lifetimes(lives)
-    assert lived.keys() == {machine.id for machine in ended.machines}
-    for machine_id, seconds in lived.items():
-        assert paid[machine_id] == pytest.approx(seconds, abs=1)
-    assert stage.budget().reserved == 0

@@ -4,10 +4,11 @@ import hashlib
 import hmac
 import json
 import socket
+import time
 from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from threading import Event, Thread
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -169,3 +170,40 @@ def test_an_address_that_is_none_or_that_nobody_can_send_to_is_refused(world):
             ChannelRequest(kind="email", address=address)
     with pytest.raises(errors.Conflict, match="sends no e-mail"):
         channels.create(world.db, world.ada, ChannelRequest(kind="email", address="a@b.de"), private=False, mail=False)
+
+
+def test_webhooks_that_hang_delay_no_other_tenants(world):
+    over, got = Event(), []
+
+    class Hangs(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if "hang" in self.path:
+                over.wait(20)
+            got.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hangs)
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://localhost:{server.server_port}"
+    for number in range(channels.MOST):
+        webhook(world, f"{url}/hang{number}")
+    webhook(world, f"{url}/quick", world.eve)
+    tell(world)
+    with world.db.write() as tx:
+        rows.append(tx, workspace="other", budget="workspace", percent=80, text="80 % of it.", user="eve")
+    alerts.send(world.db, world.settings)
+    assert got == ["/quick"]
+    over.set()
+    deadline = time.monotonic() + 20
+    while len(got) < channels.MOST + 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        alerts.send(world.db, world.settings)
+    assert len(got) == channels.MOST + 1
+    alerts.send(world.db, world.settings)
+    server.shutdown()
+    server.server_close()

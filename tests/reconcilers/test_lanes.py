@@ -64,3 +64,25 @@ def test_a_loop_that_fails_comes_round_later_each_time_and_says_so_once(capsys):
     loop.stop()
     assert len(rounds) >= 3
     assert capsys.readouterr().out.count("reconciler failed") <= 1
+
+
+def test_a_tenant_with_many_lanes_that_hang_delays_no_other_and_all_of_them_come_to_their_turn(monkeypatch):
+    monkeypatch.setattr(lanes, "_PATIENCE", 0.2)
+    made, stuck, done = Lanes(threads=3), threading.Event(), []
+
+    def do(item):
+        if item.startswith("big"):
+            stuck.wait(20)
+        done.append(item)
+        return True
+
+    flood = [f"big/{number}" for number in range(9)]
+    made.run(flood, str, do)
+    made.run([*flood, "small/a"], str, do)
+    assert done == ["small/a"]
+    stuck.set()
+    deadline = time.monotonic() + 10
+    while len(done) < 10 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sorted(done) == [*flood, "small/a"]
+    made.close()

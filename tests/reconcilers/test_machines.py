@@ -1,6 +1,7 @@
 """Launch and stop against providers that fail as their names say: nothing leaked, nothing started twice."""
 
 import contextlib
+import time
 from datetime import timedelta
 
 import pytest
@@ -8,16 +9,17 @@ import pytest
 from amasia.database import locations as location_rows
 from amasia.database import machines as rows
 from amasia.models.base import now
-from amasia.models.clusters import ClusterStatus
+from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
 from amasia.models.locations import Finding, Location, LocationStatus
 from amasia.models.machines import MachineStatus, Stages
 from amasia.models.permissions import Role
 from amasia.reconcilers import clusters, machines
 from amasia.reconcilers.fleets import Fleet
-from amasia.services import budgets, costs
+from amasia.services import budgets, costs, environments
 from amasia.services import clusters as cluster_verbs
 from amasia.services import locations as location_verbs
 from amasia.testing import fakes
+from tests.conftest import ENVIRONMENT
 
 
 class Plane:
@@ -205,3 +207,32 @@ def test_in_a_crowd_every_machine_is_looked_at_in_turn(world, monkeypatch):
         watch.look()
     assert [len(ids) for ids in looked] == [2, 2, 1, 2]
     assert len({machine_id for ids in looked[:3] for machine_id in ids}) == 5
+
+
+class Slow(fakes.MemoryProvider):
+    """Takes its time for each start, as clouds do."""
+
+    def start(self, machine, boot):
+        time.sleep(0.05)
+        return super().start(machine, boot)
+
+
+def test_a_tenant_with_many_machines_delays_the_first_one_of_another_by_no_more_than_a_round(world):
+    """One of 301 in a queue that takes 2 s and more to work off would wait for a second in the mean."""
+    plane = Plane(world, Slow())
+    with world.db.write() as tx:
+        offers = tuple(plane.provider.offers())
+        for workspace in ("lab", "other"):
+            location = Location(workspace=workspace, name="local", provider="memory", offers=offers, max_machines=1000)
+            location_rows.put_location(tx, location)
+    world.cluster(n_workers=300)
+    for _ in range(2):  # the flood is under way
+        machines.reconcile(world.db, world.settings, plane.fleet)
+    environments.put(world.db, world.eve, "other", world.environment_hash, ENVIRONMENT)
+    request = ClusterRequest(environment_hash=world.environment_hash, spec=ClusterSpec(n_workers=0))
+    mine = cluster_verbs.create(world.db, world.settings, world.eve, "other", request).machines[0].id
+    machines.reconcile(world.db, world.settings, plane.fleet)
+    assert mine in plane.provider.entries
+    flood = len(plane.provider.entries) - 1
+    assert 0 < flood < 200, "the flood was over, so that it could have delayed nobody"
+    plane.fleet.hands.close()

@@ -11,11 +11,13 @@ from amasia.database import machines as rows
 from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
+from amasia.models.costs import Cut
+from amasia.models.grants import GroupRequest
 from amasia.models.machines import Found, Heartbeat, ProcessReport
 from amasia.models.money import cost
 from amasia.models.permissions import Role
 from amasia.models.workspaces import PolicyRequest
-from amasia.services import alerts, budgets, clusters, costs, leases, machines, workspaces
+from amasia.services import alerts, budgets, clusters, costs, groups, leases, machines, workspaces
 from tests.services.test_leases import joined
 
 PRICE = 45_000
@@ -304,7 +306,7 @@ def test_slips_of_the_pen_are_refused_and_leave_nothing(world):
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"scope": {"kind": "planet", "name": "x"}}, "one of workspace, user, tag, location"),
+        ({"scope": {"kind": "planet", "name": "x"}}, "one of workspace, user, group, tag, location"),
         ({"scope": {"kind": "user"}}, "says which"),
         ({"scope": {"kind": "tag", "name": "project"}}, "key=value"),
         ({"period": "grant"}, "first day"),
@@ -371,3 +373,65 @@ def test_who_may_not_go_on_is_told_once_for_all_machines(world):
         beat(world, machine, now())
     assert told(world, world.ada) == [("workspace", 100)]
     assert len(clusters.get(world.db, "lab", made.id).notices) == 1
+
+
+@pytest.fixture
+def phds(world):
+    """A group that bo is in."""
+    groups.create(world.db, world.ada, "lab", GroupRequest(name="phds"))
+    groups.add(world.db, world.ada, "lab", "phds", "bo")
+
+
+def test_a_groups_budget_counts_its_members_and_nobody_else(world, phds):
+    make(world, "phds", FIRST, kind="group", of="phds")
+    launch(world, world.ada)
+    assert got(world, "phds") == (0, 0)
+    launch(world, world.bo)
+    assert got(world, "phds") == (0, FIRST)
+    with pytest.raises(errors.BudgetExceeded, match="'phds'"):
+        launch(world, world.bo)
+
+
+def test_who_leaves_a_group_goes_on_counting_with_what_runs(world, phds):
+    make(world, "phds", 10 * FIRST, kind="group", of="phds")
+    machine = launch(world, world.bo).machines[0]
+    groups.remove(world.db, world.ada, "lab", "phds", "bo")
+    start = joined(world, machine).machine.started_at
+    found = Found(machine_id=machine.id, alive=False, stopped_at=start + timedelta(seconds=20))
+    machines.gone(world.db, machines.alive(world.db)[0], found)
+    spent = cost(PRICE, 20_000)
+    assert got(world, "phds") == (spent, 0)
+    assert [(line.key, line.amount) for line in bill_by_group(world)] == [("phds", spent)]
+    launch(world, world.bo)
+    assert got(world, "phds") == (spent, 0)
+
+
+def test_who_joins_a_group_is_settled_to_the_end_though_nothing_was_held_there(world):
+    groups.create(world.db, world.ada, "lab", GroupRequest(name="phds"))
+    make(world, "phds", 10 * FIRST, kind="group", of="phds")
+    machine = launch(world, world.bo).machines[0]
+    groups.add(world.db, world.ada, "lab", "phds", "bo")
+    start = joined(world, machine).machine.started_at
+    found = Found(machine_id=machine.id, alive=False, stopped_at=start + timedelta(seconds=20))
+    machines.gone(world.db, machines.alive(world.db)[0], found)
+    assert (got(world), got(world, "phds")) == ((cost(PRICE, 20_000), 0), (0, 0))
+
+
+def test_a_budget_of_a_group_made_later_counts_what_its_members_spent_and_run(world, phds):
+    machine = launch(world, world.bo).machines[0]
+    start = joined(world, machine).machine.started_at
+    with world.db.write() as tx:
+        rows.update(tx, machine.id, started_at=start - timedelta(seconds=50), lease_until=start + timedelta(seconds=10))
+    beat(world, machine, now())
+    make(world, "phds", 10 * FIRST, kind="group", of="phds")
+    assert got(world, "phds") == got(world)
+    assert min(got(world)) > 0
+
+
+def test_a_group_that_is_not_there_has_no_budget(world):
+    with pytest.raises(errors.NotFound, match="no group 'nobody'"):
+        make(world, "phds", FIRST, kind="group", of="nobody")
+
+
+def bill_by_group(world):
+    return costs.find(world.db, world.ada, Role.owner, "lab", Cut.group).items

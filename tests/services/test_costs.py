@@ -17,10 +17,12 @@ TODAY = now().date()
 PLAIN = (Cut.day, Cut.user, Cut.location, Cut.machine_type)
 
 
-def charge(world, user, amount, days_ago=0, *, cluster=None, kind="small", tags=None, location="local", group=""):
+def charge(
+    world, user, amount, days_ago=0, *, cluster=None, kind="small", tags=None, location="local", group="", groups=()
+):
     end = datetime.combine(TODAY - timedelta(days=days_ago), datetime.min.time(), UTC) + timedelta(hours=1)
     item = Charge(id=0, workspace="lab", user=user, cluster_id=cluster, machine_id="ma-1", machine_type=kind,
-                  group=group, location=location, tags=tags or {}, day=end.date().isoformat(),
+                  group=group, location=location, tags=tags or {}, groups=groups, day=end.date().isoformat(),
                   start=end - timedelta(seconds=1), end=end, milliseconds=1000, amount=amount)  # fmt: skip
     with world.db.write() as tx:
         rows.charge(tx, [item])
@@ -119,7 +121,7 @@ def test_clusters_come_page_by_page_and_together_are_the_whole(world):
 
 @pytest.mark.parametrize("cut", Cut)
 def test_every_cut_is_a_page_of_its_own(world, cut):
-    charge(world, "ada", 5, tags={"a": "b"})
+    charge(world, "ada", 5, tags={"a": "b"}, groups=("phds",))
     page = costs.find(world.db, world.ada, Role.owner, "lab", cut)
     assert page.next == ""
     assert sum(line.amount for line in page.items) == (0 if cut is Cut.storage else 5)

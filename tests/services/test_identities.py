@@ -7,16 +7,21 @@ from pydantic import ValidationError
 
 from amasia import errors
 from amasia.database import users as rows
+from amasia.database.rows import change
+from amasia.database.tables import identities as identity_table
+from amasia.models.grants import GroupRequest
 from amasia.models.identities import Claims, InvitationRequest
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
-from amasia.services import access, identities, removals, users, workspaces
+from amasia.services import access, events, groups, identities, removals, users, workspaces
+from amasia.services import claims as rules
 from amasia.settings import Issuer, Rule, issuers
 
 URL = "https://id.example.org"
 RULES = (
     Rule(value="climate", workspace="lab", role="viewer"),
-    Rule(claim="realm.roles", value="staff", workspace="lab", role="member"),
+    Rule(claim="realm.roles", value="staff", workspace="lab", role="member", groups=("ocean", "there-is-none")),
+    Rule(value="ice", workspace="lab", role="guest", groups=("ice",)),
 )
 ISSUER = Issuer(name="institute", url=URL, client_id="amasia", client_secret="very secret", rules=RULES)
 
@@ -125,8 +130,8 @@ def test_no_claim_makes_an_owner_or_a_role_that_there_is_not():
     for role in ("owner", "king"):
         wrong = ISSUER.model_copy(update={"rules": (Rule(value="x", workspace="lab", role=role),)})
         with pytest.raises(errors.InvalidRequest, match=f"gives the role '{role}'"):
-            identities.check([wrong])
-    identities.check([ISSUER])
+            rules.check([wrong])
+    rules.check([ISSUER])
 
 
 def test_a_session_ends_when_it_was_idle_and_a_token_does_not(world, monkeypatch):
@@ -175,3 +180,84 @@ def test_a_membership_by_hand_stays(world):
     sign_in(world, "open", claims(groups=["climate"]))
     sign_in(world, "open", claims())
     assert roles(world, "grace-hopper") == {"lab": "admin"}
+
+
+def in_groups(world, user):
+    return {one.name: one.origins.get(user, "") for one in groups.find(world.db, "lab") if user in one.members}
+
+
+def told(world):
+    """(verb, target, what) of what claims did, the oldest first."""
+    found = [one for one in reversed(events.find(world.db, "lab", None)) if one.detail.get("claims_of") == URL]
+    return [(one.verb, one.target, one.detail.get("role") or one.detail.get("user", "")) for one in found]
+
+
+def test_groups_of_all_rules_are_joined_and_each_goes_with_its_claim(world):
+    for name in ("ocean", "ice"):
+        groups.create(world.db, world.ada, "lab", GroupRequest(name=name))
+    sign_in(world, "open", claims(groups=["ice"], realm={"roles": ["staff"]}))
+    assert roles(world, "grace-hopper") == {"lab": "member"}
+    assert in_groups(world, "grace-hopper") == {"ice": URL, "ocean": URL}
+    sign_in(world, "open", claims(groups=["ice"]))
+    assert (roles(world, "grace-hopper"), in_groups(world, "grace-hopper")) == ({"lab": "guest"}, {"ice": URL})
+    sign_in(world, "open", claims())
+    assert (roles(world, "grace-hopper"), in_groups(world, "grace-hopper")) == ({}, {})
+    assert told(world) == [
+        ("member.set", "grace-hopper", "member"),
+        ("group.add", "ice", "grace-hopper"),
+        ("group.add", "ocean", "grace-hopper"),
+        ("member.set", "grace-hopper", "guest"),
+        ("group.remove", "ocean", "grace-hopper"),
+        ("member.remove", "grace-hopper", ""),
+    ]
+
+
+def test_a_place_in_a_group_by_hand_stays_also_where_a_claim_gave_it_before(world):
+    for name in ("ocean", "ice"):
+        groups.create(world.db, world.ada, "lab", GroupRequest(name=name))
+    sign_in(world, "open", claims(groups=["ice"], realm={"roles": ["staff"]}))
+    by_hand = Membership(workspace="lab", user="grace-hopper", role=Role.viewer)
+    workspaces.set_member(world.db, world.ada, Role.owner, by_hand)
+    groups.add(world.db, world.ada, "lab", "ocean", "grace-hopper")
+    assert in_groups(world, "grace-hopper") == {"ice": URL, "ocean": ""}
+    sign_in(world, "open", claims())
+    assert (roles(world, "grace-hopper"), in_groups(world, "grace-hopper")) == ({"lab": "viewer"}, {"ocean": ""})
+
+
+def test_a_member_says_which_claims_they_are_here_by(world):
+    sign_in(world, "open", claims(groups=["climate", "ice"]))
+    found = {one.user: one for one in workspaces.members(world.db, "lab")}
+    assert found["grace-hopper"].claims == ("groups=climate", "groups=ice")
+    assert found["grace-hopper"].by == f"groups=climate, groups=ice of {URL}"
+    assert found["ada"].by == "by hand"
+
+
+@pytest.mark.parametrize(
+    ("given", "strongest"),
+    [(("viewer", "billing"), "billing"), (("billing", "member"), "member"), (("auditor", "guest"), "auditor"),
+     (("viewer", "auditor"), "viewer"), (("member", "admin"), "admin")],
+)  # fmt: skip
+def test_of_several_rules_the_strongest_role_counts_in_any_order(world, given, strongest):
+    for order in (given, given[::-1]):
+        issuer = ISSUER.model_copy(update={"rules": tuple(Rule(value="x", workspace="lab", role=one) for one in order)})
+        with world.db.write() as tx:
+            found = rules.given(tx, issuer.rules, {"groups": ["x"]})
+        assert found["lab"].role == strongest
+
+
+def test_what_claims_gave_ends_when_nobody_has_seen_them_for_long(world):
+    sign_in(world, "open", claims(groups=["climate"]))
+    sign_in(world, "open", claims("s-2", name="By Hand"))
+    by_hand = Membership(workspace="lab", user="by-hand", role=Role.viewer)
+    workspaces.set_member(world.db, world.ada, Role.owner, by_hand)
+    rules.lapse(world.db, world.settings)
+    assert roles(world, "grace-hopper") == {"lab": "viewer"}
+    with world.db.write() as tx:
+        change(tx, identity_table, last_used_at=access.now() - timedelta(days=91))
+    rules.lapse(world.db, world.settings.model_copy(update={"claims_days": 0}))
+    assert roles(world, "grace-hopper") == {"lab": "viewer"}
+    rules.lapse(world.db, world.settings)
+    assert (roles(world, "grace-hopper"), roles(world, "by-hand")) == ({}, {"lab": "viewer"})
+    assert [one.workspace for one in removals.find(world.db)] == ["lab"]
+    sign_in(world, "open", claims(groups=["climate"]))
+    assert roles(world, "grace-hopper") == {"lab": "viewer"}

@@ -95,6 +95,18 @@ def test_a_machine_that_outlived_its_lease_is_charged_no_more_than_was_reserved(
     assert budgets.get(world.db, "lab").spent == reserved
 
 
+def test_a_machine_whose_last_words_say_that_it_ended_before_its_last_heartbeat_is_charged_up_to_that(world):
+    machine = world.cluster(n_workers=0).machines[0]
+    start = joined(world, machine).machine.started_at - timedelta(seconds=60)
+    with world.db.write() as tx:
+        rows.update(tx, machine.id, started_at=start)
+    beat(world, machine.id, world.settings)
+    held = machines.alive(world.db)[0]
+    early = Found(machine_id=machine.id, alive=False, stopped_at=start + timedelta(seconds=1))
+    machines.gone(world.db, held, early)
+    assert sum(charge.milliseconds for charge in costs.charges(world.db, world.ada, Role.owner, "lab", 0)) >= 60_000
+
+
 def test_settling_twice_charges_once(world):
     machine = world.cluster(n_workers=0).machines[0]
     start = joined(world, machine).machine.started_at

@@ -3,8 +3,9 @@
 import pytest
 
 from amasia import errors
-from amasia.models.locations import LocationRequest, Use
+from amasia.models.locations import LocationChange, LocationRequest, LocationStatus, Use
 from amasia.services import locations, machines
+from tests.conftest import OFFERS
 
 LAB = LocationRequest(name="lab", provider="ssh", secrets={"key": "k"})
 
@@ -28,3 +29,56 @@ def test_what_is_at_a_location_is_counted_with_what_it_costs(world):
     assert locations.in_use(world.db, "other") == {}
     with pytest.raises(errors.NotFound, match="has no location 'none'"):
         locations.machines_at(world.db, "lab", "none")
+
+
+def secrets_of(world):
+    return {location.name: secrets for location, secrets in locations.every(world.db)}["lab"]
+
+
+def test_a_change_leaves_what_it_does_not_name_and_wishes_for_a_look(world):
+    locations.create(world.db, world.ada, "lab", LAB)
+    locations.checked(world.db, locations.get(world.db, "lab", "lab"), (), ())
+    found = locations.update(world.db, world.ada, "lab", "lab", LocationChange(max_machines=7))
+    assert (found.max_machines, found.status, found.private_endpoints) == (7, LocationStatus.requested, True)
+    assert secrets_of(world) == {"key": "k"}
+    locations.update(world.db, world.ada, "lab", "lab", LocationChange(secrets={"key": "new"}))
+    assert secrets_of(world) == {"key": "new"}
+
+
+def test_whoever_changes_what_a_location_does_answers_for_it(world):
+    locations.create(world.db, world.ada, "lab", LAB)
+    keyless = LocationRequest(name="own", provider="aws")
+    locations.create(world.db, world.ada, "lab", keyless)
+    with pytest.raises(errors.PermissionDenied):
+        locations.update(world.db, world.bo, "lab", "own", LocationChange(options={"subnets": ["s-1"]}))
+    with pytest.raises(errors.PermissionDenied):
+        locations.update(world.db, world.bo, "lab", "lab", LocationChange(secrets={}))
+    elsewhere = locations.update(world.db, world.bo, "lab", "lab", LocationChange(options={"hosts": []}))
+    assert not elsewhere.private_endpoints
+
+
+@pytest.mark.parametrize(
+    ("options", "may"),
+    [
+        ({"hosts": [{"address": "a"}, {"address": "b"}], "root": "/r"}, True),
+        ({"hosts": [{"address": "b"}], "root": "/r"}, False),
+        ({"hosts": [{"address": "a"}], "root": "/other"}, False),
+        ({"hosts": [{"address": "a"}]}, False),
+    ],
+)
+def test_nothing_changes_under_machines_but_more_may_come(world, options, may):
+    locations.create(
+        world.db, world.ada, "lab", LAB.model_copy(update={"options": {"hosts": [{"address": "a"}], "root": "/r"}})
+    )
+    locations.checked(world.db, locations.get(world.db, "lab", "lab"), (), OFFERS)
+    world.cluster(n_workers=0, location="lab")
+    if may:
+        assert locations.update(world.db, world.ada, "lab", "lab", LocationChange(options=options)).options == options
+        return
+    with pytest.raises(errors.Conflict, match="1 machines"):
+        locations.update(world.db, world.ada, "lab", "lab", LocationChange(options=options))
+
+
+def test_what_is_not_there_cannot_be_changed(world):
+    with pytest.raises(errors.NotFound):
+        locations.update(world.db, world.ada, "lab", "nowhere", LocationChange(max_machines=1))

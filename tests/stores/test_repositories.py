@@ -94,6 +94,23 @@ def test_disjoint_changes_are_both_kept_and_clashing_ones_are_a_conflict(source:
     assert [s.message for s in repositories.history(repositories.open(source))][:2] == ["two", "one"]
 
 
+def test_who_never_comes_first_is_not_told_of_a_change_that_nobody_made(
+    source: leases.Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(source)
+    one, two = (repositories.open(source).writable_session("main") for _ in range(2))
+    for session, place in ((one, 0), (two, 1)):
+        zarr.open_array(session.store, path="x", mode="r+")[place] = 1
+    repositories.commit(source, one, "one", {})
+    monkeypatch.setattr(repositories, "_REBASES", 0)
+    with pytest.raises(errors.Conflict, match="others were first") as caught:
+        repositories.commit(source, two, "two", {})
+    assert "changed the same" not in caught.value.message
+    monkeypatch.undo()
+    repositories.commit(source, two, "two", {})
+    assert values(source)[:2] == [1, 1]
+
+
 def test_an_empty_commit_is_refused(source: leases.Source) -> None:
     session = repositories.open(source).writable_session("main")
     with pytest.raises(errors.InvalidRequest, match="nothing to commit"):

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -30,6 +29,7 @@ from amasia.services import budgets, clusters, joins, machines, repositories
 from amasia.services.ledgers import Ledger, Move, Spender
 from amasia.web import app as web
 from tests.browsers import LOOKS
+from tests.conftest import KEY
 
 BROWSER = {"Sec-Fetch-Site": "same-origin"}
 
@@ -38,7 +38,7 @@ BROWSER = {"Sec-Fetch-Site": "same-origin"}
 def db(_sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
     """One kind of database is enough for pages: services and their tests know both."""
     shutil.copy(_sqlite_template, tmp_path / "amasia.db")
-    database = Database(f"sqlite:///{tmp_path / 'amasia.db'}", Fernet.generate_key())
+    database = Database(f"sqlite:///{tmp_path / 'amasia.db'}", KEY)
     yield database
     database.close()
 

@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 from amasia.api import app as api
 from amasia.cli.main import app as cli
 from amasia.database import users as user_rows
+from amasia.models.grants import GroupRequest
 from amasia.models.identities import InvitationRequest
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
-from amasia.services import identities, users, workspaces
+from amasia.services import groups, identities, users, workspaces
 from amasia.settings import Rule
 from amasia.testing.issuers import RealIssuer, missing
 from amasia.web import app as web
@@ -140,6 +141,20 @@ def test_a_claim_makes_a_member_and_goes_with_its_membership(doors, window, open
     assert door.roles("grace") == {}
     window.goto(f"{door.url}/lab")
     window.get_by_text("There is no workspace 'lab'").wait_for()
+
+
+def test_a_claim_puts_into_groups_and_the_page_of_people_says_by_which(doors, window, open_window):
+    door = doors("claims", Rule(value="climate", workspace="lab", role="viewer", groups=("ocean",)))
+    groups.create(door.world.db, door.world.ada, "lab", GroupRequest(name="ocean"))
+    door.issuer.know("grace", "climate")
+    door.come(window, "grace")
+    window.goto(f"{door.url}/lab/people")
+    row = window.get_by_role("table", name="Members").locator("tr", has_text="grace")
+    row.get_by_text("groups=climate").wait_for()
+    window.get_by_text("grace (by claim)").wait_for()
+    door.issuer.know("grace", "geology")
+    door.come(open_window(door.url), "grace")
+    assert [one.members for one in groups.find(door.world.db, "lab")] == [()]
 
 
 def test_without_the_claim_nobody_becomes_a_user(doors, window):

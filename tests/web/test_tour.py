@@ -15,9 +15,12 @@ from amasia.models.devices import DeviceRequest
 from amasia.models.diffs import ArrayChange, Diff, Grid
 from amasia.models.diffs import Span as Stretch
 from amasia.models.grants import AccountRequest, GroupRequest, Level
+from amasia.models.health import Round
 from amasia.models.locations import Finding, LocationRequest, Offer
 from amasia.models.machines import Metrics
+from amasia.models.permissions import Role
 from amasia.models.publications import Protocol, PublicationRequest
+from amasia.models.secrets import SecretRequest
 from amasia.models.standbys import StandbyRequest
 from amasia.models.users import TokenRequest
 from amasia.models.views import Applied, ClaimRequest, RefreshDone, ViewRequest
@@ -34,6 +37,7 @@ from amasia.services import (
     publications,
     refreshes,
     repositories,
+    secrets,
     service_accounts,
     standbys,
     storage,
@@ -63,9 +67,11 @@ PAGES = {
     "location": "/{workspace}/locations/{name}",
     "costs": "/{workspace}/costs",
     "people": "/{workspace}/people",
+    "secrets": "/{workspace}/secrets",
     "audit": "/{workspace}/audit",
     "account": "/-/account",
     "device": "/-/device",
+    "health": "/-/health",
 }
 """The route of each, which is in the documentation under this name."""
 LEAD_ON = {
@@ -102,7 +108,10 @@ def lab(tmp_path_factory, _sqlite_template, data):
     with xr.open_dataset(data / "reanalysis" / "air.nc") as air:
         code, snapshot = furnish(world, air)
     site = site_of(world)
+    loops = (("machines", 0.5), ("clusters", 0.5), ("locations", 30), ("repositories", 2), ("storage", 600))
+    rounds = [Round(name=name, seconds=seconds, age=seconds / 3) for name, seconds in loops]
     console = site.router.routes[-1].app.app
+    console.state.health, console.state.rounds = lambda: ("http://127.0.0.1:8333", {}), lambda: rounds
     included = [getattr(one, "original_router", None) for one in console.router.routes]
     routes = {route.path for router in included if router for route in router.routes if "GET" in route.methods}
     with serving(site) as url:
@@ -123,6 +132,8 @@ def furnish(world, air):
     service_accounts.create(world.db, world.ada, "lab", AccountRequest(name="nightly", role="member"))
     service_accounts.create_token(world.db, world.ada, "lab", "nightly", TokenRequest(label="cron"))
     users.create_token(world.db, world.ada, TokenRequest(label="laptop"))
+    for name, grantee in (("COPERNICUS_KEY", "everyone"), ("EARTHDATA_TOKEN", "user:ada")):
+        secrets.put(world.db, world.ada, Role.owner, "lab", name, SecretRequest(value="a secret", grantee=grantee))
     asked = devices.begin(world.db, DeviceRequest(label="amasia login on laptop"), "192.0.2.7", "http://x")
     return asked.user_code, snapshot
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from amasia import errors
 from amasia.client.transport import Connection
 from amasia.models.machines import Assignment, Boot, Heartbeat, Join, Wishes
+from amasia.models.secrets import Lent
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 EAGER = 1.5
@@ -87,6 +88,20 @@ def take_up(connection: Connection, machine_id: str) -> Assignment | None:
         raise
     except errors.AmasiaError:
         return None
+
+
+def borrow(connection: Connection, machine_id: str, over: Event) -> Lent | None:
+    """Ask for the secrets of the machine's processes until there is an answer; None when `over` comes first."""
+    wait = FIRST_WAIT
+    while not over.is_set():
+        try:
+            return connection.post(f"/v1/machines/{machine_id}/secrets", None, Lent)
+        except REFUSED:
+            raise
+        except errors.AmasiaError:
+            over.wait(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+    return None
 
 
 def own_address(control_plane: str) -> str:

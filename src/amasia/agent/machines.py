@@ -18,9 +18,10 @@ import psutil
 
 from amasia import errors
 from amasia.agent import memory, setups
-from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, join, own_address, take_up
+from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, borrow, join, own_address, take_up
 from amasia.agent.lease import Lease, told
 from amasia.agent.logs import Log
+from amasia.agent.masks import Mask
 from amasia.agent.processes import Dask, Limit, begin
 from amasia.agent.tunnels import Tunnel
 from amasia.client.transport import Connection
@@ -80,6 +81,8 @@ class Agent:
         self.linger_until: float | None = None
         self.assignment: Assignment | None = None
         self.built: Built | None = None
+        self.secrets: dict[str, str] = {}
+        self.mask = Mask({})
         self.host = ""
         self.stages: dict[str, datetime] = {}
         self.report = ProcessReport()
@@ -173,11 +176,12 @@ class Agent:
     # --- the Dask process ---------------------------------------------------------------------------------------
 
     def _begin_dask(self, assignment: Assignment, built: Built) -> None:
-        variables = setups.environ(assignment, self.boot, built.code, os.environ)
+        variables = setups.environ(assignment, self.boot, built.code, os.environ, self.secrets)
         setup = setups.first_instruction(assignment, self.home, self.host)
         setup |= {"death": self.last_death, "port": self.port}
         self.told = {}
-        self.dask = begin(assignment.machine.role, built.python, self.home, variables, self.limit, setup, self.log)
+        role = assignment.machine.role
+        self.dask = begin(role, built.python, self.home, variables, self.limit, setup, self.log, self.mask)
 
     def _tend(self, dask: Dask) -> None:
         if dask.listen():
@@ -199,7 +203,8 @@ class Agent:
         news = dask.news
         before, self.scheduler = self.scheduler, None
         if news.scheduler:
-            self.scheduler = SchedulerReport.model_validate(news.scheduler)
+            told = SchedulerReport.model_validate(news.scheduler)
+            self.scheduler = told.model_copy(update={"driver": self.mask.hide(told.driver)})
         if _wishes(before) != _wishes(self.scheduler):
             self.due.set()
         if news.status == "running" and self.report.status != "running":
@@ -222,7 +227,7 @@ class Agent:
 
     def _bury(self, dask: Dask) -> None:
         """What a process left behind: a death in words and a new start, or the end of its work."""
-        reason = dask.death(self.limit, self.log)
+        reason = self.mask.hide(dask.death(self.limit, self.log))
         keys = dask.running_keys()
         dask.close()
         self.dask, self.scheduler = None, None
@@ -314,11 +319,27 @@ class Agent:
             traceback.print_exc()
             return self._rest("failed", f"its environment could not be built: {type(error).__name__}: {error}")
         if not self._is_warm():
+            if assignment.spec.get("secrets") and not self._borrow(connection):
+                return None
             self.built = built
         self.stages["environment_ready"] = now()
         self.due.set()
         self._wake()
         return None
+
+    def _borrow(self, connection: Connection) -> bool:
+        """Have the secrets of this machine's processes, in memory only."""
+        try:
+            lent = borrow(connection, self.boot.machine_id, self.over)
+        except REFUSED as error:
+            self._rest("failed", f"it was lent no secrets: {error.message}")
+            return False
+        if lent is None:
+            return False
+        self.secrets, self.mask = lent.values, Mask(lent.values)
+        for name in lent.missing:
+            print(f"the secret {name} is not there any more", flush=True)
+        return True
 
     def _heartbeat(self) -> Heartbeat:
         return Heartbeat(

@@ -7,15 +7,19 @@ import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from time import monotonic
-from typing import Any
+from typing import IO, Any
 
 from amasia.agent import memory
 from amasia.agent.logs import Log
+from amasia.agent.masks import Mask
 from amasia.agent.words import over_memory, while_running
 
 RUNNING = "running.json"
 """Keys of the tasks that a worker executes at this moment, rewritten in place at every change."""
+DRAIN = 1.0
+"""Seconds to wait for the last words of a process that is over; its children may hold its output open."""
 
 
 @dataclass
@@ -74,6 +78,8 @@ class Dask:
     instructions: int
     news_pipe: int
     running: Path
+    copier: Thread | None = None
+    """Brings its output to the log, where there are secrets to hide in it."""
     born: float = field(default_factory=monotonic)
     news: News = field(default_factory=News)
     _rest: bytes = b""
@@ -107,6 +113,7 @@ class Dask:
         """Free what the agent holds of a process that is over."""
         self._signal(signal.SIGKILL)
         self.child.wait()
+        self._drain()
         for descriptor in (self.instructions, self.news_pipe):
             os.close(descriptor)
 
@@ -118,6 +125,7 @@ class Dask:
 
     def death(self, limit: Limit, log: Log) -> str:
         """Why it ended, in words."""
+        self._drain()
         if self.news.status == "dying":
             return self.news.reason
         if limit.was_passed():
@@ -129,21 +137,33 @@ class Dask:
         tail = log.tail()
         return f"the {self.role} ended with status {code}{doing}" + (f": {tail}" if tail else "")
 
+    def _drain(self) -> None:
+        if self.copier:
+            self.copier.join(DRAIN)
+
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.child.pid, number)
 
 
 def begin(
-    role: str, python: Path, home: Path, environ: dict[str, str], limit: Limit, setup: dict[str, Any], log: Log
+    role: str,
+    python: Path,
+    home: Path,
+    environ: dict[str, str],
+    limit: Limit,
+    setup: dict[str, Any],
+    log: Log,
+    mask: Mask,
 ) -> Dask:
-    """Start ``python -m amasia.agent.dask`` under the memory limit. Secrets go through its pipe only."""
+    """Start ``python -m amasia.agent.dask`` under the memory limit. Amasia's own secrets go through its pipe only."""
     there, instructions = os.pipe()
     news_pipe, back = os.pipe()
     running = home / RUNNING
     running.write_text("[]")
     limit.reset()
-    with log.path.open("ab") as output:
+    output, copier = _output(log, mask)
+    with output:
         child = subprocess.Popen(
             [str(python), "-m", "amasia.agent.dask", role, str(there), str(back), str(os.getpid())],
             stdin=subprocess.DEVNULL,
@@ -161,6 +181,16 @@ def begin(
     memory.expose(child.pid)
     if limit.group:
         limit.group.add(child.pid)
-    dask = Dask(role, child, instructions, news_pipe, running)
+    dask = Dask(role, child, instructions, news_pipe, running, copier)
     dask.tell(**setup, running=str(running))
     return dask
+
+
+def _output(log: Log, mask: Mask) -> tuple[IO[bytes], Thread | None]:
+    """Where a process writes to: the log itself, unless there is something to hide on the way."""
+    if not mask:
+        return log.path.open("ab"), None
+    out, into = os.pipe()
+    copier = Thread(target=mask.copy, args=(out, log.path), daemon=True)
+    copier.start()
+    return open(into, "wb"), copier

@@ -13,7 +13,9 @@ SCRATCH = "scratch"
 """Directory of a machine that holds what its worker spills."""
 
 
-def environ(assignment: Assignment, boot: Boot, code: Path | None, inherited: Mapping[str, str]) -> dict[str, str]:
+def environ(
+    assignment: Assignment, boot: Boot, code: Path | None, inherited: Mapping[str, str], secrets: Mapping[str, str]
+) -> dict[str, str]:
     """The variables of the Dask process, and so of every task that runs in it."""
     kept = {
         key: value
@@ -33,6 +35,7 @@ def environ(assignment: Assignment, boot: Boot, code: Path | None, inherited: Ma
         }
         | {name: inherited[name] for name in ("AMASIA_CA",) if name in inherited}  # trusted by its tasks, too
         | ({"PYTHONPATH": str(code)} if code else {})
+        | dict(secrets)
     )
 
 

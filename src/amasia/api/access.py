@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from amasia import errors
-from amasia.api import visits
+from amasia.api import rates, visits
 from amasia.database.engine import Database
 from amasia.models.grants import Level
 from amasia.models.permissions import Permission, Role
@@ -70,7 +71,8 @@ class Grant:
 def may(permission: Permission, verb: str, scopes: frozenset[Scope] = access.PEOPLE) -> Any:
     """Members of the path's workspace whose role has the permission."""
 
-    def check(db: Db, who: Who, workspace: str) -> Grant:
+    def check(request: Request, db: Db, who: Who, workspace: str) -> Grant:
+        rates.count(request, who, workspace)
         return Grant(who, access.require(db, who, workspace, permission, verb, scopes))
 
     return _decided(permission.value, check)
@@ -87,11 +89,13 @@ class Granted:
 def granted(level: Level, verb: str, *, public: bool = False) -> Any:
     """Whoever has at least a level on the path's repository; with ``public`` also those without an account."""
 
-    def check(db: Db, who: Who, workspace: str, name: str) -> Granted:
+    def check(request: Request, db: Db, who: Who, workspace: str, name: str) -> Granted:
+        rates.count(request, who, workspace)
         return Granted(who, grants.require(db, who, workspace, name, level, verb))
 
     def check_public(request: Request, db: Db, who: Visitor, workspace: str, name: str) -> Granted:
         visits.count(request, who)
+        rates.count(request, who, workspace)
         return Granted(who, grants.require(db, who, workspace, name, level, verb, public=True))
 
     return _decided(f"{level.value} public", check_public) if public else _decided(f"{level.value} level", check)
@@ -102,6 +106,7 @@ def seen() -> Any:
 
     async def check(request: Request, who: Visitor) -> Principal:
         visits.count(request, who)
+        rates.count(request, who)
         return who
 
     return _decided("seen", check)
@@ -110,15 +115,18 @@ def seen() -> Any:
 def person(*, writing: bool) -> Any:
     """Anybody who is signed in, about what is their own."""
 
-    async def check(who: Who) -> Principal:
-        access.require_person(who, writing=writing)
+    async def check(request: Request, db: Db, who: Who) -> Principal:
+        rates.count(request, who)
+        if not access.is_person(who, writing=writing):
+            await run_in_threadpool(access.refuse_person, db, who, f"{request.method} {request.url.path}")
         return who
 
     return _decided("signed-in", check)
 
 
 def operator(verb: str) -> Any:
-    def check(db: Db, who: Who) -> Principal:
+    def check(request: Request, db: Db, who: Who) -> Principal:
+        rates.count(request, who)
         access.require_operator(db, who, verb)
         return who
 
@@ -128,8 +136,9 @@ def operator(verb: str) -> Any:
 def itself() -> Any:
     """The machine of the path."""
 
-    async def check(who: Who, machine_id: str) -> Principal:
-        access.require_machine(who, machine_id)
+    async def check(db: Db, who: Who, machine_id: str) -> Principal:
+        if not access.is_machine(who, machine_id):
+            await run_in_threadpool(access.refuse_machine, db, who, machine_id)
         return who
 
     return _decided("machine", check)

@@ -24,7 +24,9 @@ def install(app: FastAPI) -> None:
 
 
 def answer(error: errors.AmasiaError) -> JSONResponse:
-    return JSONResponse(errors.to_wire(error), status_code=error.status)
+    wait = error.detail.get("retry_after")
+    headers = None if wait is None else {"Retry-After": str(wait)}
+    return JSONResponse(errors.to_wire(error), status_code=error.status, headers=headers)
 
 
 async def _known(_: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,7 @@
 """The application: every router under ``/v1``."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -20,14 +21,18 @@ from amasia.api import (
     grants,
     groups,
     health,
+    keys,
     kits,
+    limits,
     locations,
     machines,
     mcp,
     publications,
+    rates,
     refreshes,
     refs,
     repositories,
+    secrets,
     service_accounts,
     stac,
     standbys,
@@ -38,8 +43,12 @@ from amasia.api import (
 from amasia.api.visits import Visits
 from amasia.database.engine import Database
 from amasia.environments.kits import Kit
+from amasia.models.health import Round
 from amasia.models.locations import Offer
 from amasia.models.repositories import Lease, Mode
+from amasia.services import access
+from amasia.services import limits as limit_verbs
+from amasia.services.rates import Rates
 from amasia.services.repositories import Place
 from amasia.settings import ServerSettings, issuers
 
@@ -53,13 +62,15 @@ def create(
     *,
     lend: Lend,
     pulse: Pulse = lambda: ("", {}),
+    rounds: Callable[[], Sequence[Round]] = tuple,
     local_offers: Sequence[Offer] = (),
     kit: Callable[[], Kit | None] = lambda: None,
 ) -> FastAPI:
     """The API on a database.
 
     ``lend`` asks an object store for short-lived credentials; ``pulse`` says the store's endpoint and the age of each
-    reconciler's last round; ``kit`` gives what machines fetch at their boot, None until it is made.
+    reconciler's last round, ``rounds`` tells operators more of them; ``kit`` gives what machines fetch at their boot,
+    None until it is made.
     """
     app = FastAPI(
         title="Amasia",
@@ -77,10 +88,13 @@ def create(
     app.state.providers = tuple(one.called for one in issuers(settings))
     app.state.visits = Visits(settings.public_per_minute)
     app.state.health = pulse
+    app.state.rounds = rounds
+    app.state.rates = Rates(partial(limit_verbs.requests, db, settings), partial(access.is_member, db))
     app.state.local_offers = tuple(local_offers)
     app.state.kit = kit
     answers.install(app)
     app.add_middleware(bodies.Limited)
+    app.add_middleware(rates.Paced, rates=app.state.rates)
     for noun in (
         machines,  # the first: it is asked most, and routes are tried one after the other
         alerts,
@@ -103,8 +117,11 @@ def create(
         refreshes,
         publications,
         locations,
+        limits,
         standbys,
         clusters,
+        secrets,
+        keys,
         kits,
     ):
         app.include_router(noun.router, prefix="/v1")

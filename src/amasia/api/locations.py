@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from amasia.api.access import Db, Grant, Settings, may
 from amasia.models.base import Page
-from amasia.models.locations import Location, LocationRequest
+from amasia.models.locations import Location, LocationChange, LocationRequest
 from amasia.models.permissions import Permission
 from amasia.services import locations
 
@@ -32,6 +32,19 @@ def create(
 @router.get("/{name}", dependencies=[may(Permission.read, "location.get")])
 def get(db: Db, workspace: str, name: str) -> Location:
     return locations.get(db, workspace, name)
+
+
+@router.patch("/{name}")
+def update(
+    db: Db,
+    settings: Settings,
+    workspace: str,
+    name: str,
+    grant: Annotated[Grant, may(Permission.manage, "location.update")],
+    body: LocationChange,
+) -> Location:
+    """Change what is given, and wish for a look at it. Its provider and region stay."""
+    return locations.update(db, grant.who, workspace, name, body, private_endpoints=settings.private_endpoints)
 
 
 @router.post("/{name}/checks", status_code=202)

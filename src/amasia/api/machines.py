@@ -11,7 +11,9 @@ from amasia.api.gatherings import Crowd, Gathering
 from amasia.database.engine import Database
 from amasia.models.base import Model
 from amasia.models.machines import Assignment, Heartbeat, Join, Wishes
-from amasia.services import access, heartbeats, joins, machines
+from amasia.models.secrets import Lent
+from amasia.models.users import Principal
+from amasia.services import access, heartbeats, joins, machines, secrets
 from amasia.services.heartbeats import Told
 from amasia.settings import ServerSettings
 
@@ -48,6 +50,12 @@ def assignment(db: Db, settings: Settings, machine_id: str) -> Assignment:
     return joins.assignment(db, settings, machine_id)
 
 
+@router.post("/{machine_id}/secrets")
+def lend(db: Db, machine_id: str, who: Annotated[Principal, itself()]) -> Lent:
+    """What the machine's processes find in their environment."""
+    return secrets.lend(db, who, machine_id)
+
+
 @router.post("/{machine_id}/heartbeat", response_model=Wishes)
 async def heartbeat(
     request: Request, machine_id: str, body: Heartbeat, digest: Annotated[str, itself_by()]
@@ -65,5 +73,5 @@ def _answer(model: Model) -> Response:
 
 def _hear(request: Request, machine_id: str, body: Heartbeat) -> Wishes:
     db = request.app.state.db
-    access.require_machine(principal(request, db), machine_id)
+    access.require_machine(db, principal(request, db), machine_id)
     return machines.heartbeat(db, request.app.state.settings, machine_id, body)

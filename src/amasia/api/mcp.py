@@ -16,7 +16,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from amasia import errors
-from amasia.api import answers
+from amasia.api import answers, rates
+from amasia.models.users import Principal
 from amasia.services import access
 
 PATH = "/mcp"
@@ -68,11 +69,16 @@ class _Signed:
         request = Request(scope)
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         source = request.client.host if request.client else ""
+        db = self.app.state.db
+
+        def signed() -> Principal:
+            who = access.principal(db, secret.strip() if scheme.lower() == "bearer" else "", source)
+            rates.count(request, who)
+            access.require_person(db, who, PATH, writing=False)
+            return who
+
         try:
-            who = await to_thread.run_sync(
-                access.principal, self.app.state.db, secret.strip() if scheme.lower() == "bearer" else "", source
-            )
-            access.require_person(who, writing=False)
+            who = await to_thread.run_sync(signed)
         except errors.AmasiaError as error:
             await answers.answer(error)(scope, receive, send)
             return

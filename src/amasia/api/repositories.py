@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from amasia.api.access import Db, Grant, Granted, granted, may, seen
+from amasia.api.access import Db, Grant, Granted, Settings, granted, may, seen
 from amasia.api.waiting import until
 from amasia.models.base import Page
 from amasia.models.grants import Level
@@ -22,7 +22,7 @@ from amasia.models.repositories import (
     RepositoryStatus,
 )
 from amasia.models.users import Principal
-from amasia.services import grants, refs, repositories
+from amasia.services import grants, limits, refs, repositories
 from amasia.services.access import TASKS
 
 PAGE = 500
@@ -41,8 +41,9 @@ def find(db: Db, workspace: str, who: Annotated[Principal, seen()]) -> Page[Repo
 
 
 @router.post("", status_code=201)
-def create(db: Db, workspace: str, grant: Maker, body: RepositoryRequest) -> Repository:
-    return repositories.create(db, grant.who, workspace, body)
+def create(db: Db, settings: Settings, workspace: str, grant: Maker, body: RepositoryRequest) -> Repository:
+    most = limits.in_force(db, settings, workspace).repositories
+    return repositories.create(db, grant.who, workspace, body, most=most)
 
 
 @router.get("/{name}")

@@ -12,7 +12,7 @@ from amasia.client.inputs import amount
 from amasia.models.budgets import MAIN, Budget, Period
 from amasia.models.money import show
 
-app = noun("What a workspace, a user, a location or a tag may spend.")
+app = noun("What a workspace, a user, a group, a location or a tag may spend.")
 
 DAY = "%Y-%m-%d"
 Name = Annotated[str, typer.Option("--name", help="Of the budget.", autocompletion=complete(budget_names))]
@@ -42,6 +42,7 @@ def show_(name: Name = MAIN, workspace: Workspace = None, as_json: Json = False)
 @app.command(
     epilog=examples(
         "amasia budget create ada-daily 5.00 --user ada --per day",
+        "amasia budget create phds 200.00 --group phds --per month",
         "amasia budget create nino 400.00 --tag project=nino --per grant --from 2026-01-01 --to 2027-12-31",
         "amasia budget create monthly 100.00 --per month --soft",
     )
@@ -50,6 +51,7 @@ def create(
     name: Annotated[str, typer.Argument(help="Of the budget.")],
     limit: Annotated[str, typer.Argument(help="Of one period, in the workspace's currency, such as 12.50.")],
     user: Annotated[str, typer.Option(help="Counts what this user spends.")] = "",
+    group: Annotated[str, typer.Option(help="Counts what the members of this group spend.")] = "",
     tag: Annotated[str, typer.Option(help="Counts what bears this tag: key=value.")] = "",
     location: Annotated[str, typer.Option(help="Counts what is spent at this location.")] = "",
     per: Annotated[Period, typer.Option(help="In the workspace's time zone.")] = Period.total,
@@ -63,7 +65,7 @@ def create(
 ) -> None:
     """Make a budget; whatever it counts must fit into it, and into all others that apply. For admins."""
     made = budgets.create(
-        name, limit, workspace, user=user, tag=tag, location=location, per=per, hard=not soft,
+        name, limit, workspace, user=user, group=group, tag=tag, location=location, per=per, hard=not soft,
         starts=starts.date() if starts else None, ends=ends.date() if ends else None,
     )  # fmt: skip
     _print(made, as_json)

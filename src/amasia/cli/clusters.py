@@ -84,6 +84,7 @@ def show(cluster: ClusterName, workspace: Workspace = None, as_json: Json = Fals
         "scheduler": found.scheduler_address,
         "dashboard": found.dashboard_address,
         "placed": found.placement.why if found.placement else "",
+        "secrets": ", ".join(spec.secrets),
         "environment": found.environment_hash[:12],
         "cost": f"{show_money(found.amount, currency)} for {hours(found.milliseconds)} of machines, "
         f"{per_hour(found.rate, currency)} now",
@@ -119,6 +120,7 @@ def start(
     location: Annotated[str | None, typer.Option(help="Where the machines come from; the cheapest without it.")] = None,
     near: Annotated[str, typer.Option(help="Repository of the data: what carrying them costs counts.")] = "",
     shared: Annotated[bool, typer.Option("--shared", help="Let other members connect.")] = False,
+    secret: Annotated[list[str] | None, typer.Option(help="Name of a secret that its processes get.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="key=value: budgets and bills go by it.")] = None,
     workspace: Workspace = None,
     yes: Yes = False,
@@ -129,7 +131,7 @@ def start(
         ClusterSpec, n_workers=workers, worker_cpu=cpu, worker_memory=memory(memory_), minimum=minimum,
         maximum=maximum, idle_timeout=seconds(idle), location=location, shared=shared, worker_gpu=gpu, arch=arch,
         machine_type=tuple(machine_type or ()), spot=spot, near=near,
-        worker_groups=dict(kinds.parse(text) for text in group or ()),
+        worker_groups=dict(kinds.parse(text) for text in group or ()), secrets=tuple(secret or ()),
         tags=dict(one.partition("=")[::2] for one in tag or ()),
     )  # fmt: skip
     link = connect()

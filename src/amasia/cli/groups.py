@@ -20,7 +20,7 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
     if as_json:
         show_json(found)
         return
-    rows = [(one.name, ", ".join(one.members) or "nobody", ago(one.created_at)) for one in found]
+    rows = [(one.name, ", ".join(map(one.shown, one.members)) or "nobody", ago(one.created_at)) for one in found]
     show_table(["group", "members", "made"], rows, empty="No group yet. Make one: amasia group create ocean")
 
 

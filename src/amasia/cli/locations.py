@@ -114,6 +114,37 @@ def add(
     _tell(locations.checked(name, workspace), as_json)
 
 
+@app.command(
+    epilog=examples(
+        "amasia location update lab --hosts hosts.toml",
+        "amasia location update europe --max-machines 200",
+    )
+)
+def update(
+    name: Name,
+    config: Annotated[
+        Path | None, typer.Option("--config", "--hosts", help="Its TOML file anew; without [secrets] it keeps its own.")
+    ] = None,
+    max_machines: Annotated[int | None, typer.Option(help="That may be there at once.", min=1)] = None,
+    control_plane: Annotated[str | None, typer.Option(help="Its URL as machines there see it.")] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Change it while its machines go on: new keys, more hosts, another limit. For admins."""
+    if config is None and max_machines is None and control_plane is None:
+        raise errors.InvalidRequest("Nothing is to change.", cure="Give --config, --max-machines or --control-plane.")
+    options, secrets = locations.read_config(config) if config else (None, None)
+    locations.update(
+        name,
+        workspace,
+        options=options,
+        secrets=secrets or None,
+        max_machines=max_machines,
+        control_plane=control_plane,
+    )
+    _tell(locations.checked(name, workspace), as_json)
+
+
 @app.command(epilog=examples("amasia location check lab", "amasia location check lab --json"))
 def check(name: Name, workspace: Workspace = None, as_json: Json = False) -> None:
     """Look at it again: what is missing where, and how to mend it. For admins."""
@@ -121,12 +152,12 @@ def check(name: Name, workspace: Workspace = None, as_json: Json = False) -> Non
 
 
 @app.command(epilog=examples("amasia location remove lab", "amasia location remove lab --yes"))
-def remove(name: Name, workspace: Workspace = None, yes: Yes = False) -> None:
+def remove(name: Name, workspace: Workspace = None, yes: Yes = False, as_json: Json = False) -> None:
     """Forget it. Refused while it has machines. For admins."""
     where = workspaces.current(workspace)
     confirm(f"Remove the location {name} from {where}?", yes)
     locations.delete(name, where)
-    say(f"{name} is gone from {where}.")
+    show_json({"removed": name}) if as_json else say(f"{name} is gone from {where}.")
 
 
 @app.command(

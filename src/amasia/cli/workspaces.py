@@ -92,9 +92,10 @@ def confirm_(
 
 @app.command(epilog=examples("amasia workspace members", "amasia workspace members -w oceans --json"))
 def members(workspace: Workspace = None, as_json: Json = False) -> None:
-    """Who is in it, and as what."""
+    """Who is in it, as what, and whether somebody put them there or a claim of their provider did."""
     found = workspaces.members(workspace)
-    show_json(found) if as_json else show_table(["user", "role"], [(one.user, one.role) for one in found])
+    rows = [(one.user, one.role, one.by) for one in found]
+    show_json(found) if as_json else show_table(["user", "role", "came"], rows)
 
 
 @app.command(epilog=examples("amasia workspace add ada member", "amasia workspace add ada viewer -w oceans"))

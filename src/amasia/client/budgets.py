@@ -1,4 +1,4 @@
-"""Budgets: what a workspace, a user, a location or what bears a tag may cost."""
+"""Budgets: what a workspace, a user, a group, a location or what bears a tag may cost."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -34,6 +34,7 @@ def create(
     workspace: str | None = None,
     *,
     user: str = "",
+    group: str = "",
     tag: str = "",
     location: str = "",
     per: str = "total",
@@ -48,9 +49,9 @@ def create(
     ----------
     limit
         Of one period, in the workspace's currency: 12, or ``"12.50"`` as text, because money is never a float.
-    user, tag, location
-        Whose or which spending it counts, at most one of them; a tag as ``"project=x"``. That of the whole workspace
-        where none is given.
+    user, group, tag, location
+        Whose or which spending it counts, at most one of them; a tag as ``"project=x"``, a group by who was in it when
+        a machine was asked for. That of the whole workspace where none is given.
     per
         ``"day"``, ``"month"``, ``"grant"`` or ``"total"``. Days and months are those of the workspace's time zone.
     starts, ends
@@ -65,7 +66,8 @@ def create(
     PermissionDenied
         Only admins and owners make budgets.
     """
-    given = {kind: one for kind, one in (("user", user), ("tag", tag), ("location", location)) if one}
+    kinds = (("user", user), ("group", group), ("tag", tag), ("location", location))
+    given = {kind: one for kind, one in kinds if one}
     if len(given) > 1:
         raise InvalidRequest(f"A budget counts one of {' and '.join(given)}.", cure="Make one for each.")
     scope: Mapping[str, str] = {"kind": next(iter(given), "workspace"), "name": next(iter(given.values()), "")}

@@ -94,6 +94,8 @@ class Cluster(DaskCluster):
         ``"workspace/repository"`` of the data: placement counts what it costs to carry them to each location.
     shared
         Let other members of the workspace connect. Their tasks can then reach your client process.
+    secrets
+        Names of secrets that you may use (`secrets.find`): variables of its processes, and so of every task.
     tags
         Such as ``{"project": "x"}``: budgets and bills go by them.
     confirm
@@ -148,6 +150,7 @@ class Cluster(DaskCluster):
         location: str | None = None,
         near: str = "",
         shared: bool = False,
+        secrets: Sequence[str] = (),
         tags: Mapping[str, str] | None = None,
         confirm: bool = False,
         environment: str | None = None,
@@ -170,6 +173,7 @@ class Cluster(DaskCluster):
             location=location,
             near=near,
             shared=shared,
+            secrets=kinds.types(secrets),
             tags=dict(tags or {}),
         )
         self._link = connect()

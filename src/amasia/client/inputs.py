@@ -31,6 +31,6 @@ def _sentence(error: ValidationError) -> str:
     for found in error.errors(include_url=False):
         where = ".".join(str(step) for step in found["loc"])
         text = found["msg"].removeprefix("Value error, ")
-        secret = {"password", "old", "new", "secret_key", "account_key"} & set(found["loc"])
+        secret = {"password", "old", "new", "secret_key", "account_key", "secrets", "value"} & set(found["loc"])
         parts.append(f"{where}: {text}{'' if secret else f' (got {found["input"]!r})'}" if where else text)
     return "; ".join(parts) + "."

@@ -9,7 +9,7 @@ from amasia import errors
 from amasia.client.inputs import request
 from amasia.client.transport import Connection, connect
 from amasia.client.workspaces import path
-from amasia.models.locations import Location, LocationRequest, LocationStatus
+from amasia.models.locations import Location, LocationChange, LocationRequest, LocationStatus
 
 LOOKED = 60
 """Seconds to wait for a location to be looked at."""
@@ -77,6 +77,39 @@ def create(
         control_plane=control_plane,
     )
     return (connection or connect()).post(f"{path(workspace)}/locations", body, Location)
+
+
+def update(
+    name: str,
+    workspace: str | None = None,
+    *,
+    options: dict[str, Any] | None = None,
+    secrets: dict[str, str] | None = None,
+    max_machines: int | None = None,
+    control_plane: str | None = None,
+    connection: Connection | None = None,
+) -> Location:
+    """Change a location, and have it looked at again; for admins of the workspace. Its machines go on.
+
+    Parameters
+    ----------
+    options, secrets
+        All that it shall have from now on; None leaves what it has. While it has machines, options may be added
+        (another host), and none be changed or taken away.
+    max_machines, control_plane
+        As in `create`; None leaves them.
+
+    Raises
+    ------
+    Conflict
+        It has machines, and options that they may run by would change.
+    NotFound
+        The workspace has none of that name.
+    """
+    body = request(
+        LocationChange, options=options, secrets=secrets, max_machines=max_machines, control_plane=control_plane
+    )
+    return (connection or connect()).patch(f"{path(workspace)}/locations/{name}", body, Location)
 
 
 def check(name: str, workspace: str | None = None, *, connection: Connection | None = None) -> Location:

@@ -1,7 +1,9 @@
 """The only module that knows the wire: one connection to one control plane."""
 
+import random
 import re
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -18,6 +20,8 @@ from amasia.settings import ClientSettings, client_settings
 _CURE_DOWN = "Is it running? `amasia up` starts one on this computer; `amasia status` shows which address is used."
 
 
+PATIENCE = 60.0
+"""Seconds in all that a request is held back where the control plane says when to come again."""
 _NO_ADDRESS = re.compile(r"[?#%\\\s\x00-\x1f]|/\.{0,2}(/|$)")
 
 
@@ -101,7 +105,10 @@ class Connection:
         content: bytes | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> httpx2.Response:
-        """One request; every failure is raised as an `errors.AmasiaError`."""
+        """One request; every failure is raised as an `errors.AmasiaError`.
+
+        Where the answer is that too many came, and when to come again, it waits and does.
+        """
         if _NO_ADDRESS.search(path):  # it would be another route, or none
             raise errors.InvalidRequest(
                 f"{path!r} is no address: one of the names in it is empty, dots, or has a space or one of ? # % \\ .",
@@ -112,15 +119,21 @@ class Connection:
             content = body.model_dump_json().encode()
             headers["Content-Type"] = "application/json"
         params = {key: value for key, value in (query or {}).items() if value is not None}
-        try:
-            response = self._http.request(method, path, content=content, params=params, headers=headers)
-        except httpx2.TransportError as error:
-            raise errors.ControlPlaneDown(
-                f"The control plane at {self.url} did not answer ({type(error).__name__}: {error}).", cure=_CURE_DOWN
-            ) from error
-        if response.is_success:
-            return response
-        raise _error(response, self.url)
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                response = self._http.request(method, path, content=content, params=params, headers=headers)
+            except httpx2.TransportError as error:
+                raise errors.ControlPlaneDown(
+                    f"The control plane at {self.url} did not answer ({type(error).__name__}: {error}).",
+                    cure=_CURE_DOWN,
+                ) from error
+            if response.is_success:
+                return response
+            pause = _pause(response)
+            if pause is None or time.monotonic() + pause > until:
+                raise _error(response, self.url)
+            time.sleep(pause)
 
     def close(self) -> None:
         self._http.close()
@@ -145,6 +158,14 @@ def is_connected() -> bool:
 @cache
 def _connection(url: str, token: str) -> Connection:
     return Connection(url, token)
+
+
+def _pause(response: httpx2.Response) -> float | None:
+    """Seconds to wait before the same again, a little more for some than for others; None where that is not said."""
+    said = response.headers.get("Retry-After", "")
+    if response.status_code != errors.TooOften.status or not said.isdecimal():
+        return None
+    return int(said) * random.uniform(1.0, 1.25)  # noqa: S311
 
 
 def _error(response: httpx2.Response, url: str) -> errors.AmasiaError:

@@ -1,7 +1,7 @@
 """Named queries on money. Whoever moves any locks its workspace first, so that all of it moves one after the other."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -139,7 +139,10 @@ def hold(tx: Connection, before: Mapping[str, Held], after: Mapping[str, Held]) 
 def charge(tx: Connection, items: list[Charge]) -> None:
     """Write charges down, and add them to the sums that the bill is read from."""
     if items:
-        rows = [item.model_dump(exclude={"id"}) | {"tags": _tags(item.tags)} for item in items]
+        rows = [
+            item.model_dump(exclude={"id"}) | {"tags": _text(item.tags), "groups": _text(sorted(item.groups))}
+            for item in items
+        ]
         tx.execute(insert(charges), rows)
         costs.add(tx, items)
 
@@ -186,9 +189,9 @@ def _budget(row: RowMapping) -> Budget:
 
 
 def _charge(row: RowMapping) -> Charge:
-    return Charge.model_validate({**row, "tags": json.loads(row["tags"])})
+    return Charge.model_validate({**row, "tags": json.loads(row["tags"]), "groups": json.loads(row["groups"])})
 
 
-def _tags(tags: Mapping[str, str]) -> str:
+def _text(value: Mapping[str, str] | Sequence[str]) -> str:
     """In one order, so that equal ones are one."""
-    return json.dumps(tags, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -4,13 +4,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
-from amasia.database.rows import add, change, every
+from amasia.database.rows import add, change, every, turn
+from amasia.database.schema import Sealed
 from amasia.database.tables import alerts, channels, sendings
 from amasia.models.alerts import Alert
 from amasia.models.channels import Channel, Sending
 
 
-def create(tx: Connection, channel: Channel, sealed: str) -> None:
+def create(tx: Connection, channel: Channel, sealed: Sealed) -> None:
     add(tx, channels, channel, secret=sealed)
 
 
@@ -38,10 +39,15 @@ def waiting(tx: Connection) -> bool:
     return bool(tx.execute(select(func.count()).select_from(sendings)).scalar_one())
 
 
-def claim(tx: Connection, at: datetime, until: datetime, limit: int) -> list[tuple[Sending, str]]:
-    """(what is to go out now, the channel's sealed secret), taken so that no other control plane sends it too."""
+def claim(tx: Connection, at: datetime, until: datetime, limit: int) -> list[tuple[Sending, Sealed]]:
+    """(what is to go out now, the channel's sealed secret), taken so that no other control plane sends it too.
+
+    Workspaces take turns.
+    """
     due = or_(sendings.c.due_at.is_(None), sendings.c.due_at <= at)
-    query = select(sendings.c.id).where(due).order_by(sendings.c.id).limit(limit)
+    in_turn = select(sendings.c.id).join(alerts, alerts.c.id == sendings.c.alert_id).where(due)
+    in_turn = in_turn.order_by(turn(alerts.c.workspace, sendings.c.id), sendings.c.id).limit(limit)
+    query = select(sendings.c.id).where(sendings.c.id.in_(list(tx.execute(in_turn).scalars())), due)
     ids = list(tx.execute(query.with_for_update(skip_locked=True)).scalars())
     if not ids:
         return []

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, or_, select
 
-from amasia.database.rows import add, change, every, one
+from amasia.database.rows import add, change, every, one, turn
 from amasia.database.tables import cleanings, graves, repositories
 from amasia.models.repositories import Repository
 from amasia.models.storage import Cleaning
@@ -32,7 +32,8 @@ def due(tx: Connection, expired_before: datetime) -> list[Cleaning]:
     """Asked for, or expired so long ago that what they left can be collected."""
     ripe = (cleanings.c.status == "expired") & (cleanings.c.finished_at < expired_before)
     query = _NAMED.where(or_(cleanings.c.status == "requested", ripe))
-    return every(tx, query.order_by(cleanings.c.requested_at), Cleaning)
+    oldest = cleanings.c.requested_at
+    return every(tx, query.order_by(turn(repositories.c.workspace, oldest), oldest), Cleaning)
 
 
 def update(tx: Connection, cleaning_id: str, **columns: Any) -> int:

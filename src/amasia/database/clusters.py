@@ -6,14 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, String, and_, case, cast, func, or_, select
 
-from amasia.database.rows import add, change, every, mapping, one
+from amasia.database.rows import add, change, every, mapping, one, turn
+from amasia.database.schema import Sealed
 from amasia.database.tables import clusters, logs, machines, notices
 from amasia.models.base import now
 from amasia.models.clusters import Cluster, Security
 from amasia.models.machines import LogLine
 
 
-def create(tx: Connection, cluster: Cluster, *, location: str, security: Security, sealed_key: str) -> None:
+def create(tx: Connection, cluster: Cluster, *, location: str, security: Security, sealed_key: Sealed) -> None:
     add(
         tx,
         clusters,
@@ -40,7 +41,7 @@ def find_named(tx: Connection, workspace: str, name: str) -> Cluster | None:
     return one(tx, query, Cluster)
 
 
-def security(tx: Connection, cluster_id: str) -> tuple[Security, str]:
+def security(tx: Connection, cluster_id: str) -> tuple[Security, Sealed]:
     """Certificates without the key, and the sealed key."""
     row = mapping(tx, select(clusters).where(clusters.c.id == cluster_id))
     assert row is not None
@@ -86,7 +87,7 @@ def go_on(tx: Connection, workspace: str) -> None:
 def unsettled(tx: Connection, max_deaths: int) -> list[str]:
     """Live ones that are to end, lost their scheduler, or may have other workers than they want or too many dead ones.
 
-    Of those with worker groups, or with workers that are taken back, it takes a look to tell.
+    Of those with worker groups, or with workers that are taken back, it takes a look to tell. Workspaces take turns.
     """
     ended, worker = machines.c.target == "stopped", machines.c.role == "worker"
     gone = machines.c.status == "stopped"
@@ -112,7 +113,8 @@ def unsettled(tx: Connection, max_deaths: int) -> list[str]:
             )
         )
     )
-    return list(tx.execute(query).scalars())
+    in_turn = query.order_by(turn(clusters.c.workspace, clusters.c.id), clusters.c.id)
+    return list(tx.execute(in_turn).scalars())
 
 
 def update(tx: Connection, cluster_id: str, *where: Any, **columns: Any) -> int:

@@ -37,6 +37,7 @@ class Promised(NamedTuple):
     location: str
     machine_type: str
     tags: dict[str, str]
+    groups: tuple[str, ...]
     cluster_id: str
     """Empty while they are kept warm."""
     group: str
@@ -49,7 +50,7 @@ def add(tx: Connection, items: Iterable[Charge]) -> None:
     lives: dict[tuple[Any, ...], Counter[str]] = {}
     for one in items:
         more = {"milliseconds": one.milliseconds, "amount": one.amount}
-        for cut, key in keys(one.user, one.location, one.machine_type, one.tags):
+        for cut, key in keys(one):
             for user in (one.user, EVERYBODY):
                 days.setdefault((one.workspace, str(cut), user, one.day, key), Counter()).update(more)
         cluster = (one.workspace, one.cluster_id or "", one.group, one.user, one.day)
@@ -58,13 +59,15 @@ def add(tx: Connection, items: Iterable[Charge]) -> None:
     _add(tx, cluster_costs, lives)
 
 
-def keys(user: str, location: str, machine_type: str, tags: dict[str, str]) -> Iterator[tuple[Cut, str]]:
+def keys(one: Charge | Promised) -> Iterator[tuple[Cut, str]]:
     """The lines that the time of a machine is in, besides those of clusters."""
     yield Cut.day, ""
-    yield Cut.user, user
-    yield Cut.location, location or "(unknown)"
-    yield Cut.machine_type, machine_type
-    for tag in [f"{key}={word}" for key, word in tags.items()] or ["(no tag)"]:
+    yield Cut.user, one.user
+    yield Cut.location, one.location or "(unknown)"
+    yield Cut.machine_type, one.machine_type
+    for group in one.groups:
+        yield Cut.group, group
+    for tag in [f"{key}={word}" for key, word in one.tags.items()] or ["(no tag)"]:
         yield Cut.tag, tag
 
 
@@ -73,7 +76,7 @@ def add_storage(tx: Connection, workspace: str, repository_id: str, repository: 
 
 
 def lines(tx: Connection, workspace: str, cut: Cut, span: Span, user: str | None) -> list[CostLine]:
-    """By user, location, machine type or tag, the most costly first."""
+    """By user, group, location, machine type or tag, the most costly first."""
     time, amount = _sums(daily_costs)
     query = select(daily_costs.c.key, time, amount).where(*_days(workspace, cut, span, user))
     return every(tx, query.group_by(daily_costs.c.key).order_by(amount.desc(), daily_costs.c.key), CostLine)
@@ -171,16 +174,16 @@ def by_repository(
 
 def promised(tx: Connection, workspace: str, user: str | None) -> list[Promised]:
     """Of what runs; whoever ended has nothing reserved."""
-    tags = cast(machines.c.tags, Text).label("tags")
-    key = (machines.c.owner, machines.c.location, machines.c.machine_type, tags, machines.c.cluster_id,
+    tags, groups = (cast(column, Text).label(column.name) for column in (machines.c.tags, machines.c.groups))
+    key = (machines.c.owner, machines.c.location, machines.c.machine_type, tags, groups, machines.c.cluster_id,
            machines.c.group)  # fmt: skip
     query = select(*key, func.sum(machines.c.reserved).label("amount"))
     query = query.where(machines.c.status.in_(_LIVE), machines.c.workspace == workspace, machines.c.reserved > 0)
     if user is not None:
         query = query.where(machines.c.owner == user)
     return [
-        Promised(row.owner, row.location, row.machine_type, json.loads(row.tags), row.cluster_id or "", row.group,
-                 int(row.amount))
+        Promised(row.owner, row.location, row.machine_type, json.loads(row.tags), tuple(json.loads(row.groups)),
+                 row.cluster_id or "", row.group, int(row.amount))
         for row in tx.execute(query.group_by(*key)).all()
     ]  # fmt: skip
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from amasia.database import grants, words
-from amasia.database.rows import every, mapping
+from amasia.database.rows import every, mapping, turn
 from amasia.database.tables import (
     catalogings,
     commits,
@@ -161,7 +161,7 @@ def waiting(tx: Connection, at: datetime, settled: datetime, limit: int) -> list
             or_(catalogings.c.next_at.is_(None), catalogings.c.next_at <= at),
             commits.c.at <= settled,
         )
-        .order_by(commits.c.at)
+        .order_by(turn(repositories.c.workspace, commits.c.at), commits.c.at)
         .limit(limit)
     )  # fmt: skip
     return [(Repository.model_validate(dict(row)), row["snapshot"], row["at"]) for row in tx.execute(query).mappings()]

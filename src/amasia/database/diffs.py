@@ -3,8 +3,8 @@
 from sqlalchemy import Connection, and_, exists, select
 
 from amasia.database.repositories import COMMIT
-from amasia.database.rows import add, every, mapping
-from amasia.database.tables import commits, diffs
+from amasia.database.rows import add, every, mapping, turn
+from amasia.database.tables import commits, diffs, repositories
 from amasia.models.diffs import Diff
 from amasia.models.repositories import Commit
 
@@ -25,8 +25,8 @@ def missing(tx: Connection, limit: int) -> list[tuple[str, Commit]]:
         and_(diffs.c.repository_id == commits.c.repository_id, diffs.c.snapshot == commits.c.snapshot)
     )
     where = (commits.c.status == "committed", commits.c.parent != "", ~known)
-    query = COMMIT.where(*where).order_by(commits.c.at.desc()).limit(limit)
-    found = every(tx, query, Commit)
+    query = COMMIT.where(*where).order_by(turn(repositories.c.workspace, commits.c.at.desc()), commits.c.at.desc())
+    found = every(tx, query.limit(limit), Commit)
     ids = select(commits.c.id, commits.c.repository_id).where(commits.c.id.in_([commit.id for commit in found]))
     of = {row.id: row.repository_id for row in tx.execute(ids)}
     return [(of[commit.id], commit) for commit in found]

@@ -1,7 +1,5 @@
 """One database, SQLite or PostgreSQL, and the two ways into it: `read` and `write`."""
 
-import hashlib
-import hmac
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -11,10 +9,13 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from cryptography.fernet import Fernet
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from amasia.database import events
+from amasia.database.keys import Keys
+from amasia.database.masters import Local, Masters
+from amasia.database.schema import Sealed
 from amasia.errors import Unavailable
 
 _WRITTEN = "amasia_written"
@@ -43,21 +44,20 @@ class Changes:
 
 
 class Database:
-    """Transactions on one database, and the key that secrets in it are sealed with.
+    """Transactions on one database, and the keys that secrets in it are sealed with.
 
-    A write ends by writing down its events.
+    ``key`` is what wraps those: see `masters.open_masters`. A write ends by writing down its events.
 
     ``write`` takes SQLite's write lock at its beginning, so that what a transaction read is still true when it writes.
     No network call belongs inside either.
     """
 
-    def __init__(self, url: str, key: bytes) -> None:
+    def __init__(self, url: str, key: bytes | Masters) -> None:
         self.engine = _engine(url)
         event.listen(self.engine, "after_cursor_execute", _mark_written)
         self.changes = Changes()
         """Of this process: other control planes on the same database make theirs unseen."""
-        self._key = key
-        self._fernet = Fernet(key)
+        self.keys = Keys(self.engine, key if isinstance(key, Masters) else Masters(Local([key])))
 
     @property
     def dialect(self) -> str:
@@ -81,23 +81,25 @@ class Database:
         if written and not quiet:
             self.changes.note()
 
-    def seal(self, secret: str) -> str:
-        return self._fernet.encrypt(secret.encode()).decode()
+    def seal(self, tx: Connection, secret: str) -> Sealed:
+        return self.keys.seal(tx, secret)
 
-    def unseal(self, sealed: str) -> str:
-        return self._fernet.decrypt(sealed.encode()).decode()
+    def unseal(self, sealed: Sealed) -> str:
+        return self.keys.unseal(sealed)
 
     def derive(self, purpose: str, name: str) -> str:
-        """A secret that is the same each time it is asked for, and is kept nowhere. 64 hex digits."""
-        return hmac.new(self._key, f"{purpose}:{name}".encode(), hashlib.sha256).hexdigest()
+        """A secret that is the same each time it is asked for, until the keys are renewed. 64 hex digits."""
+        return self.keys.derive(purpose, name)
 
     def migrate(self) -> None:
         """Bring the tables to this version's; repeatable."""
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.write() as connection:
+            older = MigrationContext.configure(connection).get_current_revision() is not None
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            self.keys.begin(connection, older=older)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select, true
 
 from amasia.database import events
-from amasia.database.rows import add_missing, change
+from amasia.database.rows import add_missing, change, every
 from amasia.database.tables import chains, exports
 from amasia.models.events import Event
+from amasia.models.health import Behind
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,16 @@ def advance(tx: Connection, batch: Batch) -> None:
         exports.c.held_until == batch.held_until,
     )
     change(tx, exports, *where, seq=batch.events[-1].seq, held_until=None)
+
+
+def behind(tx: Connection) -> list[Behind]:
+    """Of every place that ever got an event, how many it has not got."""
+    sinks = select(exports.c.sink).distinct().subquery()
+    mine = and_(exports.c.chain == chains.c.name, exports.c.sink == sinks.c.sink)
+    missing = func.sum(chains.c.seq - func.coalesce(exports.c.seq, chains.c.dropped_seq))
+    query = select(sinks.c.sink, missing.label("events")).select_from(sinks).join(chains, true())
+    query = query.outerjoin(exports, mine).group_by(sinks.c.sink).order_by(sinks.c.sink)
+    return every(tx, query, Behind)
 
 
 def least(tx: Connection, workspace: str | None, sinks: Iterable[str], seq: int) -> int:

@@ -26,6 +26,11 @@ def add(tx: Connection, key: str, before: datetime) -> int:
     return int(tx.execute(select(failures.c.count).where(failures.c.key == key)).scalar_one())
 
 
+def count(tx: Connection, key: str) -> int:
+    """As it was left, however long ago."""
+    return tx.execute(select(failures.c.count).where(failures.c.key == key)).scalar() or 0
+
+
 def take_back(tx: Connection, key: str) -> None:
     """It was no failure."""
     change(tx, failures, failures.c.key == key, failures.c.count > 0, count=failures.c.count - 1)

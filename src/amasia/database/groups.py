@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, select
 
-from amasia.database.rows import add
+from amasia.database.rows import add, change
 from amasia.database.tables import group_members, groups
 from amasia.models.base import now
 from amasia.models.grants import Group
@@ -18,21 +18,36 @@ def find(tx: Connection, workspace: str, name: str) -> Group | None:
 
 def every_of(tx: Connection, workspace: str) -> list[Group]:
     """By name, each with its members."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, str]] = {}
     query = select(group_members).where(group_members.c.workspace == workspace).order_by(group_members.c.user)
     for row in tx.execute(query).mappings():
-        found.setdefault(row["group"], []).append(row["user"])
+        found.setdefault(row["group"], {})[row["user"]] = row["origin"]
     query = select(groups).where(groups.c.workspace == workspace).order_by(groups.c.name)
     rows = tx.execute(query).mappings()
-    return [Group.model_validate({**row, "members": tuple(found.get(row["name"], ()))}) for row in rows]
+    return [Group.model_validate({**row, **_members(found.get(row["name"], {}))}) for row in rows]
+
+
+def of_user(tx: Connection, user: str) -> dict[tuple[str, str], str]:
+    """By workspace and name, those that somebody is in, each with the issuer whose claims put them there, if any."""
+    query = select(group_members).where(group_members.c.user == user)
+    return {(row["workspace"], row["group"]): row["origin"] for row in tx.execute(query).mappings()}
+
+
+def names(tx: Connection, workspace: str, user: str) -> tuple[str, ...]:
+    """Names of the groups that somebody is in."""
+    query = select(group_members.c.group).where(group_members.c.workspace == workspace, group_members.c.user == user)
+    return tuple(tx.execute(query.order_by(group_members.c.group)).scalars())
 
 
 def delete_group(tx: Connection, workspace: str, name: str) -> None:
     tx.execute(delete(groups).where(groups.c.workspace == workspace, groups.c.name == name))
 
 
-def add_member(tx: Connection, workspace: str, name: str, user: str) -> None:
-    add(tx, group_members, workspace=workspace, group=name, user=user)
+def add_member(tx: Connection, workspace: str, name: str, user: str, origin: str = "") -> None:
+    """Put them in; or say who keeps them there."""
+    where = {"workspace": workspace, "group": name, "user": user}
+    if not change(tx, group_members, *(group_members.c[key] == value for key, value in where.items()), origin=origin):
+        add(tx, group_members, None, **where, origin=origin)
 
 
 def remove_member(tx: Connection, user: str, workspace: str | None = None, name: str | None = None) -> int:
@@ -43,3 +58,7 @@ def remove_member(tx: Connection, user: str, workspace: str | None = None, name:
     if name is not None:
         query = query.where(group_members.c.group == name)
     return tx.execute(query).rowcount
+
+
+def _members(origins: dict[str, str]) -> dict[str, object]:
+    return {"members": tuple(origins), "origins": {user: origin for user, origin in origins.items() if origin}}

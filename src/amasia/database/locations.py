@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, func, select
 
 from amasia.database.rows import add, change, every, mapping, one, plain
+from amasia.database.schema import Sealed
 from amasia.database.tables import buckets, clusters, locations
 from amasia.models.base import now
 from amasia.models.locations import Location
@@ -14,7 +15,7 @@ NEWEST = 0.3
 """How much the newest measurement counts."""
 
 
-def put_location(tx: Connection, location: Location, sealed: str | None = None) -> None:
+def put_location(tx: Connection, location: Location, sealed: Sealed | None = None) -> None:
     """Make it, or change it; its secrets stay as they are for None, and what was measured does in any case."""
     secrets = {} if sealed is None else {"secrets": sealed}
     where = (locations.c.workspace == location.workspace, locations.c.name == location.name)
@@ -56,17 +57,22 @@ def find_location(tx: Connection, workspace: str, name: str) -> Location | None:
     return one(tx, select(locations).where(*where), Location)
 
 
-def every_location(tx: Connection) -> list[tuple[Location, str]]:
+def every_location(tx: Connection) -> list[tuple[Location, Sealed]]:
     """With the sealed secrets."""
     rows = tx.execute(select(locations).order_by(locations.c.workspace, locations.c.name)).mappings()
     return [(Location.model_validate(dict(row)), row["secrets"]) for row in rows]
 
 
-def add_bucket(tx: Connection, bucket: Bucket, sealed_keys: str) -> None:
+def location_secrets(tx: Connection, workspace: str, name: str) -> Sealed | None:
+    query = select(locations.c.secrets).where(locations.c.workspace == workspace, locations.c.name == name)
+    return tx.execute(query).scalar()
+
+
+def add_bucket(tx: Connection, bucket: Bucket, sealed_keys: Sealed) -> None:
     add(tx, buckets, bucket, keys=sealed_keys, created_at=now())
 
 
-def change_bucket(tx: Connection, bucket: Bucket, sealed_keys: str) -> int:
+def change_bucket(tx: Connection, bucket: Bucket, sealed_keys: Sealed) -> int:
     where = (buckets.c.workspace == bucket.workspace, buckets.c.name == bucket.name)
     return change(tx, buckets, *where, uri=bucket.uri, endpoint=bucket.endpoint, region=bucket.region, keys=sealed_keys)
 
@@ -90,7 +96,7 @@ def bucket_row(tx: Connection, workspace: str, name: str) -> RowMapping | None:
     return mapping(tx, select(buckets).where(buckets.c.workspace == workspace, buckets.c.name == name))
 
 
-def untried_buckets(tx: Connection) -> list[tuple[Bucket, str]]:
+def untried_buckets(tx: Connection) -> list[tuple[Bucket, Sealed]]:
     """With the sealed keys."""
     rows = tx.execute(select(buckets).where(buckets.c.status == "requested")).mappings()
     return [(Bucket.model_validate(dict(row)), row["keys"]) for row in rows]

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     RowMapping,
+    Select,
     and_,
     bindparam,
     case,
@@ -17,11 +18,13 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as update_
 
-from amasia.database.rows import add, change, every, one
-from amasia.database.tables import clusters, machines, memberships, tokens
+from amasia.database.rows import add, change, every, one, turn
+from amasia.database.tables import clusters, limits, machines, memberships, tokens
 from amasia.models.base import Model
 from amasia.models.machines import ALIVE, Machine
 
+STARTING = ("starting", "booting", "preparing")
+"""Asked of its provider, and of no use yet."""
 WARM = "warm"
 """What stands for the cluster of a machine that has none."""
 MACHINE = select(
@@ -31,8 +34,8 @@ MACHINE = select(
 ).outerjoin_from(machines, clusters, clusters.c.id == machines.c.cluster_id)
 
 
-OF_MONEY = ("id", "workspace", "cluster_id", "owner", "location", "tags", "role", "index", "machine_type", "group",
-            "price", "started_at", "lease_until")  # fmt: skip
+OF_MONEY = ("id", "workspace", "cluster_id", "owner", "location", "tags", "groups", "role", "index", "machine_type",
+            "group", "price", "started_at", "lease_until")  # fmt: skip
 """What a machine's leases and charges are made of."""
 _HEARD = (*OF_MONEY, "status", "target", "address", "stages", "reserved", "charged_ms", "charged_amount")
 _FOR_HEARTBEATS = (
@@ -223,19 +226,53 @@ def known(tx: Connection, machine_ids: Iterable[str]) -> set[str]:
     return set(tx.execute(query).scalars())
 
 
-def claim(tx: Connection, at: datetime, until: datetime, limit: int) -> list[Machine]:
-    """Machines that wait for a provider's verb, taken for a while so that no other control plane takes them."""
+def claim(tx: Connection, at: datetime, until: datetime, limit: int, most_starting: int = 0) -> list[Machine]:
+    """Machines that wait for a provider's verb, taken for a while so that no other control plane takes them.
+
+    Workspaces take turns, however many of one wait. New ones of a workspace that starts as many as it may are left.
+    """
     waiting = or_(
         machines.c.status.in_(["requested", "starting", "stopping"]),
         (machines.c.target == "stopped") & machines.c.status.in_(["booting", "preparing", "running"]),
     )
     free = or_(machines.c.claimed_until.is_(None), machines.c.claimed_until < at)
-    query = select(machines.c.id).where(waiting, free).order_by(machines.c.id).limit(limit)
-    ids = list(tx.execute(query.with_for_update(skip_locked=True)).scalars())
+    wanted = list(tx.execute(_in_turn(waiting, free, most_starting).limit(limit)).scalars())
+    query = select(machines.c.id).where(machines.c.id.in_(wanted), waiting, free)
+    ids = list(tx.execute(query.with_for_update(skip_locked=True)).scalars()) if wanted else []
     if not ids:
         return []
     change(tx, machines, machines.c.id.in_(ids), claimed_until=until)
-    return every(tx, MACHINE.where(machines.c.id.in_(ids)), Machine)
+    found = every(tx, MACHINE.where(machines.c.id.in_(ids)), Machine)
+    return sorted(found, key=lambda machine: wanted.index(machine.id))
+
+
+def _in_turn(waiting: Any, free: Any, most_starting: int) -> Select[str]:
+    """Ids of those that wait, the first of each workspace before the second of any."""
+    of = machines.c.workspace
+    new = and_(machines.c.status == "requested", machines.c.target == "running")
+    started = and_(machines.c.status.in_(STARTING), machines.c.target == "running")
+    busy = select(of, func.count().label("number")).where(started).group_by(of).subquery()
+    most = func.nullif(func.coalesce(limits.c.starting, most_starting), 0)
+    ranked = (
+        select(
+            machines.c.id,
+            turn(of, machines.c.id).label("turn"),
+            new.label("new"),
+            func.row_number().over(partition_by=(of, new), order_by=machines.c.id).label("place"),
+            (most - func.coalesce(busy.c.number, 0)).label("room"),
+        )
+        .outerjoin(limits, limits.c.workspace == of)
+        .outerjoin(busy, busy.c.workspace == of)
+        .where(waiting, free)
+        .subquery()
+    )
+    may = or_(~ranked.c.new, ranked.c.room.is_(None), ranked.c.place <= ranked.c.room)
+    return select(ranked.c.id).where(may).order_by(ranked.c.turn, ranked.c.id)
+
+
+def logged(tx: Connection, machine_id: str) -> int:
+    """Bytes of its log that were kept."""
+    return tx.execute(select(machines.c.log_bytes).where(machines.c.id == machine_id)).scalar() or 0
 
 
 def update(tx: Connection, machine_id: str, **columns: Any) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from amasia.database.schema import Instant, Serial, metadata, workspace
+from amasia.database.schema import Instant, SealedText, Serial, metadata, workspace
 
 budgets = Table(
     "budgets",
@@ -70,7 +70,7 @@ channels = Table(
     Column("kind", String, nullable=False),
     Column("address", String, nullable=False),
     Column("private", Boolean, nullable=False),
-    Column("secret", Text, nullable=False),
+    Column("secret", SealedText, nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
 )
@@ -107,8 +107,9 @@ charges = Table(
     Column("machine_type", String, nullable=False),
     Column("group", String, nullable=False, server_default=""),
     Column("location", String, nullable=False, server_default=""),
-    # JSON with its keys in order, so that it can be grouped by.
+    # JSON in one order, so that it can be grouped by; so are the groups of members.
     Column("tags", String, nullable=False, server_default="{}"),
+    Column("groups", String, nullable=False, server_default="[]"),
     Column("day", String, nullable=False, server_default=""),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from amasia.database.rows import add, change, every, mapping, one
+from amasia.database.rows import add, change, every, mapping, one, turn
 from amasia.database.tables import cluster_costs, clusters, refreshes, views
 from amasia.models.base import Model
 from amasia.models.views import Refresh
@@ -45,7 +45,10 @@ def hold(tx: Connection, refresh_id: str) -> Hold:
 
 
 def every_live(tx: Connection) -> list[Refresh]:
-    return every(tx, _REFRESH.where(refreshes.c.status.in_(LIVE)).order_by(refreshes.c.requested_at), Refresh)
+    """Workspaces in turn."""
+    oldest = refreshes.c.requested_at
+    query = _REFRESH.where(refreshes.c.status.in_(LIVE))
+    return every(tx, query.order_by(turn(views.c.workspace, oldest), oldest), Refresh)
 
 
 def page(tx: Connection, view_id: str, limit: int, before: str = "") -> list[Refresh]:

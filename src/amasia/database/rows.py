@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ClauseElement, Connection, RowMapping, Select, Table, insert, update
+from sqlalchemy import ClauseElement, ColumnElement, Connection, RowMapping, Select, Table, func, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from amasia.models.base import Model
@@ -48,6 +48,11 @@ def change(tx: Connection, table: Table, *where: Any, **columns: Any) -> int:
     if any(isinstance(value, ClauseElement) for value in values.values()):
         return tx.execute(update(table).where(*where).values(values)).rowcount
     return tx.execute(update(table).where(*where), values).rowcount
+
+
+def turn(tenant: ColumnElement[Any], *order: Any) -> ColumnElement[int]:
+    """Which of its tenant's a row is, in an order. Sorted by it, the first of each comes before the second of any."""
+    return func.row_number().over(partition_by=tenant, order_by=order)
 
 
 def plain(record: Model) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What all tables are made of."""
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     MetaData,
+    Text,
     TypeDecorator,
 )
 
@@ -37,6 +39,29 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A secret as the database holds it. No other column than `SealedText` takes it: a new one is sealed anew, too."""
+
+    text: str = field(repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+
+class SealedText(TypeDecorator[Sealed]):
+    """Takes and gives `Sealed`, and nothing that can be read."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sealed | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.text
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Sealed | None:
+        return None if value is None else Sealed(value)
 
 
 # SQLite gives row ids only to plain INTEGER keys.

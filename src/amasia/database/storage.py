@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, litera
 
 from amasia.database import costs
 from amasia.database.repositories import COMMIT
-from amasia.database.rows import add, change, every, mapping, one
+from amasia.database.rows import add, change, every, mapping, one, turn
 from amasia.database.tables import commits, repositories, snapshot_sizes, storage, storage_charges, storage_costs
 from amasia.models.costs import Span
 from amasia.models.repositories import Commit, Repository
@@ -34,7 +34,7 @@ def put(tx: Connection, repository_id: str, **columns: Any) -> None:
 def unsized(tx: Connection, limit: int) -> list[tuple[str, Commit]]:
     """(repository id, commit) of those of which nobody found out what they added, newest first."""
     unknown = (commits.c.status == "committed", snapshot_sizes.c.snapshot.is_(None))
-    query = COMMIT.where(*unknown).order_by(commits.c.at.desc())
+    query = COMMIT.where(*unknown).order_by(turn(repositories.c.workspace, commits.c.at.desc()), commits.c.at.desc())
     rows = tx.execute(query.limit(limit)).mappings()
     return [(row["repository_id"], Commit.model_validate(dict(row))) for row in rows]
 
@@ -70,13 +70,14 @@ def charged(tx: Connection, repository_id: str) -> list[tuple[datetime, int, int
 
 
 def due(tx: Connection, before: datetime, limit: int) -> list[Repository]:
-    """Repositories that were not measured since a time, the longest first."""
+    """Repositories that were not measured since a time, the longest first, workspaces in turn."""
+    oldest = (storage.c.measured_at.is_not(None), storage.c.measured_at)
     query = (
         select(repositories)
         .join(storage, storage.c.repository_id == repositories.c.id, isouter=True)
         .where(repositories.c.status == "ready")
         .where(or_(storage.c.measured_at.is_(None), storage.c.measured_at < before))
-        .order_by(storage.c.measured_at.is_not(None), storage.c.measured_at)
+        .order_by(turn(repositories.c.workspace, *oldest), *oldest)
     )
     return every(tx, query.limit(limit), Repository)
 

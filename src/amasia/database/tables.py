@@ -112,8 +112,17 @@ from amasia.database.people_tables import (
 from amasia.database.people_tables import (
     revocations as revocations,
 )
-from amasia.database.schema import Instant, Serial, workspace
+from amasia.database.schema import Instant, SealedText, Serial, workspace
 from amasia.database.schema import metadata as metadata
+from amasia.database.secret_tables import (
+    keys as keys,
+)
+from amasia.database.secret_tables import (
+    secrets as secrets,
+)
+from amasia.database.tenant_tables import (
+    limits as limits,
+)
 
 users = Table(
     "users",
@@ -165,8 +174,9 @@ memberships = Table(
     workspace(primary_key=True),
     Column("user", ForeignKey("users.name"), primary_key=True, index=True),
     Column("role", String, nullable=False),
-    # The issuer whose claims gave it; empty where somebody did.
+    # The issuer whose claims gave it, and which they were; empty where somebody did.
     Column("origin", String, nullable=False, server_default=""),
+    Column("claims", JSON, nullable=False, server_default="[]"),
 )
 
 locations = Table(
@@ -179,7 +189,7 @@ locations = Table(
     Column("offers", JSON, nullable=False),
     Column("max_machines", Integer, nullable=False),
     Column("options", JSON, nullable=False, server_default="{}"),
-    Column("secrets", Text, nullable=False, server_default=""),
+    Column("secrets", SealedText, nullable=False, server_default=""),
     Column("control_plane", String, nullable=False, server_default=""),
     Column("private_endpoints", Boolean, nullable=False, server_default=false()),
     Column("status", String, nullable=False, server_default="ready"),
@@ -229,7 +239,7 @@ buckets = Table(
     Column("uri", String, nullable=False),
     Column("endpoint", String, nullable=False),
     Column("region", String, nullable=False),
-    Column("keys", Text, nullable=False),
+    Column("keys", SealedText, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("status", String, nullable=False, server_default="ready"),
     Column("reason", Text, nullable=False, server_default=""),
@@ -298,7 +308,7 @@ clusters = Table(
     Column("ends_at", Instant),
     Column("tls_ca", Text, nullable=False),
     Column("tls_certificate", Text, nullable=False),
-    Column("tls_key", Text, nullable=False),
+    Column("tls_key", SealedText, nullable=False),
     Index("ix_clusters_workspace_created_at", "workspace", "created_at"),
     # One live cluster of a name; stopped ones keep theirs.
     Index(
@@ -334,6 +344,7 @@ machines = Table(
     Column("alternatives", JSON, nullable=False, server_default="[]"),
     Column("no_room", JSON, nullable=False, server_default="[]"),
     Column("tags", JSON, nullable=False, server_default="{}"),
+    Column("groups", JSON, nullable=False, server_default="[]"),
     Column("handle", JSON, nullable=False),
     Column("lease_until", Instant),
     Column("started_at", Instant),
@@ -349,6 +360,8 @@ machines = Table(
     Column("join_hash", String, nullable=False),
     Column("claimed_until", Instant),
     Column("tries", Integer, nullable=False),
+    # Of its log, as far as it is kept.
+    Column("log_bytes", BigInteger, nullable=False, server_default="0"),
 )
 
 logs = Table(
@@ -397,6 +410,8 @@ group_members = Table(
     Column("workspace", String, primary_key=True),
     Column("group", String, primary_key=True),
     Column("user", ForeignKey("users.name"), primary_key=True, index=True),
+    # The issuer whose claims put them there; empty where somebody did.
+    Column("origin", String, nullable=False, server_default=""),
     ForeignKeyConstraint(["workspace", "group"], ["groups.workspace", "groups.name"], ondelete="CASCADE"),
 )
 

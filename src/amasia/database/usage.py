@@ -36,7 +36,7 @@ def machine_days(
 ) -> list[Usage]:
     """Of every machine on a day. One that changed hands is in a line for each."""
     keys = (charges.c.machine_id, charges.c.user, charges.c.cluster_id, charges.c.group, charges.c.machine_type,
-            charges.c.location, charges.c.tags)  # fmt: skip
+            charges.c.location, charges.c.tags, charges.c.groups)  # fmt: skip
     lived = select(
         *keys,
         func.min(charges.c.start).label("start"),
@@ -63,6 +63,7 @@ def machine_days(
             location=row["location"], provider=row["provider"] or "", region=row["region"] or "",
             zone=row["zone"] or "", resource=_resource(row["handle"] or {}), price=row["price"],
             spot=bool(row["spot"]), tags=json.loads(row["tags"]),
+            groups=tuple(json.loads(row["groups"])),
         )
         for row in tx.execute(query).mappings()
     ]  # fmt: skip

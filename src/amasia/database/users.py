@@ -140,7 +140,7 @@ def members(tx: Connection, workspace: str) -> list[Membership]:
 
 def set_member(tx: Connection, member: Membership) -> None:
     where = (memberships.c.workspace == member.workspace, memberships.c.user == member.user)
-    if not change(tx, memberships, *where, role=member.role, origin=member.origin):
+    if not change(tx, memberships, *where, role=member.role, origin=member.origin, claims=member.claims):
         add(tx, memberships, member)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, case, delete, func, or_, select
 
 from amasia.database.refreshes import LIVE
-from amasia.database.rows import add, change, mapping
+from amasia.database.rows import add, change, mapping, turn
 from amasia.database.tables import commits, refreshes, repositories, views
 from amasia.models.base import Model
 from amasia.models.views import View, ViewStatus
@@ -148,7 +148,7 @@ def waiting(tx: Connection, at: datetime) -> list[Watch]:
     free = or_(views.c.retry_at.is_(None), views.c.retry_at <= at)
     live = select(refreshes.c.id).where(refreshes.c.view_id == views.c.id, refreshes.c.status.in_(LIVE)).exists()
     query = _query().where(views.c.trigger != "manual", views.c.paused.is_(False), free, ~live)
-    rows = tx.execute(query.order_by(views.c.id)).mappings()
+    rows = tx.execute(query.order_by(turn(views.c.workspace, views.c.id), views.c.id)).mappings()
     return [Watch(view=_view(row), seen=row["seen"], failures=row["failures"]) for row in rows]
 
 

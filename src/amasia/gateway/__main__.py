@@ -12,6 +12,7 @@ import threading
 import uvloop
 
 from amasia.database.engine import Database
+from amasia.database.masters import open_masters
 from amasia.gateway.doors import Gateway
 from amasia.settings import ServerSettings
 
@@ -25,7 +26,7 @@ def main() -> None:
 
 
 async def serve(settings: ServerSettings, listener: socket.socket) -> None:
-    db = Database(settings.sqlalchemy_url, (settings.home / "key").read_bytes())
+    db = Database(settings.sqlalchemy_url, open_masters(settings))
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

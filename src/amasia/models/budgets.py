@@ -20,7 +20,7 @@ OUTSIDE = "outside"
 """Key of the time before and after the days of a grant, when it holds no money."""
 Key = tuple[str, str]
 """Of one period of one budget: the budget's id, and the period's name."""
-KINDS = ("workspace", "user", "tag", "location")
+KINDS = ("workspace", "user", "group", "tag", "location")
 """Of scopes."""
 
 
@@ -36,7 +36,7 @@ class BudgetScope(Model):
 
     kind: str = "workspace"
     name: str = Field(default="", max_length=200)
-    """User, location, or tag as ``key=value``; empty for the workspace as a whole."""
+    """User, group, location, or tag as ``key=value``; empty for the workspace as a whole."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}" if self.name else f"the {self.kind}"
@@ -151,7 +151,7 @@ class NewScope(BudgetScope):
     @model_validator(mode="after")
     def named(self) -> "NewScope":
         if (self.kind == "workspace") != (not self.name):
-            raise ValueError("a budget of a user, tag or location says which; that of the workspace has no name there")
+            raise ValueError("a budget of a user, group, tag or location says which, and that of the workspace not")
         if self.kind == "tag":
             check_tag(self.name)
         return self
@@ -200,6 +200,8 @@ class Charge(Model):
     """Worker group that it was in; empty for none."""
     location: str = ""
     tags: dict[str, str] = {}
+    groups: tuple[str, ...] = ()
+    """Of members, that its user was in when the machine was asked for."""
     day: str = ""
     """Of the workspace's calendar, as 2026-11-25: a charge never spans a midnight."""
     start: Time

@@ -12,6 +12,7 @@ from amasia.models.locations import Arch
 from amasia.models.machines import Machine, MachineRole
 from amasia.models.money import show
 from amasia.models.placements import Placement, Spot, Wants
+from amasia.models.secrets import MOST, SecretName
 
 SCHEDULER_CPUS = 1.0
 GPU = "GPU"
@@ -81,6 +82,9 @@ class ClusterSpec(WorkerGroup):
     """Other members of the workspace may connect. Their tasks can then reach each other's client processes."""
     refresh: str = ""
     """``view/refresh`` that its scheduler's machine does as the owner; the cluster ends with it. Empty for none."""
+
+    secrets: tuple[SecretName, ...] = Field(default=(), max_length=MOST)
+    """Names of secrets that its owner may use: variables of its processes."""
 
     tags: dict[str, str] = Field(default={}, max_length=20)
     """``{"project": "x"}``: budgets and bills go by them."""

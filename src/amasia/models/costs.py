@@ -14,6 +14,7 @@ class Cut(StrEnum):
     """What the lines of a bill are told apart by."""
 
     user = "user"
+    group = "group"
     cluster = "cluster"
     view = "view"
     repository = "repository"
@@ -45,9 +46,10 @@ class Span(Model):
 
 
 class Costs(Model):
-    """What was spent, cut in the ways people ask for. Each list of machine time but that of tags sums to ``amount``.
+    """What was spent, cut in the ways people ask for.
 
-    Somebody who does not manage the workspace sees what is their own; a machine with two tags is in two lines.
+    Each list of machine time but those of groups and tags sums to ``amount``: a machine with two tags, or of somebody
+    in two groups, is in two lines. Somebody who does not manage the workspace sees what is their own.
     """
 
     workspace: Name
@@ -62,6 +64,8 @@ class Costs(Model):
     since: date | None = None
     until: date | None = None
     by_user: tuple[CostLine, ...] = ()
+    by_group: tuple[CostLine, ...] = ()
+    """Of members; who is in none is in no line."""
     by_cluster: tuple[CostLine, ...] = ()
     """The newest first; ``warm`` is what was kept warm for nobody yet."""
     by_view: tuple[CostLine, ...] = ()

@@ -89,7 +89,13 @@ class Group(Model):
     workspace: Name
     name: Name
     members: tuple[Name, ...] = ()
+    origins: dict[Name, str] = {}
+    """Members whom the claims of an issuer put there, and may take out again, with that issuer."""
     created_at: Time
+
+    def shown(self, member: str) -> str:
+        """A member, and that a claim put them there."""
+        return f"{member} (by claim)" if member in self.origins else member
 
 
 class GroupRequest(Model):

@@ -95,6 +95,17 @@ class LocationRequest(Model):
     control_plane: str = Field(default="", max_length=500)
 
 
+class LocationChange(Model):
+    """What becomes different about a location; None for what stays."""
+
+    options: dict[str, Any] | None = None
+    """All of them. While it has machines something may be added, and nothing that is there be changed or taken away."""
+    secrets: dict[str, str] | None = Field(default=None, repr=False)
+    """All of them, in place of those that it has."""
+    max_machines: int | None = Field(default=None, ge=1, le=100_000)
+    control_plane: str | None = Field(default=None, max_length=500)
+
+
 class Place(Model):
     """All that a provider is told of its location."""
 

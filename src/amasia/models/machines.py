@@ -141,6 +141,8 @@ class Machine(Model):
     """Other types that would do as well and cost no more: the provider takes one of them where its own has no room."""
     tags: dict[str, str] = {}
     """Of its cluster: budgets and bills go by them."""
+    groups: tuple[str, ...] = ()
+    """Of members, that its owner was in when it was asked for: budgets and bills go by them too."""
     no_room: tuple[str, ...] = ()
     """Types that its provider had no room for."""
     handle: dict[str, Any] = {}

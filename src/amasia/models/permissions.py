@@ -48,6 +48,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.admin: frozenset(_P) - {_P.own},
     Role.owner: frozenset(_P),
 }
+STRENGTH = (Role.guest, Role.auditor, Role.viewer, Role.billing, Role.member, Role.admin, Role.owner)
+"""Roles are no ladder; where one of several is to be had, it is the last of these."""
 LOOKING = frozenset({_P.people, _P.read, _P.costs, _P.audit})
 """Those that change nothing: all that a token of scope *read* has."""
 

@@ -41,3 +41,5 @@ class Usage(Model):
     """Of the machine, micro-units per hour."""
     spot: bool = False
     tags: dict[str, str] = {}
+    groups: tuple[str, ...] = ()
+    """Of members, that its user was in."""

@@ -110,6 +110,13 @@ class Membership(Model):
     role: Role
     origin: str = ""
     """The issuer whose claims gave it, and may take it again; empty where somebody gave it."""
+    claims: tuple[str, ...] = ()
+    """Those that gave it, such as ``groups=climate``."""
+
+    @property
+    def by(self) -> str:
+        """Where it came from, in words."""
+        return f"{', '.join(self.claims) or 'claims'} of {self.origin}" if self.origin else "by hand"
 
 
 class Me(Model):

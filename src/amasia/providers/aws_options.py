@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from amasia.models.money import parse
-from amasia.providers.options import Options
+from amasia.providers.options import Options, Variables
 
 
 class AwsOptions(Options):
@@ -32,7 +32,7 @@ class AwsOptions(Options):
     external_id: str = ""
     root: str = "/opt/amasia"
     """Directory on the machines."""
-    variables: dict[str, str] = {}
+    variables: Variables = {}
     """Of the environment of what runs there: mirrors, proxies."""
     tags: dict[str, str] = {}
     """More tags, for the bill."""

@@ -26,7 +26,7 @@ from amasia.models.money import parse
 from amasia.providers import boots
 from amasia.providers.launches import Launch, Launches
 from amasia.providers.markets import Market, Seed
-from amasia.providers.options import Options
+from amasia.providers.options import Options, Variables
 
 MACHINE, PLACE = "amasia-machine", "amasia-place"
 """Marks of everything that is made."""
@@ -55,7 +55,7 @@ class CloudOptions(Options):
     """Of the cloud's API where it is not the public one."""
     root: str = "/opt/amasia"
     """Directory on the machines."""
-    variables: dict[str, str] = {}
+    variables: Variables = {}
     """Of the environment of what runs there: mirrors, proxies."""
 
     @field_validator("types")

@@ -9,14 +9,13 @@ from amasia.errors import AmasiaError, InvalidRequest
 from amasia.models.base import Model, Name
 from amasia.models.locations import Arch, Offer, Place
 from amasia.models.money import parse
+from amasia.providers.options import Text, Variables
 
 GIB = 1 << 30
 DEAREST = 1_000_000_000_000
 """Micro-units per hour: a host that costs more is a slip of the pen, and sums must fit into the database."""
-CURE = "Mend the inventory, then: amasia location remove NAME, and add it again."
+CURE = "Mend the inventory, then: amasia location update NAME --hosts FILE"
 
-Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4000)]
-"""Of one line."""
 Word = Annotated[Text, Field(pattern=r"^[^\s'\"-][^\s'\"]*$")]
 
 
@@ -69,7 +68,7 @@ class Inventory(Model):
     hosts: tuple[Host, ...] = Field(min_length=1)
     root: Text = ""
     """Directory on each host for all that is kept there."""
-    variables: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Text] = {}
+    variables: Variables = {}
     """Of the environment of everything that is started there."""
 
     def offers(self) -> list[Offer]:

@@ -28,6 +28,11 @@ from amasia.providers import processes
 GIB = 1 << 30
 GRACE = 6.0
 """Seconds between the polite signal and the last one."""
+NOT_THEIRS = (
+    "PYTHONDONTWRITEBYTECODE",
+    *(f"AMASIA_{name}" for name in ("KEYS", "DATABASE_URL", "ISSUERS", "SMTP_URL", "AUDIT_SECRET")),
+)
+"""Variables of the control plane that are no machine's business: the first would cost time, the others are secrets."""
 FORGET = 24 * 3600.0
 """Seconds after its end that a machine's directory is kept."""
 
@@ -172,7 +177,7 @@ class LocalProvider:
                 stdout=log,
                 stderr=log,
                 cwd=home,
-                env={key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"},
+                env={key: value for key, value in os.environ.items() if key not in NOT_THEIRS},
                 start_new_session=True,
             )
         self._children[home.name] = child

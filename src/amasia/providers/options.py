@@ -1,9 +1,16 @@
 """Options of a location as its provider wants them: what is wrong is named by its key."""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from amasia import errors
 from amasia.models.locations import Place
+
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4000)]
+"""On one line."""
+Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Text]
+"""Of the environment of everything that is started on a machine."""
 
 
 class Options(BaseModel):

@@ -24,7 +24,7 @@ from amasia.models.machines import Boot, Found, Machine
 from amasia.models.money import parse
 from amasia.providers import boots
 from amasia.providers.launches import Launches
-from amasia.providers.options import Options, check_secrets, read
+from amasia.providers.options import Options, Variables, check_secrets, read
 
 MIB = 1 << 20
 PATIENCE = 20.0
@@ -101,7 +101,7 @@ class SlurmOptions(Options):
     """Directory for all that is kept on nodes; best one that they share."""
     conf: str = ""
     """Path of slurm.conf, where it is not Slurm's own choice."""
-    variables: dict[str, str] = {}
+    variables: Variables = {}
     """Of the environment of everything that is started there."""
 
 

@@ -10,7 +10,6 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from threading import Lock
 from typing import Any
 
@@ -280,10 +279,7 @@ class SshProvider:
             "EXPORTS": boots.exports(self.inventory.variables),
             "BOOT": boots.script(boot, home, variables=self.inventory.variables) if boot else "",
         }
-        text = files("amasia.providers").joinpath("host.sh").read_text()
-        for name, value in values.items():
-            text = text.replace(f"@{name}@", value)
-        return text
+        return boots.filled("host.sh", values)
 
 
 def _listed(host: str, answer: Answer) -> dict[str, Found]:

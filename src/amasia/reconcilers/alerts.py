@@ -4,6 +4,7 @@ import json
 import smtplib
 import ssl
 from email.message import EmailMessage
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 import httpx2
@@ -12,20 +13,28 @@ from amasia import errors
 from amasia.database.engine import Database
 from amasia.models.channels import ChannelKind, Sending
 from amasia.reconcilers import webhooks
+from amasia.reconcilers.lanes import Lanes
 from amasia.reconcilers.webhooks import TIMEOUT
 from amasia.services import channels
 from amasia.settings import ServerSettings
 
+_lanes = Lanes()
+
 
 def send(db: Database, settings: ServerSettings) -> None:
-    """One round: each that is due, once. One that does not go out is tried again later."""
-    for one in channels.claim(db):
-        try:
-            (_mail if one.channel.kind is ChannelKind.email else _post)(settings, one)
-        except (errors.AmasiaError, httpx2.HTTPError, OSError, smtplib.SMTPException) as error:
-            channels.failed(db, one, f"{type(error).__name__}: {error}"[:300])
-        else:
-            channels.sent(db, one)
+    """One round: each that is due, once. One that does not go out is tried again later, and one whose receiver does
+    not answer delays only what goes there."""
+    _lanes.run(channels.claim(db), lambda one: f"{one.alert.workspace}/{one.channel.id}", partial(_send, db, settings))
+
+
+def _send(db: Database, settings: ServerSettings, one: Sending) -> bool:
+    try:
+        (_mail if one.channel.kind is ChannelKind.email else _post)(settings, one)
+    except (errors.AmasiaError, httpx2.HTTPError, OSError, smtplib.SMTPException) as error:
+        channels.failed(db, one, f"{type(error).__name__}: {error}"[:300])
+    else:
+        channels.sent(db, one)
+    return True
 
 
 def _post(_: ServerSettings, one: Sending) -> None:

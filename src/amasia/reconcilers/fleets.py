@@ -44,7 +44,7 @@ class Fleet:
         self.db, self.home, self.ready, self.url = db, home, ready, url
         self.hands, self.checking, self.watching, self.sweeping = Hands(), Lanes(), Lanes(), Lanes()
         self._open_place = open_place
-        self._plane = db.derive("plane", "tag")[:12]
+        self._plane = db.keys.plane()
         self._opened: dict[tuple[str, str], Opened] = {}
         self._lock = Lock()
 

@@ -1,16 +1,19 @@
-"""Many hands: work on several items at once, on each only once, and on few of one place at a time."""
+"""Many hands: work on several items at once, on each only once, and on few of one place or tenant at a time."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Lock
 
+from amasia.reconcilers.shares import share, tenant
+
 PATIENCE = 2.0
 """Seconds that a round waits for its hands; what takes longer goes on while the next rounds come."""
 
 
 class Hands:
-    """Threads that outlive a round. A place that does not answer keeps only its own share of them busy.
+    """Threads that outlive a round. A place that does not answer keeps only its own share of them busy, and a tenant
+    with many places only theirs.
 
     Parameters
     ----------
@@ -20,7 +23,7 @@ class Hands:
 
     def __init__(self, threads: int = 64, each: int = 8) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hand")
-        self._each = each
+        self._threads, self._each = threads, each
         self._busy: dict[str, str] = {}
         self._lock = Lock()
 
@@ -32,21 +35,30 @@ class Hands:
         What an item raised within the round's patience is raised here.
         """
         futures: list[Future[None]] = []
-        left = []
-        for item in items:
-            one, place = key(item)
+        left, keyed = [], [(item, *key(item)) for item in items]
+        asking = {tenant(place) for _, _, place in keyed}
+        for item, one, place in keyed:
             with self._lock:
                 busy = one in self._busy
-                full = Counter(self._busy.values())[place] >= self._each
+                full = not busy and self._full(place, asking)
                 if not busy and not full:
                     self._busy[one] = place
-            if not busy and not full:
-                futures.append(self._pool.submit(self._work, one, item, do))
-            elif not busy:
+            if full:
                 left.append(item)
+            elif not busy:
+                futures.append(self._pool.submit(self._work, one, item, do))
         for future in wait(futures, PATIENCE).done:
             future.result()
         return left
+
+    def _full(self, place: str, asking: set[str]) -> bool:
+        """Whether a place, or the tenant whose it is, has its share of hands already."""
+        places = Counter(self._busy.values())
+        tenants: Counter[str] = Counter()
+        for busy, count in places.items():
+            tenants[tenant(busy)] += count
+        most = share(self._threads, len(asking | tenants.keys()))
+        return places[place] >= self._each or tenants[tenant(place)] >= most
 
     def close(self) -> None:
         """Wait for what is in hand."""

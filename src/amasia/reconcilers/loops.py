@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from amasia.database.engine import Changes
+from amasia.models.health import Round
 
 log = structlog.get_logger()
 
@@ -44,6 +45,11 @@ class Loop:
     def age(self) -> float:
         """Seconds since the last round ended."""
         return time.monotonic() - self.last
+
+    def round(self) -> Round:
+        """How it goes, for operators."""
+        problem = self._told.partition(":")[0] if self._failures else ""
+        return Round(name=self.name, seconds=self.seconds, age=self.age(), failures=self._failures, problem=problem)
 
     def _run(self) -> None:
         seen = 0

@@ -36,7 +36,7 @@ Opened = Provider | errors.AmasiaError
 
 def reconcile(db: Database, settings: ServerSettings, fleet: Fleet) -> None:
     """Take the next step of every machine that waits for its provider."""
-    waiting = machines.claim(db, CLAIM_SECONDS)
+    waiting = machines.claim(db, settings, CLAIM_SECONDS)
     if not waiting:
         return
     providers = fleet.by_location()

@@ -3,14 +3,16 @@
 import hashlib
 import secrets
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NoReturn
 
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import events, users
+from amasia.database import events, failures, users
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
 from amasia.models.events import Outcome
@@ -19,6 +21,9 @@ from amasia.models.users import ANONYMOUS, NewToken, Principal, Scope, Token
 
 PEOPLE = frozenset({Scope.everything, Scope.read})
 TASKS = frozenset({Scope.everything, Scope.read, Scope.data})
+
+DENIALS, WHILE = 100, timedelta(minutes=1)
+"""Of one caller, so many denials are written down in so long: a flood of them fills no database."""
 
 _TOUCH = timedelta(minutes=1)
 
@@ -83,23 +88,28 @@ def principal(db: Database, secret: str, source: str) -> Principal:
     with db.read() as tx:
         row = users.token_row(tx, digest(secret)) if secret else None
     if row is None:
+        if secret:
+            deny(db, anonymous(source), None, "token.use", "a token that is not known")
         raise errors.NotSignedIn(
             "No token was sent." if not secret else "This token is not known here.",
             cure="Sign in with `amasia login`.",
         )
     at = now()
+    who = Principal.model_validate({**row, "token_id": row["id"], "source": source})
     if row["expires_at"] <= at:
+        deny(db, who, None, "token.use", who.token_id)
         raise errors.TokenExpired(
             f"The token {row['label']!r} ({row['prefix']}…) expired at {row['expires_at']:%Y-%m-%d %H:%M} UTC.",
             cure="Sign in again with `amasia login`.",
         )
     idle = row["idle_seconds"]
     if idle is not None and at - (row["last_used_at"] or row["created_at"]) > timedelta(seconds=idle):
+        deny(db, who, None, "token.use", who.token_id)
         raise errors.TokenExpired("This session was idle for too long.", cure="Sign in again.")
     if row["last_used_at"] is None or at - row["last_used_at"] > _TOUCH:
         with db.write() as tx:
             users.touch_token(tx, row["id"], at)
-    return Principal.model_validate({**row, "token_id": row["id"], "source": source})
+    return who
 
 
 def anonymous(source: str) -> Principal:
@@ -145,6 +155,11 @@ def require_member(db: Database, who: Principal, workspace: str, verb: str) -> R
     return role
 
 
+def is_member(db: Database, user: str, workspace: str) -> bool:
+    with db.read() as tx:
+        return users.role(tx, workspace, user) is not None
+
+
 def require_operator(db: Database, who: Principal, verb: str) -> None:
     if who.operator and who.scope is Scope.everything:
         return
@@ -152,18 +167,35 @@ def require_operator(db: Database, who: Principal, verb: str) -> None:
     raise errors.PermissionDenied(f"{verb} is for operators of this control plane.", cure="Ask one of them.")
 
 
-def require_person(who: Principal, *, writing: bool) -> None:
+def is_person(who: Principal, *, writing: bool) -> bool:
     """Only people's own tokens, and no read-only one where something changes."""
-    if who.scope is Scope.everything or (who.scope is Scope.read and not writing):
-        return
+    return who.scope is Scope.everything or (who.scope is Scope.read and not writing)
+
+
+def require_person(db: Database, who: Principal, asked: str, *, writing: bool) -> None:
+    """``asked`` is for the event, such as ``POST /v1/tokens``."""
+    if not is_person(who, writing=writing):
+        refuse_person(db, who, asked)
+
+
+def refuse_person(db: Database, who: Principal, asked: str) -> NoReturn:
+    deny(db, who, None, "account.use", asked)
     raise errors.PermissionDenied(
         f"A token of scope {who.scope.value!r} does not allow this.", cure="Use a token of scope 'everything'."
     )
 
 
-def require_machine(who: Principal, machine_id: str) -> None:
-    if who.scope is Scope.machine and who.machine_id == machine_id:
-        return
+def is_machine(who: Principal, machine_id: str) -> bool:
+    return who.scope is Scope.machine and who.machine_id == machine_id
+
+
+def require_machine(db: Database, who: Principal, machine_id: str) -> None:
+    if not is_machine(who, machine_id):
+        refuse_machine(db, who, machine_id)
+
+
+def refuse_machine(db: Database, who: Principal, machine_id: str) -> NoReturn:
+    deny(db, who, None, "machine.speak", machine_id)
     raise errors.PermissionDenied(f"Only machine {machine_id} itself may say this.")
 
 
@@ -176,14 +208,34 @@ def owner_or_manager(db: Database, who: Principal, workspace: str, role: Role, o
 
 
 def deny(db: Database, who: Principal, workspace: str | None, verb: str, target: str) -> None:
-    """Write down that somebody may not. ``workspace`` is None where they are no member of it."""
-    with db.write() as tx:
+    """Write down that somebody may not. ``workspace`` is None where they are no member of it.
+
+    Of what is over `DENIALS`, the first one that is written down again says how many there were.
+    """
+    key = f"denied:{who.actor}"
+    with db.write(quiet=True) as tx:
+        before = failures.count(tx, key)
+        count = failures.add(tx, key, now() - WHILE)
+        if count > DENIALS:
+            return
+        detail = {"left_out": before - DENIALS} if count == 1 and before > DENIALS else {}
         events.append(
             tx,
             actor=who.actor,
             verb=verb,
-            target=target,
+            target=target[:200],
             workspace=workspace,
             source=who.source,
             outcome=Outcome.denied,
+            **detail,
         )
+
+
+@contextmanager
+def denials(db: Database, who: Principal, workspace: str | None, verb: str, target: str) -> Iterator[None]:
+    """Around a transaction: a refusal undoes what it wrote, and is written down after it."""
+    try:
+        yield
+    except (errors.PermissionDenied, errors.NotSignedIn):
+        deny(db, who, workspace, verb, target)
+        raise

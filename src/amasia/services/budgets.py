@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from amasia import errors
 from amasia.database import budgets as rows
-from amasia.database import clusters, events, locations, machines, users
+from amasia.database import clusters, events, groups, locations, machines, users
 from amasia.database.engine import Database
 from amasia.models.alerts import mark
 from amasia.models.base import new_id, now
@@ -112,6 +112,10 @@ def _check_scope(tx: Connection, workspace: str, scope: BudgetScope) -> None:
     if scope.kind == "user" and users.role(tx, workspace, scope.name) is None:
         raise errors.NotFound(
             f"{scope.name!r} is no member of {workspace!r}.", cure="`amasia workspace members` shows who is."
+        )
+    if scope.kind == "group" and groups.find(tx, workspace, scope.name) is None:
+        raise errors.NotFound(
+            f"The workspace {workspace!r} has no group {scope.name!r}.", cure="`amasia group list` shows them."
         )
     if scope.kind == "location" and locations.find_location(tx, workspace, scope.name) is None:
         raise errors.NotFound(

@@ -38,7 +38,7 @@ def create(db: Database, who: Principal, request: ChannelRequest, *, private: bo
             )
         if len(own) >= MOST:
             raise errors.TooLarge(f"You have {MOST} channels, which is the most.", cure="Remove one.")
-        rows.create(tx, channel, db.seal(secret))
+        rows.create(tx, channel, db.seal(tx, secret))
         events.append(tx, actor=who.actor, verb="channel.create", target=channel.id, workspace=None,
                       source=who.source, kind=channel.kind)  # fmt: skip
     return NewChannel(channel=channel, secret=secret)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import budgets, events, machines, storage, users
+from amasia.database import budgets, events, groups, machines, storage, users
 from amasia.database import clusters as rows
 from amasia.database import locations as location_rows
 from amasia.database.engine import Database
@@ -28,8 +28,10 @@ from amasia.models.machines import LogLine, Machine, MachineRole, MachineStatus,
 from amasia.models.placements import Choice, Data, Placement
 from amasia.models.repositories import BucketKind
 from amasia.models.users import Principal
-from amasia.services import certificates, environments, grants, leases, placements, standbys
+from amasia.services import certificates, environments, grants, leases, limits, placements, standbys
 from amasia.services import machines as machine_verbs
+from amasia.services import secrets as usable
+from amasia.services.access import deny
 from amasia.services.ledgers import Ledger, Spender
 from amasia.services.placements import Asked
 from amasia.settings import ServerSettings
@@ -52,7 +54,8 @@ def create(db: Database, settings: ServerSettings, who: Principal, workspace: st
         placement, choices = _place(tx, settings, cluster, data)
         _quote(tx, cluster, placement, choices).check(confirmed=request.confirmed)
         cluster = cluster.model_copy(update={"placement": placement})
-        rows.create(tx, cluster, location=placement.location, security=security, sealed_key=db.seal(security.tls_key))
+        sealed = db.seal(tx, security.tls_key)
+        rows.create(tx, cluster, location=placement.location, security=security, sealed_key=sealed)
         scheduler, *workers = choices
         wanted = [(MachineRole.scheduler, "", scheduler)]
         for group, choice in zip(cluster.spec.groups, workers, strict=True):
@@ -68,6 +71,7 @@ def quote(db: Database, settings: ServerSettings, who: Principal, workspace: str
     cluster = _wished(who, workspace, ClusterRequest(environment_hash="", spec=spec))
     data = _data(db, who, spec.near)
     with db.write() as tx:
+        usable.check(tx, cluster)
         placement, choices = _place(tx, settings, cluster, data)
         return _quote(tx, cluster, placement, choices)
 
@@ -149,6 +153,7 @@ def connectable(db: Database, who: Principal, workspace: str, name: str, *, alon
     with db.read() as tx:
         cluster = _known(tx, workspace, name)
     if cluster.owner != who.user and (alone or not cluster.spec.shared):
+        deny(db, who, workspace, "cluster.connect", cluster.id)
         raise errors.PermissionDenied(
             f"Cluster {cluster.name!r} is {cluster.owner}'s alone: tasks on it can reach its clients' processes.",
             cure=f"Start your own, or ask {cluster.owner} to start one with shared=True.",
@@ -219,6 +224,7 @@ def _known(tx: Connection, workspace: str, name: str) -> Cluster:
 
 def _check(tx: Connection, cluster: Cluster) -> None:
     environments.check_sent(tx, cluster.workspace, cluster.environment_hash)
+    usable.check(tx, cluster)
     other = rows.find_named(tx, cluster.workspace, cluster.name)
     if other is not None and other.status is not ClusterStatus.stopped:
         raise errors.Conflict(
@@ -279,7 +285,7 @@ def _place(
         regions=ledger.workspace.regions,
         room={one.name: one.max_machines - machines.count(tx, cluster.workspace, one.name) for one in found},
         data=data,
-        rate=ledger.left(_spender(cluster, spec.location or "")) * 3600 // settings.lease_seconds,
+        rate=ledger.left(_spender(tx, cluster, spec.location or "")) * 3600 // settings.lease_seconds,
         currency=ledger.workspace.currency,
     )
 
@@ -312,10 +318,11 @@ def _add_machines(
         numbered.append((role, 0 if role is MachineRole.scheduler else worker, group, choice))
         worker += role is MachineRole.worker
     lacking = standbys.take(tx, cluster, location, numbered)
-    spender, prices = _spender(cluster, location), [choice.price for *_, choice in lacking]
+    limits.check_machines(tx, settings, cluster.workspace, len(lacking))
+    spender, prices = _spender(tx, cluster, location), [choice.price for *_, choice in lacking]
     promises = leases.reserve(tx, cluster.workspace, spender, prices, settings.lease_seconds)
     return [
-        machine_verbs.wish(tx, cluster, location, role, index, group, choice, promise)
+        machine_verbs.wish(tx, cluster, spender, role, index, group, choice, promise)
         for (role, index, group, choice), promise in zip(lacking, promises, strict=True)
     ]
 
@@ -386,13 +393,15 @@ def _affordable(
     """Of the workers that a load asks for, as many as the location has room and the budget money for; one at least, so
     that somebody says why there is none."""
     room = location.max_machines - machines.count(tx, cluster.workspace, location.name)
-    spender = _spender(cluster, location.name)
+    spender = _spender(tx, cluster, location.name)
     fitting = leases.fitting(tx, cluster.workspace, spender, choice.price, settings.lease_seconds)
-    return max(1, min(more, room, fitting))
+    allowed = limits.room(tx, settings, cluster.workspace)
+    return max(1, min(more, room, fitting, more if allowed is None else allowed))
 
 
-def _spender(cluster: Cluster, location: str) -> Spender:
-    return Spender(cluster.owner, location, cluster.spec.tags)
+def _spender(tx: Connection, cluster: Cluster, location: str) -> Spender:
+    mine = groups.names(tx, cluster.workspace, cluster.owner)
+    return Spender(cluster.owner, location, cluster.spec.tags, mine)
 
 
 def _shrink(tx: Connection, workers: list[Machine], surplus: int) -> None:

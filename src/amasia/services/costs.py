@@ -71,6 +71,7 @@ def get(
             since=bill.span.since,
             until=bill.span.until,
             by_user=bounded(bill.cut(Cut.user)),
+            by_group=bounded(bill.cut(Cut.group)),
             by_cluster=tuple(bill.clusters(MOST)),
             by_view=bounded(bill.cut(Cut.view)),
             by_repository=bounded(bill.cut(Cut.repository)),
@@ -140,7 +141,7 @@ class _Bill:
     def cut(self, cut: Cut) -> list[CostLine]:
         """Every line of any cut but that of clusters."""
         match cut:
-            case Cut.user | Cut.location | Cut.machine_type | Cut.tag:
+            case Cut.user | Cut.group | Cut.location | Cut.machine_type | Cut.tag:
                 return self._with_reserved(cut)
             case Cut.view:
                 return self._with_rest(rows.by_view(self.tx, self.workspace.name, self.span, self.user), "(no view)")
@@ -219,7 +220,7 @@ class _Bill:
         """The most costly first, then those that have cost nothing yet."""
         found = {line.key: line for line in rows.lines(self.tx, self.workspace.name, cut, self.span, self.user)}
         for one in self.promised:
-            for of, key in rows.keys(one.user, one.location, one.machine_type, one.tags):
+            for of, key in rows.keys(one):
                 if of is cut:
                     line = found.get(key) or CostLine(key=key, milliseconds=0, amount=0)
                     found[key] = line.model_copy(update={"reserved": line.reserved + one.amount})

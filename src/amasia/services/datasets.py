@@ -71,7 +71,7 @@ def collections(db: Database, who: Principal) -> list[Repository]:
         return rows.collections(tx, rows.visible(who))
 
 
-def waiting(db: Database, limit: int = 20) -> list[tuple[Repository, str, datetime]]:
+def waiting(db: Database, limit: int = 8) -> list[tuple[Repository, str, datetime]]:
     at = now()
     with db.read() as tx:
         return rows.waiting(tx, at, at - SETTLE, limit)

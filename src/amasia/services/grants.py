@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import events, groups, users
+from amasia.database import events, groups, secrets, users
 from amasia.database import grants as rows
 from amasia.database import repositories as repository_rows
 from amasia.database.engine import Database
@@ -88,6 +88,7 @@ def visible(db: Database, who: Principal, workspace: str) -> list[Repository]:
         found = repository_rows.every_of(tx, workspace, rows.visible(who))
         member = users.role(tx, workspace, who.user) is not None and who.workspace in (None, workspace)
     if SCOPES[who.scope] is Level.none and not who.anonymous:
+        deny(db, who, None, "repository.list", workspace)
         raise errors.PermissionDenied(f"A token of scope {who.scope.value!r} lists no repositories.")
     if found or (member and not who.anonymous):
         return found
@@ -116,7 +117,7 @@ def put(db: Database, who: Principal, repository: Repository, grantee: str, leve
             f"What is public can be read, and not be of level {level.value!r}.", cure="Grant 'read' to public."
         )
     with db.write() as tx:
-        _check_there(tx, repository.workspace, grantee)
+        check_there(tx, repository.workspace, grantee)
         rows.put(tx, repository.id, grantee, level, who.user)
         _say(tx, who, "grant.set", repository, grantee=grantee, level=level.value)
         made = rows.find(tx, repository.id)
@@ -134,7 +135,8 @@ def remove(db: Database, who: Principal, repository: Repository, grantee: str) -
 
 
 def forget(tx: Connection, user: str, workspace: str | None = None) -> None:
-    """End what a user has by grants and groups, in one workspace or everywhere."""
+    """End what a user has by grants and groups, and their secrets, in one workspace or everywhere."""
+    secrets.forget(tx, workspace, f"user:{user}", f"account:{user}")
     rows.remove_grantee(tx, workspace, f"user:{user}", f"account:{user}")
     groups.remove_member(tx, user, workspace)
 
@@ -146,7 +148,8 @@ def _check(grantee: str) -> None:
         raise errors.InvalidRequest(f"{error}.", cure="For example: --to user:ada") from None
 
 
-def _check_there(tx: Connection, workspace: str, grantee: str) -> None:
+def check_there(tx: Connection, workspace: str, grantee: str) -> None:
+    """Refuse whom a workspace does not have."""
     if grantee in (EVERYONE, PUBLIC):
         return
     kind, _, name = grantee.partition(":")

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import events, grants, users
+from amasia.database import events, grants, secrets, users
 from amasia.database import groups as rows
 from amasia.database.engine import Database
 from amasia.models.grants import Group, GroupRequest
@@ -27,10 +27,11 @@ def create(db: Database, who: Principal, workspace: str, request: GroupRequest) 
 
 
 def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
-    """Its grants end with it."""
+    """Its grants and secrets end with it."""
     with db.write() as tx:
         _known(tx, workspace, name)
         grants.remove_grantee(tx, workspace, f"group:{name}")
+        secrets.forget(tx, workspace, f"group:{name}")
         rows.delete_group(tx, workspace, name)
         _say(tx, who, workspace, "group.delete", name)
 
@@ -43,7 +44,7 @@ def add(db: Database, who: Principal, workspace: str, name: str, user: str) -> G
             raise errors.NotFound(
                 f"{user!r} is no member of {workspace!r}.", cure=f"Let them in: amasia workspace add {user} guest"
             )
-        if user not in group.members:
+        if user not in group.members or user in group.origins:  # by hand from now on, whatever claims say
             rows.add_member(tx, workspace, name, user)
             _say(tx, who, workspace, "group.add", name, user=user)
         return _known(tx, workspace, name)

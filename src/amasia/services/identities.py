@@ -1,6 +1,5 @@
 """Who an issuer vouches for becomes a user here, with the memberships that their claims give."""
 
-from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,33 +12,14 @@ from amasia.database.engine import Database
 from amasia.models.base import NAME, new_id, now
 from amasia.models.events import Outcome
 from amasia.models.identities import Claims, Identity, Invitation, InvitationRequest, NewInvitation
-from amasia.models.permissions import GRANTS, Role
-from amasia.models.users import ANONYMOUS, HOUSE, SERVICE, Membership, NewToken, Principal, Scope, User
-from amasia.services import removals
+from amasia.models.users import ANONYMOUS, HOUSE, SERVICE, NewToken, Principal, Scope, User
+from amasia.services import claims as rules
 from amasia.services.access import digest, issue_token, new_secret
-from amasia.settings import Issuer, Rule, ServerSettings
+from amasia.settings import Issuer, ServerSettings
 
 WINDOW = timedelta(minutes=15)
 TRIES = 20
 """Wrong codes from one place within the window."""
-
-
-def check(issuers: Iterable[Issuer]) -> None:
-    """Refuse rules that give what no claim may.
-
-    Raises
-    ------
-    InvalidRequest
-        A role that there is not, or owner: whoever owns a workspace was made its owner by somebody here.
-    """
-    roles = [role.value for role in Role if role is not Role.owner]
-    for issuer in issuers:
-        for rule in issuer.rules:
-            if rule.role not in roles:
-                raise errors.InvalidRequest(
-                    f"A rule of the issuer {issuer.name!r} gives the role {rule.role!r}.",
-                    cure=f"Claims give one of {', '.join(roles)}.",
-                )
 
 
 def sign_in(
@@ -53,11 +33,10 @@ def sign_in(
         The sign-up policy does not let them in, or their account was ended.
     """
     with db.write() as tx:
-        wished = _given(issuer.rules, claims.said).items()
-        given = {workspace: role for workspace, role in wished if users.find_workspace(tx, workspace)}
-        user = _user(tx, settings, claims, given, code)
+        given = rules.given(tx, issuer.rules, claims.said)
+        user = _user(tx, settings, claims, code, welcome=bool(given))
         if isinstance(user, User):
-            _follow(tx, user.name, claims.issuer, given)
+            rules.follow(tx, user.name, claims.issuer, given)
             if not _lives_by_claims(settings, user, claims) or users.memberships_of(tx, user.name):
                 rows.put(tx, _identity(claims, user.name))
                 _say(tx, user.name, "user.sign-in", claims, source)
@@ -138,7 +117,7 @@ def invited(db: Database, code: str, source: str) -> Invitation:
     return found
 
 
-def _user(tx: Connection, settings: ServerSettings, claims: Claims, given: Mapping[str, Role], code: str) -> User | str:
+def _user(tx: Connection, settings: ServerSettings, claims: Claims, code: str, *, welcome: bool) -> User | str:
     """Who they are here, made where the policy lets them in; or why not."""
     invitation = rows.invited(tx, digest(code)) if code and settings.sign_up != "closed" else None
     if invitation is not None and (user := users.find_user(tx, invitation.user)):
@@ -152,7 +131,7 @@ def _user(tx: Connection, settings: ServerSettings, claims: Claims, given: Mappi
             return "nobody becomes a user here by signing in"
         case "invited":
             return "only who was invited becomes a user here"
-        case "claims" if not given:
+        case "claims" if not welcome:
             return "none of its claims gives a role in a workspace here"
     return _new(tx, _free(tx, claims), claims.issuer, claims.subject)
 
@@ -179,48 +158,6 @@ def _free(tx: Connection, claims: Claims) -> str:
     base = plain.strip("-") if NAME.fullmatch(plain.strip("-")) else "user"
     tries = (base, *(f"{base}-{number}" for number in range(2, 20)), new_id(base))
     return next(name for name in tries if name != ANONYMOUS and not users.is_taken(tx, name))
-
-
-def _given(rules: Iterable[Rule], said: Mapping[str, Any]) -> dict[str, Role]:
-    """The role in each workspace, the highest of all rules that match."""
-    found: dict[str, Role] = {}
-    for rule in rules:
-        if rule.value not in _values(said, rule.claim):
-            continue
-        role, before = Role(rule.role), found.get(rule.workspace)
-        if before is None or len(GRANTS[role]) > len(GRANTS[before]):
-            found[rule.workspace] = role
-    return found
-
-
-def _values(said: Mapping[str, Any], claim: str) -> list[str]:
-    """Of a claim: its name as it is, or a path into objects. A single value counts as a list of one."""
-    found: Any = said.get(claim)
-    if found is None:
-        found = said
-        for part in claim.split("."):
-            found = found.get(part) if isinstance(found, Mapping) else None
-    many = found if isinstance(found, list | tuple) else [found]
-    return [str(one) for one in many if isinstance(one, str | int)]
-
-
-def _follow(tx: Connection, user: str, issuer: str, given: Mapping[str, Role]) -> None:
-    """Make the memberships that came from this issuer's claims what its claims are now. Those by hand stay."""
-    mine = {one.workspace: one for one in users.memberships_of(tx, user)}
-    for workspace, member in mine.items():
-        if member.origin == issuer and workspace not in given:
-            removals.leave(tx, workspace, user)
-            _tell(tx, user, "member.remove", workspace, issuer)
-    for workspace, role in given.items():
-        before = mine.get(workspace)
-        if before is not None and (before.origin != issuer or before.role is role):
-            continue
-        users.set_member(tx, Membership(workspace=workspace, user=user, role=role, origin=issuer))
-        _tell(tx, user, "member.set", workspace, issuer, role=role.value)
-
-
-def _tell(tx: Connection, user: str, verb: str, workspace: str, issuer: str, **detail: Any) -> None:
-    events.append(tx, actor="amasia", verb=verb, target=user, workspace=workspace, claims_of=issuer, **detail)
 
 
 def _identity(claims: Claims, user: str) -> Identity:

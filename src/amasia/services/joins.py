@@ -13,7 +13,7 @@ from amasia.database.machines import Waiting
 from amasia.models.base import now
 from amasia.models.machines import Assignment, Join, Machine, MachineRole, MachineStatus, MachineTarget
 from amasia.models.users import Scope
-from amasia.services.access import TokenWish, digest, issue_tokens
+from amasia.services.access import TokenWish, anonymous, denials, digest, issue_tokens
 from amasia.settings import ServerSettings
 
 LONGEST = timedelta(days=30)
@@ -22,7 +22,7 @@ LONGEST = timedelta(days=30)
 
 def join(db: Database, settings: ServerSettings, request: Join) -> Assignment:
     """What one machine is for. Repeatable until its first heartbeat, since an answer may be lost."""
-    with db.write() as tx:
+    with denials(db, anonymous(""), None, "machine.join", request.machine_id), db.write() as tx:
         held = machines.waiting(tx, [request.machine_id]).get(request.machine_id)
         if held is None or held.join_hash != digest(request.join_token):
             raise errors.NotSignedIn(f"No machine {request.machine_id!r} waits for this join token.")

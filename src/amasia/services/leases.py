@@ -260,6 +260,7 @@ def _charges(machine: Machine, lived: Sequence[Piece]) -> list[Charge]:
             group=machine.group,
             location=machine.location,
             tags=machine.tags,
+            groups=machine.groups,
             day=piece.day.isoformat(),
             start=piece.start,
             end=piece.end,
@@ -271,7 +272,7 @@ def _charges(machine: Machine, lived: Sequence[Piece]) -> list[Charge]:
 
 
 def _spender(machine: Machine) -> Spender:
-    return Spender(machine.owner, machine.location, machine.tags)
+    return Spender(machine.owner, machine.location, machine.tags, machine.groups)
 
 
 def _outstanding(ledger: Ledger, machine: Machine, account: Account) -> list[Piece]:

@@ -24,6 +24,8 @@ class Spender(NamedTuple):
     user: str = ""
     location: str = ""
     tags: Mapping[str, str] = {}
+    groups: Sequence[str] = ()
+    """Of members, that the user is in."""
 
 
 class Shortage(NamedTuple):
@@ -171,6 +173,8 @@ def _applies(budget: Budget, spender: Spender) -> bool:
             return True
         case "user":
             return budget.scope.name == spender.user
+        case "group":
+            return budget.scope.name in spender.groups
         case "location":
             return budget.scope.name == spender.location
         case "tag":

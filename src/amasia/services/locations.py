@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -9,8 +10,9 @@ from amasia import errors
 from amasia.database import events, machines
 from amasia.database import locations as rows
 from amasia.database.engine import Database
+from amasia.database.schema import Sealed
 from amasia.models.base import now
-from amasia.models.locations import Finding, Location, LocationRequest, LocationStatus, Offer, Use
+from amasia.models.locations import Finding, Location, LocationChange, LocationRequest, LocationStatus, Offer, Use
 from amasia.models.machines import Machine
 from amasia.models.users import Principal
 from amasia.services.access import require_operator
@@ -60,7 +62,7 @@ def create(
             raise errors.Conflict(
                 f"There is a location {location.name!r} already.", cure="Choose another name, or remove that one."
             )
-        rows.put_location(tx, location, db.seal(json.dumps(request.secrets)))
+        rows.put_location(tx, location, db.seal(tx, json.dumps(request.secrets)))
         events.append(tx, actor=who.actor, verb="location.create", target=location.name, workspace=workspace,
                       source=who.source, provider=location.provider, region=location.region)  # fmt: skip
     return location
@@ -76,16 +78,41 @@ def check(db: Database, who: Principal, workspace: str, name: str) -> Location:
     return get(db, workspace, name)
 
 
+def update(
+    db: Database,
+    who: Principal,
+    workspace: str,
+    name: str,
+    change: LocationChange,
+    *,
+    private_endpoints: bool = False,
+) -> Location:
+    """Change it, and wish for a look at it; its machines go on.
+
+    Whoever changes its options or secrets answers for them as if they had registered it: see `create`.
+    """
+    changes = change.model_dump(exclude_none=True)
+    if not _secrets_after(db, workspace, name, change) and changes.keys() & {"options", "secrets"}:
+        require_operator(db, who, "location.update without secrets of its own")
+    if change.options is not None:
+        changes["private_endpoints"] = who.operator or private_endpoints
+    with db.write() as tx:
+        location = _known(tx, workspace, name)
+        if change.secrets is not None:
+            changes["secrets"] = db.seal(tx, json.dumps(change.secrets))
+        if change.options is not None and not _keeps(location.options, change.options):
+            _refuse_with_machines(tx, location)
+        rows.change_location(tx, workspace, name, status=LocationStatus.requested, **changes)
+        events.append(tx, actor=who.actor, verb="location.update", target=name, workspace=workspace,
+                      source=who.source, changed=", ".join(sorted(change.model_dump(exclude_none=True))))  # fmt: skip
+    return get(db, workspace, name)
+
+
 def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
     """Forget it; refused while it has machines."""
     with db.write() as tx:
-        _known(tx, workspace, name)
-        running = machines.count(tx, workspace, name)
-        if running:
-            raise errors.Conflict(
-                f"The location {name!r} has {running} machines.",
-                cure="Stop their clusters first: amasia cluster list. Those that are kept warm: amasia location warm",
-            )
+        location = _known(tx, workspace, name)
+        _refuse_with_machines(tx, location)
         rows.delete_location(tx, workspace, name)
         events.append(tx, actor=who.actor, verb="location.delete", target=name, workspace=workspace,
                       source=who.source)  # fmt: skip
@@ -95,7 +122,7 @@ def every(db: Database) -> list[tuple[Location, dict[str, str]]]:
     """Every location with its secrets, for who opens their providers."""
     with db.read() as tx:
         found = rows.every_location(tx)
-    return [(location, json.loads(db.unseal(sealed)) if sealed else {}) for location, sealed in found]
+    return [(location, _unsealed(db, sealed)) for location, sealed in found]
 
 
 def checked(db: Database, location: Location, findings: Sequence[Finding], offers: Sequence[Offer]) -> None:
@@ -128,6 +155,36 @@ def offered(db: Database, location: Location, offers: Sequence[Offer]) -> None:
         return
     with db.write() as tx:
         rows.change_location(tx, location.workspace, location.name, offers=tuple(offers))
+
+
+def _secrets_after(db: Database, workspace: str, name: str, change: LocationChange) -> dict[str, str]:
+    if change.secrets is not None:
+        return change.secrets
+    with db.read() as tx:
+        return _unsealed(db, rows.location_secrets(tx, workspace, name))
+
+
+def _unsealed(db: Database, sealed: Sealed | None) -> dict[str, str]:
+    found: dict[str, str] = json.loads(db.unseal(sealed)) if sealed else {}
+    return found
+
+
+def _refuse_with_machines(tx: Connection, location: Location) -> None:
+    running = machines.count(tx, location.workspace, location.name)
+    if running:
+        raise errors.Conflict(
+            f"The location {location.name!r} has {running} machines.",
+            cure="Stop their clusters first: amasia cluster list. Those that are kept warm: amasia location warm",
+        )
+
+
+def _keeps(old: Any, new: Any) -> bool:
+    """Whether everything is still there as it was: what machines run by must not change under them."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(key in new and _keeps(value, new[key]) for key, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return all(item in new for item in old)
+    return bool(old == new)
 
 
 def _known(tx: Connection, workspace: str, name: str) -> Location:

@@ -27,17 +27,17 @@ from amasia.models.machines import (
 from amasia.models.permissions import Permission, may
 from amasia.models.placements import Choice
 from amasia.models.standbys import Standby
-from amasia.services import leases, placements, schedulers
+from amasia.services import leases, limits, placements, schedulers
 from amasia.services.access import digest
 from amasia.services.leases import Promise
-from amasia.services.ledgers import exceeded
+from amasia.services.ledgers import Spender, exceeded
 from amasia.settings import ServerSettings
 
 
 def wish(
     tx: Connection,
     cluster: Cluster,
-    location: str,
+    spender: Spender,
     role: MachineRole,
     index: int,
     group: str,
@@ -48,16 +48,17 @@ def wish(
     machine = Machine(
         id=new_id("ma"),
         workspace=cluster.workspace,
-        location=location,
+        location=spender.location,
         cluster_id=cluster.id,
         cluster=cluster.name,
-        owner=cluster.owner,
+        owner=spender.user,
         role=role,
         index=index,
         group=group,
         status=MachineStatus.requested,
         target=MachineTarget.running,
-        tags=cluster.spec.tags,
+        tags=dict(spender.tags),
+        groups=tuple(spender.groups),
         **_typed(choice),
         stages=Stages(requested=now()),
     )
@@ -66,7 +67,7 @@ def wish(
     return machine
 
 
-def wish_warm(tx: Connection, standby: Standby, choice: Choice, promise: Promise) -> None:
+def wish_warm(tx: Connection, standby: Standby, groups: tuple[str, ...], choice: Choice, promise: Promise) -> None:
     """Write the wish for one machine that is to be kept warm."""
     machine = Machine(
         id=new_id("ma"),
@@ -79,6 +80,7 @@ def wish_warm(tx: Connection, standby: Standby, choice: Choice, promise: Promise
         index=0,
         status=MachineStatus.requested,
         target=MachineTarget.running,
+        groups=groups,
         **_typed(choice),
         stages=Stages(requested=now()),
     )
@@ -87,7 +89,7 @@ def wish_warm(tx: Connection, standby: Standby, choice: Choice, promise: Promise
 
 
 def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | None:
-    """Remember that the provider is about to be asked; None if the wish changed in the meantime.
+    """Remember that the provider is about to be asked; None if the wish changed in the meantime, or it has to wait.
 
     The lease counts from here. The join token is derived, so that a repeated start carries the same one.
     """
@@ -95,7 +97,12 @@ def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | No
     until = now() + timedelta(seconds=settings.lease_seconds)
     with db.write() as tx:
         held = machines.locked(tx, machine.id)
-        if held is None or not _moved(tx, settings, held[0]):
+        if held is None:
+            return None
+        if not limits.may_start(tx, settings, machine.workspace, machine.id):
+            machines.update(tx, machine.id, claimed_until=now() + timedelta(seconds=0.5))
+            return None
+        if not _moved(tx, settings, held[0]):
             return None
         done = machines.begin(tx, machine.id, lease_until=until, join_hash=digest(token))
         location = locations.find_location(tx, machine.workspace, machine.location)
@@ -184,7 +191,7 @@ def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Hea
         held = machines.locked(tx, machine_id)
         if held is None or held[0].status is MachineStatus.stopped:
             raise errors.NotFound(f"Machine {machine_id} is no longer known.")
-        machine = _heard(tx, held[0], beat)
+        machine = _heard(tx, settings, held[0], beat)
         machine = _renewed(tx, settings, machine, held[1], beat)  # money before clusters: see `ledgers.Ledger`
         if machine.role is MachineRole.scheduler and beat.scheduler is not None:
             schedulers.take(tx, machine, beat)
@@ -199,7 +206,7 @@ def gone(db: Database, machine: Machine, found: Found | None) -> None:
             return
         current, account = held
         started = (found.started_at if found else None) or current.started_at
-        end = (found.stopped_at if found else None) or _last_sign(current, started)
+        end = _end(current, started, found)
         current = current.model_copy(update={"started_at": started})
         reason = current.reason or (found.reason if found else "") or "it is gone, and its provider knows no reason"
         leases.settle(tx, current, account, end)
@@ -309,14 +316,18 @@ def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
     return True
 
 
-def _last_sign(machine: Machine, started: datetime | None) -> datetime | None:
-    """When a machine ended that its provider has forgotten: its last heartbeat, else at most all that was paid for."""
-    if machine.last_heartbeat_at or started is None:
-        return machine.last_heartbeat_at
-    return min(now(), machine.lease_until or started)
+def _end(machine: Machine, started: datetime | None, found: Found | None) -> datetime | None:
+    """When a machine ended: as its provider knows, else its last heartbeat, else at most all that was paid for.
+
+    Never before its last heartbeat: where tasks can write what their machine leaves behind, it may say what it likes.
+    """
+    told, heard = found.stopped_at if found else None, machine.last_heartbeat_at
+    if told or heard:
+        return max(one for one in (told, heard) if one)
+    return started and min(now(), machine.lease_until or started)
 
 
-def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
+def _heard(tx: Connection, settings: ServerSettings, machine: Machine, beat: Heartbeat) -> Machine:
     at = now()
     unaware = _is_unaware(machine, beat)
     told = {} if unaware else {key: time for key, time in beat.stages.items() if key in Stages.model_fields}
@@ -343,8 +354,21 @@ def _heard(tx: Connection, machine: Machine, beat: Heartbeat) -> Machine:
     for death in beat.deaths:
         _tell_death(tx, machine, death.reason)
     if beat.log:
-        clusters.add_log(tx, machine.cluster_id, machine.id, at, beat.log)
+        _log(tx, settings, machine, at, beat.log)
     return machine.model_copy(update=changes)
+
+
+def _log(tx: Connection, settings: ServerSettings, machine: Machine, at: datetime, text: str) -> None:
+    """Keep as much of a machine's log as its workspace may have of one."""
+    most, had = limits.of(tx, settings, machine.workspace).log_bytes, machines.logged(tx, machine.id)
+    if most and had >= most:
+        return
+    size = len(text.encode(errors="replace"))
+    if most and had + size > most:
+        text = text.encode(errors="replace")[: most - had].decode(errors="ignore")
+        text += f"\n[{most} bytes of this machine's log are kept, and no more; an operator can raise that]\n"
+    clusters.add_log(tx, machine.cluster_id, machine.id, at, text)
+    machines.update(tx, machine.id, log_bytes=had + size)
 
 
 def _is_unaware(machine: Machine, beat: Heartbeat) -> bool:
@@ -420,10 +444,11 @@ def to_watch(db: Database, after: str, limit: int) -> tuple[list[Machine], list[
         return machines.to_watch(tx, after, limit, now())
 
 
-def claim(db: Database, seconds: float, limit: int = 64) -> list[Machine]:
+def claim(db: Database, settings: ServerSettings, seconds: float, limit: int = 64) -> list[Machine]:
+    """Some of those that wait for their provider, workspaces in turn."""
     at: datetime = now()
     with db.write() as tx:
-        return machines.claim(tx, at, at + timedelta(seconds=seconds), limit)
+        return machines.claim(tx, at, at + timedelta(seconds=seconds), limit, settings.limit_starting)
 
 
 def release(db: Database, machine_ids: list[str]) -> None:

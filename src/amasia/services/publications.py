@@ -10,12 +10,11 @@ from amasia.database import publications as rows
 from amasia.database import repositories as repository_rows
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
-from amasia.models.events import Outcome
 from amasia.models.publications import Publication, PublicationRequest
 from amasia.models.repositories import LeaseRequest, Mode
 from amasia.models.users import HOUSE, NewToken, Principal, Scope, User
 from amasia.services import grants, repositories
-from amasia.services.access import issue_token
+from amasia.services.access import deny, issue_token
 
 PUBLISHER = "amasia.publisher"
 """The account of the publishing process that the control plane starts: in no workspace, with no password."""
@@ -85,9 +84,7 @@ def lend(db: Database, who: Principal, workspace: str, name: str) -> repositorie
 def require_publisher(db: Database, who: Principal, verb: str) -> None:
     if who.scope is Scope.publish:
         return
-    with db.write() as tx:
-        events.append(tx, actor=who.actor, verb=verb, target="publications", workspace=None, source=who.source,
-                      outcome=Outcome.denied)  # fmt: skip
+    deny(db, who, None, verb, "publications")
     raise errors.PermissionDenied(
         "Only the process that serves what is published may ask this.", cure="`amasia publish serve` starts one."
     )

@@ -15,9 +15,11 @@ from amasia.database import cleanings as graves
 from amasia.database import refs as ref_rows
 from amasia.database import repositories as rows
 from amasia.database.engine import Database
+from amasia.database.schema import Sealed
 from amasia.models.base import Model, new_id, now
 from amasia.models.endpoints import check_literal, check_uri
 from amasia.models.grants import ROLES, Level
+from amasia.models.limits import NONE
 from amasia.models.permissions import Role
 from amasia.models.refs import Ref
 from amasia.models.repositories import (
@@ -37,8 +39,8 @@ from amasia.models.repositories import (
     RepositoryStatus,
 )
 from amasia.models.users import SERVICE, Principal, Scope
-from amasia.services import removals
-from amasia.services.access import require_operator
+from amasia.services import limits, removals
+from amasia.services.access import denials, require_operator
 from amasia.settings import ServerSettings
 
 LONGEST = timedelta(hours=1)
@@ -105,7 +107,7 @@ def create_bucket(
     with db.write() as tx:
         if locations.find_bucket(tx, workspace, bucket.name):
             raise errors.Conflict(f"There is a bucket {bucket.name!r} already.", cure="Choose another name.")
-        locations.add_bucket(tx, bucket, _seal(db, request.access_key, request.secret_key, request.role))
+        locations.add_bucket(tx, bucket, _seal(tx, db, request.access_key, request.secret_key, request.role))
         events.append(tx, actor=who.actor, verb="bucket.create", target=bucket.name, workspace=workspace,
                       source=who.source, uri=bucket.uri)  # fmt: skip
     return bucket
@@ -137,17 +139,18 @@ def refresh_embedded(db: Database, *, uri: str, endpoint: str, access_key: str, 
     with db.write() as tx:
         for found in locations.embedded_buckets(tx):
             fresh = found.model_copy(update={"endpoint": endpoint, "uri": uri})
-            locations.change_bucket(tx, fresh, _seal(db, access_key, secret_key, role))
+            locations.change_bucket(tx, fresh, _seal(tx, db, access_key, secret_key, role))
 
 
-def create(db: Database, who: Principal, workspace: str, request: RepositoryRequest) -> Repository:
-    """Write the wish; `amasia.reconcilers.repositories` makes it."""
+def create(db: Database, who: Principal, workspace: str, request: RepositoryRequest, *, most: int = NONE) -> Repository:
+    """Write the wish; `amasia.reconcilers.repositories` makes it. ``most``: that the workspace may have."""
     with db.write() as tx:
         if rows.find(tx, workspace, request.name):
             raise errors.Conflict(
                 f"There is a repository {workspace}/{request.name} already.",
                 cure="Choose another name, or write to that one.",
             )
+        limits.check_repositories(tx, workspace, most)
         bucket = _usable(_bucket(tx, workspace, request.bucket))
         repository = Repository(
             id=new_id("re"),
@@ -189,7 +192,7 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
 
 def lend(db: Database, who: Principal, workspace: str, name: str, request: LeaseRequest) -> Place:
     """Write down that credentials are lent, and say for what; the API asks the store for them."""
-    with db.write() as tx:
+    with denials(db, who, workspace, "credentials.lend", f"{workspace}/{name}"), db.write() as tx:
         repository = known(tx, workspace, name)
         if repository.status is not RepositoryStatus.ready:
             why = f": {repository.reason}" if repository.reason else ""
@@ -425,8 +428,8 @@ def _usable(bucket: Bucket) -> Bucket:
     )
 
 
-def _seal(db: Database, access_key: str, secret_key: str, role: str) -> str:
-    return db.seal(json.dumps({"access_key": access_key, "secret_key": secret_key, "role": role}))
+def _seal(tx: Connection, db: Database, access_key: str, secret_key: str, role: str) -> Sealed:
+    return db.seal(tx, json.dumps({"access_key": access_key, "secret_key": secret_key, "role": role}))
 
 
 def _place(tx: Connection, db: Database, repository: Repository) -> Place:

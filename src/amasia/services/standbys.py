@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import events, locations, machines, users
+from amasia.database import events, groups, locations, machines, users
 from amasia.database import standbys as rows
 from amasia.database.engine import Database
 from amasia.models.base import now
@@ -16,7 +16,7 @@ from amasia.models.machines import Machine, MachineRole, MachineStatus, MachineT
 from amasia.models.placements import Choice
 from amasia.models.standbys import Standby, StandbyRequest
 from amasia.models.users import Principal
-from amasia.services import leases, placements
+from amasia.services import leases, limits, placements
 from amasia.services import machines as machine_verbs
 from amasia.services.ledgers import Spender
 from amasia.settings import ServerSettings
@@ -96,8 +96,9 @@ def _give(tx: Connection, machine: Machine, cluster: Cluster, role: MachineRole,
     goes on."""
     at = now()
     changes: dict[str, Any] = {
-        "cluster_id": cluster.id, "owner": cluster.owner, "tags": cluster.spec.tags, "role": role, "index": index,
-        "group": group, "status": MachineStatus.preparing, "stages": Stages(requested=at, accepted=at, joined=at),
+        "cluster_id": cluster.id, "owner": cluster.owner, "tags": cluster.spec.tags,
+        "groups": groups.names(tx, cluster.workspace, cluster.owner), "role": role, "index": index, "group": group,
+        "status": MachineStatus.preparing, "stages": Stages(requested=at, accepted=at, joined=at),
     }  # fmt: skip
     if not leases.hand_over(tx, machine, machine.model_copy(update=changes)):
         return False
@@ -143,12 +144,14 @@ def _grow(tx: Connection, settings: ServerSettings, standby: Standby, location: 
                 f"{location.name!r} has {have} machines, and at most {location.max_machines} are allowed there.",
                 cure="Keep fewer, or stop something.",
             )
-        spender = Spender(standby.created_by, standby.location)
+        limits.check_machines(tx, settings, standby.workspace, more)
+        mine = groups.names(tx, standby.workspace, standby.created_by)
+        spender = Spender(standby.created_by, standby.location, groups=mine)
         promises = leases.reserve(tx, standby.workspace, spender, [choice.price] * more, settings.lease_seconds)
     except errors.AmasiaError as error:
         return str(error)
     for promise in promises:
-        machine_verbs.wish_warm(tx, standby, choice, promise)
+        machine_verbs.wish_warm(tx, standby, mine, choice, promise)
     return ""
 
 

@@ -8,12 +8,13 @@ from cryptography.fernet import InvalidToken
 from amasia import errors
 from amasia.database import events, machines, users
 from amasia.database.engine import Database
+from amasia.database.schema import Sealed
 from amasia.models.base import now
 from amasia.models.clusters import Cluster
 from amasia.models.machines import MachineRole
 from amasia.models.permissions import Permission, may
 from amasia.models.tunnels import Service
-from amasia.models.users import Principal
+from amasia.models.users import Principal, Scope
 from amasia.services import access, clusters
 
 TICKET = timedelta(seconds=30)
@@ -23,7 +24,7 @@ VISIT = timedelta(hours=12)
 
 def agent(db: Database, secret: str, source: str, machine_id: str) -> None:
     """An agent offers to carry streams to its own machine."""
-    access.require_machine(access.principal(db, secret, source), machine_id)
+    access.require_machine(db, access.principal(db, secret, source), machine_id)
 
 
 def reach(db: Database, secret: str, source: str, workspace: str, name: str, service: Service) -> str:
@@ -58,6 +59,8 @@ def _visited(db: Database, told: dict[str, str]) -> Cluster:
     with db.read() as tx:
         role = users.role(tx, found.workspace, told["user"])
     if found.owner != told["user"] or not may(role, Permission.run):
+        visitor = Principal(user=told["user"], operator=False, scope=Scope.everything, token_id="")
+        access.deny(db, visitor, found.workspace, "cluster.visit", found.id)
         raise errors.PermissionDenied(f"The dashboard of {found.name!r} is for {found.owner} alone.")
     return found
 
@@ -78,13 +81,14 @@ def _machine(db: Database, cluster: Cluster) -> str:
 
 def _seal(db: Database, purpose: str, user: str, cluster: Cluster, life: timedelta) -> str:
     told = {"for": purpose, "user": user, "workspace": cluster.workspace, "cluster": cluster.id}
-    return db.seal(json.dumps(told | {"until": (now() + life).timestamp()}))
+    with db.read() as tx:
+        return db.seal(tx, json.dumps(told | {"until": (now() + life).timestamp()})).text
 
 
 def _unseal(db: Database, purpose: str, sealed: str, cluster_id: str) -> dict[str, str]:
     try:
-        told: dict[str, str] = json.loads(db.unseal(sealed))
-    except (InvalidToken, ValueError):
+        told: dict[str, str] = json.loads(db.unseal(Sealed(sealed)))
+    except (InvalidToken, ValueError, errors.Unavailable):
         told = {}
     if told.get("for") != purpose or told.get("cluster") != cluster_id or float(told["until"]) < now().timestamp():
         raise errors.NotSignedIn("This visit is over, or never began.", cure="Open the dashboard from the console.")

@@ -13,6 +13,7 @@ from amasia.models.repositories import Bucket, BucketKind
 from amasia.models.users import SERVICE, Membership, Principal
 from amasia.models.workspaces import PolicyRequest, Workspace, WorkspaceRequest
 from amasia.services import removals
+from amasia.services.access import denials
 
 EMBEDDED_BUCKET = "embedded"
 
@@ -32,7 +33,7 @@ def create(
             tx, Location(workspace=workspace.name, name="local", provider="local", offers=tuple(offers))
         )
         embedded = Bucket(workspace=workspace.name, name=EMBEDDED_BUCKET, kind=BucketKind.embedded, uri="s3://amasia")
-        locations.add_bucket(tx, embedded, db.seal("{}"))
+        locations.add_bucket(tx, embedded, db.seal(tx, "{}"))
         events.append(tx, actor=who.actor, verb="workspace.create", target=workspace.name, workspace=workspace.name,
                       source=who.source, limit=limit)  # fmt: skip
     return workspace
@@ -70,7 +71,7 @@ def set_policy(db: Database, who: Principal, workspace: str, request: PolicyRequ
 
 
 def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> Membership:
-    with db.write() as tx:
+    with denials(db, who, member.workspace, "member.set", member.user), db.write() as tx:
         if not users.find_user(tx, member.user):
             raise errors.NotFound(f"There is no user {member.user!r}.", cure="An operator can make one.")
         found = users.find_user(tx, member.user)
@@ -86,7 +87,7 @@ def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> 
 
 def remove_member(db: Database, who: Principal, mine: Role, workspace: str, user: str) -> None:
     """End a membership, and within seconds all that hung on it; see `services.removals`."""
-    with db.write() as tx:
+    with denials(db, who, workspace, "member.remove", user), db.write() as tx:
         before = users.role(tx, workspace, user)
         if before is None:
             raise errors.NotFound(f"{user!r} is no member of {workspace!r}.")

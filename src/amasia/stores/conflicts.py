@@ -19,6 +19,15 @@ def told(lease: Lease, branch: str, base: str, since: Sequence[Any], error: icec
     ``since`` are the snapshots (`stores.repositories.Snapshot`) that were committed meanwhile, newest first.
     """
     newest = since[0].id if since else "unknown"
+    if not isinstance(error, icechunk.RebaseFailedError):  # nothing that both changed: others were first every time
+        return errors.Conflict(
+            f"Branch {branch!r} of {lease.workspace}/{lease.repository} went from snapshot {base} to {newest} while "
+            "this commit was made, and others were first however often it was tried. Nothing of this commit was kept.",
+            cure="Make the change again; let fewer processes commit at once, each of them more.",
+            branch=branch,
+            base=base,
+            newest=newest,
+        )
     what = _conflicts(error)
     first = next((one for one in since if one.id == getattr(error, "snapshot", None)), since[0] if since else None)
     who = _user(first) if first else ""

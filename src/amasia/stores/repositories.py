@@ -28,7 +28,8 @@ _LOCK_SECONDS = 120
 _KEPT = 8
 _kept: OrderedDict[tuple[bytes, str, str, str], icechunk.Repository] = OrderedDict()
 """What this process opened last. A few, since what they remember grows with what is read."""
-_REBASES = 30
+_REBASES = 1000
+"""Times that others may be first. With eight writers on a slow store, 30 refused a disjoint commit in some hundreds."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from amasia.models.grants import Level
 from amasia.models.permissions import Permission, Role, may
 from amasia.models.users import Principal
 from amasia.services import access, grants
+from amasia.services.rates import Rates
 from amasia.settings import ServerSettings
 
 HOME = "/"
@@ -39,7 +40,10 @@ def cookie_name(found: ServerSettings) -> str:
 def principal(request: Request) -> Principal:
     """Whoever holds the session's token."""
     secret = request.cookies.get(cookie_name(settings(request)), "")
-    return access.principal(database(request), secret, source(request))
+    who = access.principal(database(request), secret, source(request))
+    rates: Rates = request.app.state.rates
+    rates.check(who.user, request.path_params.get("workspace", ""))
+    return who
 
 
 Db = Annotated[Database, Depends(database)]
@@ -120,6 +124,7 @@ def same_origin(request: Request) -> None:
     # Origin wins where both are there: a proxy may end https, so the scheme is not compared, host and port are.
     if site in (None, "same-origin", "none") and (urlsplit(origin).netloc == host if origin else site is not None):
         return
+    access.deny(database(request), access.anonymous(source(request)), None, "console.form", request.url.path)
     raise errors.PermissionDenied(
         f"This form came from {origin or 'an unknown place'}, and only this console's own pages may send it.",
         cure="Open the console itself and press the button there.",

@@ -22,7 +22,7 @@ DAYS = (7, 30, 90, 366)
 
 @router.get("/account")
 def get(request: Request, db: Db, who: Who) -> Response:
-    access.require_person(who, writing=False)
+    access.require_person(db, who, request.url.path, writing=False)
     return _account(request, db, who)
 
 
@@ -36,7 +36,7 @@ def create_token(
     label: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """The page that answers is the only one that ever shows it: neither an address nor a cache holds it."""
-    access.require_person(who, writing=True)
+    access.require_person(db, who, request.url.path, writing=True)
     if scope not in SCOPES:
         raise errors.InvalidRequest(f"No page makes a token of scope {scope.value!r}.", cure="`amasia token create`")
     wanted = TokenRequest(label=label.strip() or "token", scope=scope, days=days)
@@ -44,9 +44,9 @@ def create_token(
 
 
 @router.post("/account/tokens/{token_id}/end")
-def end_token(db: Db, who: Who, token_id: str) -> Response:
+def end_token(request: Request, db: Db, who: Who, token_id: str) -> Response:
     """A session of one's own, this one too, or a token."""
-    access.require_person(who, writing=True)
+    access.require_person(db, who, request.url.path, writing=True)
     users.delete_token(db, who, token_id)
     return RedirectResponse("/-/account", status_code=303)
 
@@ -66,7 +66,7 @@ def device(request: Request, db: Db, who: Who, code: str = "") -> Response:
 def answer_device(
     request: Request, db: Db, who: Who, code: Annotated[str, Form()] = "", answer: Annotated[str, Form()] = ""
 ) -> Response:
-    access.require_person(who, writing=True)
+    access.require_person(db, who, request.url.path, writing=True)
     try:
         found = devices.answer(db, who, code, approve=answer == "approve")
     except (errors.NotFound, errors.TooOften) as error:

@@ -15,11 +15,13 @@ from amasia.web import (
     costs,
     datasets,
     events,
+    health,
     locations,
     oidc,
     pages,
     people,
     repositories,
+    secrets,
     users,
     views,
     workspaces,
@@ -53,12 +55,16 @@ def create(db: Database, settings: ServerSettings) -> FastAPI:
     answers.install(app)
     oidc.install(app, db, settings)
     app.mount("/-/static", Files(directory=pages.STATIC))
-    for noun in (datasets, users, oidc, accounts, people, events, workspaces, costs, clusters, locations, repositories,
-                 views):  # fmt: skip
+    of_people = (users, oidc, accounts, health)
+    of_workspaces = (people, events, workspaces, costs, clusters, locations, repositories, views, secrets)
+    for noun in (datasets, *of_people, *of_workspaces):
         app.include_router(noun.router)
     return app
 
 
 def install(app: FastAPI, db: Database, settings: ServerSettings) -> None:
     """Serve the console on every path of ``app`` that is not the API's. Call it after the API's routes are there."""
-    app.router.routes.append(Beside("", app=answers.Guarded(create(db, settings)), name="console"))
+    console = create(db, settings)
+    console.state.health, console.state.rounds = app.state.health, app.state.rounds
+    console.state.rates = app.state.rates
+    app.router.routes.append(Beside("", app=answers.Guarded(console), name="console"))

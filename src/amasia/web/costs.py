@@ -53,6 +53,7 @@ def _cuts(found: Costs) -> list[tuple[str, str, object]]:
     """(title, what, lines) of those that tell anything apart."""
     every = [
         ("By user", "User", found.by_user),
+        ("By group", "Group", found.by_group),
         ("By cluster", "Cluster", found.by_cluster),
         ("By repository", "Repository", found.by_repository),
         ("By view", "View", found.by_view if len(found.by_view) > 1 else ()),

@@ -23,6 +23,7 @@ from amasia.client import trust
 from amasia.database.engine import Database
 from amasia.models.identities import Claims
 from amasia.services import access, identities
+from amasia.services import claims as rules
 from amasia.settings import ClientSettings, Issuer, ServerSettings, issuers
 from amasia.web.access import Db, Settings, Who, cookie_name, keep, local, principal, source
 
@@ -43,7 +44,7 @@ class Providers:
     """The issuers that this control plane trusts, each with its client."""
 
     def __init__(self, found: tuple[Issuer, ...]) -> None:
-        identities.check(found)
+        rules.check(found)
         self.issuers = {one.name: one for one in found}
         self._clients = OAuth()
         for one in found:
@@ -95,9 +96,9 @@ async def begin(request: Request, known: Known, settings: Settings, name: str, n
 
 
 @router.post("/account/link/{name}")
-async def begin_link(request: Request, known: Known, settings: Settings, who: Who, name: str) -> Response:
+async def begin_link(request: Request, db: Db, known: Known, settings: Settings, who: Who, name: str) -> Response:
     """As a form of our own page, so that no other site makes somebody link an identity."""
-    access.require_person(who, writing=True)
+    await run_in_threadpool(access.require_person, db, who, request.url.path, writing=True)
     return await _begin(request, known, settings, name, {WHERE: "/-/account", LINK: who.user})
 
 

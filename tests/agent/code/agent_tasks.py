@@ -37,3 +37,15 @@ def hoarder(megabytes):
     """Memory that only children hold, so that the worker itself has nothing to notice."""
     code = f"import time; kept = bytearray(b'x') * ({megabytes} << 20); time.sleep(60)"
     subprocess.run([sys.executable, "-c", code], check=False)
+
+
+def shout(name):
+    print("the key is", os.environ[name], flush=True)
+    sys.stderr.write(f"again {os.environ[name]}\n")
+    sys.stderr.flush()
+    return os.environ[name]
+
+
+def last_words(name):
+    print("last words:", os.environ[name], flush=True)
+    os._exit(3)
