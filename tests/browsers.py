@@ -1,12 +1,16 @@
 """A real browser, for every test that looks at a page; and what such tests do in it."""
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 FLAGS = [
     "--no-sandbox",
@@ -18,11 +22,13 @@ FLAGS = [
     "--disable-sync",
 ]
 WIDTHS = {"desktop": (1280, 860), "phone": (390, 844)}
-LOOKS = [(width, scheme) for width in WIDTHS for scheme in ("light", "dark")]
+LOOKS = [("desktop", "light"), ("phone", "dark")]
+"""Of tests that do something. `test_tour.py` looks at every page at each width in each scheme."""
 WANTED = os.environ.get("AMASIA_SCREENSHOTS", "")
 """1: write docs/images anew; a folder: put every picture there; else none."""
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-DOCUMENTED = ("home", "cluster", "repository", "costs")
+COLOURS = 256
+"""Of a picture in the documentation; pages have few, and the files are a third as large."""
 
 
 # Of one module: as long as it lives, nothing else in this thread may run an event loop.
@@ -45,14 +51,8 @@ def open_window(chromium: Any) -> Iterator[Callable[..., Any]]:
     contexts = []
 
     def make(url: str, look: tuple[str, str] | None = None, **options: Any) -> Any:
-        if look:
-            width, scheme = look
-            size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
-            options |= {"viewport": size, "color_scheme": scheme, "device_scale_factor": 2 if width == "phone" else 1}
-        contexts.append(chromium.new_context(base_url=url, **options))
-        window = contexts[-1].new_page()
-        window.set_default_timeout(15_000)
-        window.look = look
+        window = new_window(chromium, url, look, **options)
+        contexts.append(window.context)
         return window
 
     yield make
@@ -60,13 +60,55 @@ def open_window(chromium: Any) -> Iterator[Callable[..., Any]]:
         context.close()
 
 
+def new_window(chromium: Any, url: str, look: tuple[str, str] | None = None, **options: Any) -> Any:
+    """Of a site, with a session of its own."""
+    if look:
+        width, scheme = look
+        size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+        options |= {"viewport": size, "color_scheme": scheme, "device_scale_factor": 2 if width == "phone" else 1}
+    window = chromium.new_context(base_url=url, **options).new_page()
+    window.set_default_timeout(15_000)
+    window.look = look
+    return window
+
+
 def picture(page: Any, name: str) -> None:
-    """For the documentation, or all of them into a folder to look at; ordinary runs change no file."""
-    width, scheme = page.look
-    if WANTED == "1" and scheme == "light" and name in DOCUMENTED:
-        page.screenshot(path=IMAGES / f"console-{name}-{width}.png", full_page=width == "desktop")
-    elif WANTED not in ("", "1"):
-        page.screenshot(path=Path(WANTED) / f"{name}-{width}-{scheme}.png", full_page=True)
+    """Into a folder to look at; ordinary runs change no file."""
+    if WANTED not in ("", "1"):
+        page.screenshot(path=Path(WANTED) / f"{name}-{'-'.join(page.look)}.png", full_page=True)
+
+
+def document(page: Any, name: str) -> None:
+    """A picture for the documentation. Of a phone one screen, and of a desktop at most one and a half."""
+    if WANTED != "1":
+        return picture(page, name)
+    width = page.look[0]
+    tall = page.evaluate("document.documentElement.scrollHeight")
+    clip = {"x": 0, "y": 0, "width": WIDTHS[width][0], "height": min(tall, WIDTHS[width][1] * 3 // 2)}
+    shot = page.screenshot(full_page=True, clip=clip) if width == "desktop" else page.screenshot()
+    image = (
+        Image.open(io.BytesIO(shot))
+        .convert("RGB")
+        .quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
+    return image.save(IMAGES / f"console-{name}-{width}.png", optimize=True)
+
+
+def barriers(page: Any) -> list[str]:
+    """What keeps somebody from using a page who cannot see, or use a mouse: axe's findings that are serious."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_axe())
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    return [
+        f"{one['id']}: {one['help']} ({one['nodes'][0]['html'][:200]})"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@cache
+def _axe() -> str:
+    return files("axe_playwright_python").joinpath("axe.min.js").read_text()
 
 
 def sideways(page: Any) -> list[str]:

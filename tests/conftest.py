@@ -157,6 +157,11 @@ class World:
 
 @pytest.fixture
 def world(db: Database, settings: ServerSettings) -> World:
+    return world_of(db, settings)
+
+
+def world_of(db: Database, settings: ServerSettings) -> World:
+    """Of a copy of a template."""
     ada, bo, eve = (access.principal(db, SECRETS[name], "test") for name in ("ada", "bo", "eve"))
     return World(db, settings, ada, bo, eve, ENVIRONMENT.hash)
 

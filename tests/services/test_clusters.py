@@ -4,9 +4,11 @@ from datetime import timedelta
 import pytest
 
 from amasia import errors
+from amasia.database import budgets as budget_rows
+from amasia.database import clusters as cluster_rows
 from amasia.database import machines as machine_rows
 from amasia.models.base import now
-from amasia.models.budgets import BudgetRequest
+from amasia.models.budgets import BudgetRequest, Charge
 from amasia.models.clusters import ClusterStatus, ScaleRequest
 from amasia.models.machines import MachineRole, MachineStatus
 from amasia.services import budgets, clusters, machines
@@ -119,6 +121,23 @@ def test_growth_that_the_budget_does_not_hold_is_a_notice_and_not_a_crash(world)
     assert len(found.machines) == 2
     assert len(found.notices) == 1
     assert "budget" in found.notices[0]
+
+
+def test_a_list_has_each_clusters_own_machines_money_and_last_notices(world):
+    made = [world.cluster(n_workers=number) for number in (1, 2)]
+    with world.db.write() as tx:
+        for number in range(25):
+            cluster_rows.add_notice(tx, made[1].id, f"notice {number}")
+        cluster_rows.add_notice(tx, made[0].id, "alone")
+        charged = Charge(id=0, workspace="lab", user="ada", cluster_id=made[1].id, machine_id="ma-0", day="2026-11-25",
+                         machine_type="small", start=now(), end=now(), milliseconds=4000, amount=50)  # fmt: skip
+        budget_rows.charge(tx, [charged, charged.model_copy(update={"group": "big"})])
+    newest, oldest = clusters.find(world.db, "lab", owner="ada")
+    assert (len(newest.machines), newest.amount, newest.milliseconds) == (3, 100, 8000)
+    assert newest.notices == tuple(f"notice {number}" for number in range(5, 25))
+    assert (len(oldest.machines), oldest.amount, oldest.notices) == (2, 0, ("alone",))
+    assert newest == clusters.get(world.db, "lab", newest.id)
+    assert clusters.find(world.db, "lab", owner="bo") == []
 
 
 def test_a_cluster_whose_scheduler_ended_is_ended_with_its_reason(world):

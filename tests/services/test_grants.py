@@ -122,6 +122,8 @@ def test_a_service_account_has_tokens_and_what_it_was_granted_and_nothing_else(w
     assert has(world, who) == "none"
     allow(world, data, "account:nightly", "write")
     assert has(world, who) == "write"
+    assert service_accounts.every_token(world.db, "lab") == service_accounts.find_tokens(world.db, "lab", "nightly")
+    assert service_accounts.every_token(world.db, "other") == []
     eve = Membership(workspace="other", user="nightly", role=Role.admin)
     with pytest.raises(errors.Conflict, match="another workspace"):
         workspaces.set_member(world.db, world.eve, Role.owner, eve)

@@ -3,8 +3,8 @@
 import pytest
 
 from amasia import errors
-from amasia.models.locations import LocationChange, LocationRequest, LocationStatus
-from amasia.services import locations
+from amasia.models.locations import LocationChange, LocationRequest, LocationStatus, Use
+from amasia.services import locations, machines
 from tests.conftest import OFFERS
 
 LAB = LocationRequest(name="lab", provider="ssh", secrets={"key": "k"})
@@ -68,3 +68,17 @@ def test_nothing_changes_under_machines_but_more_may_come(world, options, may):
 def test_what_is_not_there_cannot_be_changed(world):
     with pytest.raises(errors.NotFound):
         locations.update(world.db, world.ada, "lab", "nowhere", LocationChange(max_machines=1))
+
+
+def test_what_is_at_a_location_is_counted_with_what_it_costs(world):
+    assert locations.in_use(world.db, "lab") == {}
+    made = world.cluster(n_workers=2)
+    assert locations.in_use(world.db, "lab") == {"local": Use(machines=3, rate=0)}
+    first = made.machines[0]
+    machines.begin(world.db, world.settings, first)
+    assert locations.in_use(world.db, "lab") == {"local": Use(machines=3, rate=first.price)}
+    found = locations.machines_at(world.db, "lab", "local")
+    assert {one.id for one in found} == {one.id for one in made.machines}
+    assert locations.in_use(world.db, "other") == {}
+    with pytest.raises(errors.NotFound, match="has no location 'none'"):
+        locations.machines_at(world.db, "lab", "none")

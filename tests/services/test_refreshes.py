@@ -3,12 +3,13 @@ from datetime import timedelta
 import pytest
 
 from amasia import errors
+from amasia.database import budgets as budget_rows
 from amasia.database import clusters as cluster_rows
 from amasia.database import machines as machine_rows
 from amasia.database import refreshes as rows
 from amasia.database import views as view_rows
 from amasia.models.base import now
-from amasia.models.budgets import BudgetRequest
+from amasia.models.budgets import BudgetRequest, Charge
 from amasia.models.clusters import ClusterStatus, ClusterTarget
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
@@ -129,13 +130,26 @@ def test_its_machines_end_with_it_and_their_cost_is_its_cost(house):
     house.finish(house.claim(refresh), "S1")
     [cluster] = house.clusters()
     assert (cluster.target, cluster.reason) == (ClusterTarget.stopped, "its refresh is done")
+    at = cluster.created_at
+    charged = Charge(id=0, workspace="lab", user="ada", cluster_id=cluster.id, machine_id="ma-0", machine_type="small",
+                     day="2026-11-25", start=at, end=at, milliseconds=4000, amount=50)  # fmt: skip
     with house.db.write() as tx:
-        tx.exec_driver_sql(
-            'INSERT INTO charges (workspace, "user", cluster_id, machine_id, machine_type, start, "end", '
-            "milliseconds, amount) SELECT 'lab', 'ada', id, 'ma-0', 'small', created_at, created_at, 4000, 50 "
-            "FROM clusters"
-        )
+        budget_rows.charge(tx, [charged])
     assert [(one.amount, one.milliseconds) for one in house.all()] == [(50, 4000)]
+
+
+def test_the_newest_refresh_of_each_view_is_found_with_its_cost(house):
+    house.lake.view()
+    house.lake.repository("sums")
+    house.lake.view("sums", target="lab/sums", trigger="manual")
+    house.lake.repository("rest")
+    house.lake.view("rest", target="lab/rest", trigger="manual")
+    for name in ("monthly", "sums", "sums"):
+        claim = refreshes.claim(house.db, house.world.ada, "lab", name, ClaimRequest())
+        refreshes.finish(house.db, house.world.ada, "lab", name, claim.refresh.id, RefreshDone(secret=claim.secret))
+    newest = refreshes.newest(house.db, "lab")
+    assert newest.keys() == {"monthly", "sums"}
+    assert newest["sums"] == refreshes.find(house.db, house.world.ada, "lab", "sums")[0]
 
 
 def test_a_commit_during_a_refresh_is_for_the_next_one(house):

@@ -119,6 +119,17 @@ def test_a_long_history_is_read_page_by_page(world, data):
     assert sorted(found) == [f"S{number}" for number in range(7)]
 
 
+def test_the_newest_commit_of_each_repository_is_found_at_once(world, data):
+    for name in ("other", "empty"):
+        repositories.create(world.db, world.ada, "lab", RepositoryRequest(name=name))
+    other = repositories.get(world.db, "lab", "other")
+    repositories.index(world.db, data, [snapshot("S2", minutes=2), snapshot("S1", minutes=1)], now())
+    repositories.index(world.db, other, [snapshot("S3")], now())
+    found = {name: commit.snapshot for name, commit in repositories.newest(world.db, "lab").items()}
+    assert found == {"lab/data": "S2", "lab/other": "S3"}
+    assert repositories.newest(world.db, "other") == {}
+
+
 @pytest.mark.parametrize("ours", ["junk", ["junk"], None, {"commit_id": 7}])
 def test_what_another_tool_wrote_as_ours_is_indexed_all_the_same(world, data, ours):
     repositories.index(world.db, data, [snapshot("S1") | {"metadata": {"amasia": ours}}], now())

@@ -6,6 +6,7 @@ import threading
 import time
 from base64 import b32hexencode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def db(_sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def site(world) -> FastAPI:
+    return site_of(world)
+
+
+def site_of(world) -> FastAPI:
     app = api.create(world.db, world.settings, lend=lambda *_: None)
     web.install(app, world.db, world.settings)
     return app
@@ -74,6 +79,12 @@ def browser(site) -> TestClient:
 @pytest.fixture
 def served(site) -> Iterator[str]:
     """The console on a port of this computer, for a browser of its own process."""
+    with serving(site) as url:
+        yield url
+
+
+@contextmanager
+def serving(site) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(site, log_level="error", lifespan="off"))
@@ -216,7 +227,11 @@ def backdate(world, cluster, minutes, pace):
 
 @pytest.fixture
 def story(world):
-    """A workspace in the middle of a working day."""
+    return tell(world)
+
+
+def tell(world):
+    """A workspace in the middle of a working day; ada's cluster."""
     budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=25_000_000))
     repository(world, "reanalysis", "Hourly 2 m temperature and precipitation, 1979 to now")
     repository(world, "climatology", "Monthly means and anomalies")

@@ -24,6 +24,8 @@ def pages(cluster):
     return (
         "/lab",
         "/lab/costs",
+        "/lab/locations",
+        "/lab/locations/local",
         f"/lab/clusters/{cluster.id}",
         f"/lab/clusters/{cluster.name}",
         "/lab/repositories",

@@ -1,18 +1,17 @@
 """The console in a real browser: what is on the screen, what keys and buttons do, and what goes over the network."""
 
-import pytest
-
 from amasia.database import machines as machine_rows
 from amasia.models.budgets import NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest
 from amasia.models.devices import DeviceRequest
 from amasia.models.grants import AccountRequest, GroupRequest
+from amasia.models.locations import Finding, LocationRequest, Offer
 from amasia.models.machines import Metrics
 from amasia.models.repositories import Input
 from amasia.models.users import TokenRequest
 from amasia.models.views import ViewRequest
-from amasia.services import budgets, clusters, devices, groups, service_accounts, views
-from tests.browsers import picture, sideways
+from amasia.services import budgets, clusters, devices, groups, locations, service_accounts, views
+from tests.browsers import WIDTHS, picture, sideways
 
 from .conftest import charge, commit, repository, sign_in, start
 
@@ -37,29 +36,7 @@ def test_a_running_cluster_is_seen_and_stopped(page, story):
     assert row.get_by_role("button").count() == 0
 
 
-def test_every_page_fits_its_window(page, story):
-    sign_in(page)
-    page.get_by_role("link", name="climatology").click()
-    page.get_by_role("heading", name="Start", exact=True).wait_for()
-    assert page.locator("svg.timeline rect").count() == 5 * 4
-    assert sideways(page) == []
-    picture(page, "cluster")
-    page.get_by_role("link", name="Repositories").click()
-    page.get_by_role("heading", name="Repositories").wait_for()
-    assert sideways(page) == []
-    picture(page, "repositories")
-    page.get_by_role("link", name="climatology").click()
-    page.get_by_text("Monthly climatology and anomaly").wait_for()
-    assert sideways(page) == []
-    picture(page, "repository")
-    page.get_by_role("link", name="Costs").click()
-    page.get_by_role("heading", name="By user").wait_for()
-    assert sideways(page) == []
-    page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url("**/-/sign-in")
-
-
-def test_costs_over_time_what_is_to_come_and_what_is_wasted(page, world, story):
+def test_costs_over_time_what_is_to_come_and_what_is_wasted(window, world, story):
     for days_ago in range(1, 30):
         charge(world, story, 700_000 + 90_000 * (days_ago % 7), 9_000_000, days_ago=days_ago, project="era5")
     request = NewBudget(name="ada", scope=NewScope(kind="user", name="ada"), period="month", limit=25_000_000)
@@ -67,48 +44,42 @@ def test_costs_over_time_what_is_to_come_and_what_is_wasted(page, world, story):
     with world.db.write() as tx:
         for machine in story.machines:
             machine_rows.update(tx, machine.id, metrics=Metrics(idle_seconds=1500, watched_seconds=9000))
-    sign_in(page)
-    page.get_by_role("link", name="Costs").click()
-    page.get_by_role("heading", name="Over time").wait_for()
-    assert page.locator("svg.days .bar-spent").count() == 30
-    assert page.locator("svg.days .bar-reserved").count() >= 1
-    assert "amasia cluster stop climatology" in page.get_by_role("table", name="What is spent for nothing").inner_text()
-    assert "project=era5" in page.get_by_role("table", name="Costs by tag").inner_text()
-    assert sideways(page) == []
-    picture(page, "costs")
-    page.get_by_role("link", name="7 days").click()
-    page.get_by_role("link", name="7 days").and_(page.locator("[aria-current]")).wait_for()
-    assert page.locator("svg.days .bar-spent").count() == 7
-    assert sideways(page) == []
+    sign_in(window)
+    window.get_by_role("link", name="Costs").click()
+    window.get_by_role("heading", name="Over time").wait_for()
+    assert window.locator("svg.days .bar-spent").count() == 30
+    assert window.locator("svg.days .bar-reserved").count() >= 1
+    assert (
+        "amasia cluster stop climatology" in window.get_by_role("table", name="What is spent for nothing").inner_text()
+    )
+    assert "project=era5" in window.get_by_role("table", name="Costs by tag").inner_text()
+    window.get_by_role("link", name="7 days").click()
+    window.get_by_role("link", name="7 days").and_(window.locator("[aria-current]")).wait_for()
+    assert window.locator("svg.days .bar-spent").count() == 7
 
 
-def test_people_and_audit_fit_their_window(page, world, story):
+def test_people_show_who_is_in_which_group_and_the_audit_page_finds(window, world, story):
     groups.create(world.db, world.ada, "lab", GroupRequest(name="ocean"))
     groups.add(world.db, world.ada, "lab", "ocean", "bo")
     service_accounts.create(world.db, world.ada, "lab", AccountRequest(name="nightly", role="member"))
     service_accounts.create_token(world.db, world.ada, "lab", "nightly", TokenRequest(label="cron"))
-    sign_in(page)
-    page.get_by_role("link", name="People").click()
-    page.get_by_role("heading", name="What each role may").wait_for()
-    assert "ocean" in page.get_by_role("table", name="Members").get_by_role("row", name="bo").inner_text()
-    assert "never used" in page.get_by_role("table", name="Service accounts").inner_text()
-    assert sideways(page) == []
-    picture(page, "people")
-    page.get_by_role("link", name="Audit").click()
-    page.get_by_label("What").fill("group")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/audit?*")
-    assert page.get_by_role("table", name="Events").locator("tbody").count() == 2
-    assert sideways(page) == []
-    picture(page, "audit")
+    sign_in(window)
+    window.get_by_role("link", name="People").click()
+    window.get_by_role("heading", name="What each role may").wait_for()
+    assert "ocean" in window.get_by_role("table", name="Members").get_by_role("row", name="bo").inner_text()
+    assert "never used" in window.get_by_role("table", name="Service accounts").inner_text()
+    window.get_by_role("link", name="Audit").click()
+    window.get_by_label("What").fill("group")
+    window.keyboard.press("Enter")
+    window.wait_for_url("**/audit?*")
+    assert window.get_by_role("table", name="Events").locator("tbody").count() == 2
 
 
 LONG = "m" * 63
 """The longest name there may be, and nowhere to break it."""
 
 
-@pytest.mark.parametrize("look", [("phone", "light"), ("desktop", "light")], ids="-".join)
-def test_the_longest_names_and_texts_fit_their_window(open_window, served, world, look):
+def test_the_longest_names_and_texts_fit_every_width(open_window, served, world):
     cluster = start(world, world.ada, name=LONG, workers=1, log=f"{LONG * 6}\n")
     repository(world, LONG, LONG * 4)
     made = commit(
@@ -118,21 +89,27 @@ def test_the_longest_names_and_texts_fit_their_window(open_window, served, world
                        function="Zm9v", environment_hash=world.environment_hash)  # fmt: skip
     repository(world, "means")
     views.create(world.db, world.ada, "lab", view.model_copy(update={"target": "lab/means"}))
-    page = open_window(served, look=look)
+    place = locations.create(world.db, world.ada, "lab", LocationRequest(name=LONG, provider=LONG, region=LONG))
+    found = Finding(subject=LONG, what=LONG * 4, ok=False, cure=LONG * 2)
+    offer = Offer(type=LONG, cpus=4, memory=1 << 40, price=10**12, price_source=LONG * 2, gpus=8, gpu=LONG)
+    locations.checked(world.db, place, [found], [offer])
+    page = open_window(served, look=("phone", "light"))
     sign_in(page)
     paths = (f"clusters/{cluster.id}", "repositories", f"repositories/{LONG}",
-             f"repositories/{LONG}/commits/{made.snapshot}", "views", f"views/{LONG}", "costs", "", LONG)  # fmt: skip
+             f"repositories/{LONG}/commits/{made.snapshot}", "views", f"views/{LONG}", "costs", "", LONG, "locations",
+             f"locations/{LONG}")  # fmt: skip
     found = {}
     for number, path in enumerate(paths):
         page.goto(f"/lab/{path}")
         picture(page, f"long-{number}")
-        found[path] = sideways(page)
+        for width, height in (*WIDTHS.values(), (800, 800)):
+            page.set_viewport_size({"width": width, "height": height})
+            found[path, width] = sideways(page)
     assert {path: wide for path, wide in found.items() if wide} == {}
 
 
-@pytest.mark.parametrize("look", [("phone", "dark"), ("desktop", "dark")], ids="-".join)
-def test_where_there_is_nothing_yet_a_page_says_what_to_do(open_window, served, look):
-    page = open_window(served, look=look)
+def test_where_there_is_nothing_yet_a_page_says_what_to_do(open_window, served):
+    page = open_window(served, look=("phone", "dark"))
     page.goto("/")
     sign_in(page, "eve", "other")
     for path in ("", "repositories", "views", "datasets", "costs"):
@@ -210,18 +187,67 @@ def test_everything_works_without_scripts(open_window, served, story):
     page.get_by_text("ada stopped it").wait_for()
 
 
-def test_ones_account_and_a_device_that_asks_fit_their_window(page, world):
+def test_a_device_that_asks_is_sent_away(window, world):
     codes = devices.begin(world.db, DeviceRequest(label="amasia login on laptop"), "192.0.2.7", "http://x")
-    sign_in(page)
-    page.get_by_role("link", name="ada", exact=True).click()
-    page.get_by_role("heading", name="Sessions and tokens").wait_for()
-    assert sideways(page) == []
-    picture(page, "account")
-    page.goto("/-/device")
-    page.get_by_label("The code that it shows").fill(codes.user_code)
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Let amasia login on laptop in as ada?").wait_for()
-    assert sideways(page) == []
-    picture(page, "device")
-    page.get_by_role("button", name="Send it away").click()
-    page.get_by_role("heading", name="was sent away").wait_for()
+    sign_in(window)
+    window.goto("/-/device")
+    window.get_by_label("The code that it shows").fill(codes.user_code)
+    window.keyboard.press("Enter")
+    window.get_by_role("heading", name="Let amasia login on laptop in as ada?").wait_for()
+    window.get_by_role("button", name="Send it away").click()
+    window.get_by_role("heading", name="was sent away").wait_for()
+
+
+FOCUS = """() => {
+  const one = document.activeElement;
+  const name = one.labels?.[0]?.querySelector("span") ?? one.labels?.[0] ?? one;
+  const {outlineStyle} = getComputedStyle(one);
+  const {top, bottom} = one.getBoundingClientRect();
+  const seen = outlineStyle !== "none" && bottom > 0 && top < innerHeight;
+  return {name: (one.ariaLabel ?? name.textContent).replace(/\\s+/g, " ").trim(), seen};
+}"""
+
+
+def tab_to(page, name):
+    """By the tabulator alone; what has the focus on the way is seen to have it."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        found = page.evaluate(FOCUS)
+        assert found["seen"], found
+        if found["name"] == name:
+            return
+    raise AssertionError(f"no {name!r} within sixty steps")
+
+
+def test_sign_in_stop_a_cluster_make_a_token_and_sign_out_without_a_mouse(window, story):
+    keys = window.keyboard
+    window.goto("/")
+    keys.type("ada")
+    tab_to(window, "Password")
+    keys.type("ada's password")
+    keys.press("Enter")
+    window.wait_for_url("**/lab")
+    tab_to(window, "Skip to content")
+    tab_to(window, "Stop climatology")
+    keys.press("Enter")
+    tab_to(window, "Stop climatology")
+    assert focused(window) == f"really-{story.id}"
+    keys.press("Enter")
+    window.locator(f"#row-{story.id}").get_by_text("stopping", exact=True).wait_for()
+    tab_to(window, "ada")
+    keys.press("Enter")
+    window.get_by_role("heading", name="A new token").wait_for()
+    tab_to(window, "What it is for")
+    keys.type("laptop")
+    tab_to(window, "It may")
+    keys.type("look")
+    tab_to(window, "Make a token")
+    keys.press("Enter")
+    window.get_by_text("it is shown this once").wait_for()
+    assert window.locator("#secret").inner_text().startswith("ama_")
+    tab_to(window, "To the first page")
+    keys.press("Enter")
+    window.wait_for_url("**/lab")
+    tab_to(window, "Sign out")
+    keys.press("Enter")
+    window.wait_for_url("**/-/sign-in")

@@ -39,7 +39,8 @@ def test_every_answer_carries_the_headers_that_keep_a_browser_safe(world, as_, a
 
 def test_pages_hold_no_inline_script_style_or_foreign_address(world, as_, story):
     ada = as_("ada")
-    for path in ("/lab", f"/lab/clusters/{story.id}", "/lab/repositories/climatology", "/lab/costs", "/-/sign-in"):
+    for path in ("/lab", f"/lab/clusters/{story.id}", "/lab/repositories/climatology", "/lab/costs", "/-/sign-in",
+                 "/lab/locations", "/lab/locations/local", "/-/account"):  # fmt: skip
         text = ada.get(path).text
         assert " style=" not in text
         assert "<style" not in text
@@ -83,7 +84,8 @@ def test_home_tells_whose_it_is_how_large_it_is_and_what_it_costs(world, as_):
     charge(world, made, 123_456, 60_000)
     text = " ".join(as_("ada").get("/lab").text.split())
     assert "of-bo</a><small>bo</small>" in text
-    assert ">2 of 2<" in text
+    assert ">2 of 2 workers</span><small>small, local</small>" in text
+    assert ">has work<" in text
     # three machines at 0.045 an hour
     assert ">0.14 EUR<" in text
     assert ">0.12 EUR<" in text

@@ -6,12 +6,12 @@ from amasia.models.permissions import Role
 from amasia.models.users import Membership
 from amasia.services import workspaces
 
-PAGES = ("", "costs", "people", "audit")
+PAGES = ("", "locations", "costs", "people", "audit")
 SEES = {
-    "owner": {"", "costs", "people", "audit"},
-    "admin": {"", "costs", "people", "audit"},
-    "member": {"", "costs", "people"},
-    "viewer": {"", "costs", "people"},
+    "owner": {"", "locations", "costs", "people", "audit"},
+    "admin": {"", "locations", "costs", "people", "audit"},
+    "member": {"", "locations", "costs", "people"},
+    "viewer": {"", "locations", "costs", "people"},
     "billing": {"costs", "people"},
     "auditor": {"people", "audit"},
     "guest": set(),

@@ -7,9 +7,8 @@ import pytest
 from amasia.models.base import now
 from amasia.models.views import Applied, ClaimRequest, RefreshDone, ViewRequest
 from amasia.services import refreshes, repositories, views
-from tests.browsers import picture, sideways
 
-from .conftest import repository, sign_in
+from .conftest import repository
 
 HOSTILE = """<script>alert("1")</script>"""
 
@@ -78,19 +77,3 @@ def test_who_is_no_member_sees_no_view_and_an_unknown_one_is_a_page(lake, as_):
         assert as_("eve").get(path).status_code == 404
     assert "has no view" in as_("ada").get("/lab/views/none").text
     assert "No view yet" in as_("eve").get("/other/views").text
-
-
-def test_the_pages_fit_their_window(page, lake):
-    sign_in(page)
-    page.get_by_role("link", name="Views").click()
-    page.get_by_role("heading", name="Views").wait_for()
-    assert sideways(page) == []
-    picture(page, "views")
-    page.get_by_role("link", name="monthly").click()
-    page.get_by_text("each bin of MS").wait_for()
-    assert sideways(page) == []
-    picture(page, "view")
-    page.get_by_role("link", name="lab/reanalysis").click()
-    page.get_by_text("Append S3").wait_for()
-    assert sideways(page) == []
-    picture(page, "repository-with-views")

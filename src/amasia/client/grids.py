@@ -5,7 +5,9 @@ from itertools import groupby
 
 from amasia.models.diffs import ArrayChange, ChangeKind, Diff, Grid
 
-CELL, GAP, WIDTH = 7, 1, 700
+CELL, GAP, WIDTH, MIN_WIDTH = 7, 1, 700, 160
+LETTER = 7
+_FITTING = ' style="max-width:100%;height:auto"'
 LINE = 18
 MOST = 40
 """Arrays that are drawn; the words name all."""
@@ -18,7 +20,14 @@ COLOURS = {
 
 
 def svg(diff: Diff) -> str:
-    """A picture of a difference, for pages, notebooks and files; its text takes the colour of what is around it."""
+    """A picture of a difference, for pages, notebooks and files; its text takes the colour of what is around it.
+
+    It carries no styles of its own, which the console's pages allow nobody.
+    """
+    return _svg(diff)
+
+
+def _svg(diff: Diff, style: str = "") -> str:
     parts: list[str] = []
     top = 0
     for array in diff.arrays[:MOST]:
@@ -32,8 +41,8 @@ def svg(diff: Diff) -> str:
         top += LINE
     label = escape("; ".join(diff.words) or "nothing differs", quote=True)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {top + 4}" '
-        f'width="{WIDTH}" style="max-width:100%;height:auto;color:inherit" font-family="sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" '
+        f'viewBox="0 0 {_width(diff)} {top + 4}" width="{_width(diff)}"{style} font-family="sans-serif" font-size="12">'
         f"{''.join(parts)}</svg>"
     )
 
@@ -44,8 +53,15 @@ def html(diff: Diff) -> str:
     title = f"{diff.repository} {diff.before} → {diff.after}".strip()
     return (
         f"<div style='color:inherit;font-family:sans-serif'><strong>{escape(title)}</strong>"
-        f"<ul style='margin:.3em 0'>{lines}</ul>{svg(diff)}</div>"
+        f"<ul style='margin:.3em 0'>{lines}</ul>{_svg(diff, _FITTING)}</div>"
     )
+
+
+def _width(diff: Diff) -> int:
+    """As much as its words and cells need, so that it keeps its size in a narrow place."""
+    shown = diff.arrays[:MOST]
+    cells = [len(array.grid.rows[0]) * CELL for array in shown if array.grid is not None]
+    return min(WIDTH, max([MIN_WIDTH, *cells, *(15 + LETTER * len(array.words) for array in shown)]))
 
 
 def _array(array: ArrayChange, top: int) -> tuple[str, int]:

@@ -174,10 +174,13 @@ def page(tx: Connection, workspace: str, user: str | None, after: int, limit: in
     return [_charge(row) for row in tx.execute(query.order_by(charges.c.id).limit(limit)).mappings()]
 
 
-def of_cluster(tx: Connection, workspace: str, cluster_id: str) -> tuple[int, int]:
-    """(amount, milliseconds) charged so far."""
-    found = costs.of_clusters(tx, workspace, Span(), None, [cluster_id])
-    return sum(amount for *_, amount in found), sum(time for _, _, time, _ in found)
+def of_clusters(tx: Connection, workspace: str, cluster_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """(amount, milliseconds) charged so far, by cluster."""
+    found = dict.fromkeys(cluster_ids, (0, 0))
+    for cluster, _, milliseconds, amount in costs.of_clusters(tx, workspace, Span(), None, found):
+        before, time = found[cluster]
+        found[cluster] = (before + amount, time + milliseconds)
+    return found
 
 
 def _budget(row: RowMapping) -> Budget:

@@ -52,9 +52,13 @@ def location(tx: Connection, cluster_id: str) -> str:
     return str(tx.execute(select(clusters.c.location).where(clusters.c.id == cluster_id)).scalar_one())
 
 
-def page(tx: Connection, workspace: str, limit: int, after: str = "", *, live: bool = False) -> list[Cluster]:
+def page(
+    tx: Connection, workspace: str, limit: int, after: str = "", *, live: bool = False, owner: str = ""
+) -> list[Cluster]:
     """Newest first; those that come after a cluster's id in that order."""
     query = select(clusters).where(clusters.c.workspace == workspace)
+    if owner:
+        query = query.where(clusters.c.owner == owner)
     if live:
         query = query.where(clusters.c.status != "stopped")
     if after:
@@ -142,9 +146,18 @@ def take_notices(tx: Connection, cluster_id: str) -> list[str]:
     return [row.text for row in rows]
 
 
-def last_notices(tx: Connection, cluster_id: str, limit: int = 20) -> list[str]:
-    query = select(notices.c.text).where(notices.c.cluster_id == cluster_id).order_by(notices.c.id.desc()).limit(limit)
-    return list(reversed(list(tx.execute(query).scalars())))
+def last_notices(tx: Connection, cluster_id: str) -> list[str]:
+    return last_notices_of(tx, [cluster_id])[cluster_id]
+
+
+def last_notices_of(tx: Connection, cluster_ids: Iterable[str], limit: int = 20) -> dict[str, list[str]]:
+    """The last ones of each cluster, oldest first."""
+    found: dict[str, list[str]] = {one: [] for one in cluster_ids}
+    place = func.row_number().over(partition_by=notices.c.cluster_id, order_by=notices.c.id.desc())
+    ranked = select(notices, place.label("place")).where(notices.c.cluster_id.in_(list(found))).subquery()
+    for row in tx.execute(select(ranked).where(ranked.c.place <= limit).order_by(ranked.c.id)):
+        found[row.cluster_id].append(row.text)
+    return found
 
 
 def add_log(tx: Connection, cluster_id: str, machine_id: str, at: datetime, text: str) -> None:

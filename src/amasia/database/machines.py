@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     func,
     or_,
     select,
@@ -313,6 +314,21 @@ def count(tx: Connection, workspace: str, location: str) -> int:
         machines.c.workspace == workspace, machines.c.location == location, machines.c.status != "stopped"
     )
     return int(tx.execute(query).scalar_one())
+
+
+def by_location(tx: Connection, workspace: str) -> dict[str, tuple[int, int]]:
+    """(how many are wished for or alive, micro-units per hour of those that a provider may have)."""
+    rate = func.sum(case((machines.c.status.in_(ALIVE), machines.c.price), else_=0))
+    query = select(machines.c.location, func.count(), rate).where(machines.c.workspace == workspace)
+    query = query.where(machines.c.status != "stopped").group_by(machines.c.location)
+    return {location: (int(number), int(rate)) for location, number, rate in tx.execute(query)}
+
+
+def at_location(tx: Connection, workspace: str, location: str) -> list[Machine]:
+    """Wished for or alive, the dearest first."""
+    query = MACHINE.where(machines.c.workspace == workspace, machines.c.location == location)
+    query = query.where(machines.c.status != "stopped").order_by(machines.c.price.desc(), machines.c.id)
+    return every(tx, query, Machine)
 
 
 def deaths(tx: Connection, cluster_id: str) -> int:

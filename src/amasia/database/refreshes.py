@@ -1,12 +1,13 @@
 """Named queries on refreshes of views."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
 from amasia.database.rows import add, change, every, mapping, one, turn
-from amasia.database.tables import charges, clusters, refreshes, views
+from amasia.database.tables import cluster_costs, clusters, refreshes, views
 from amasia.models.base import Model
 from amasia.models.views import Refresh
 
@@ -72,12 +73,30 @@ def place(tx: Connection, refresh_id: str, cluster_id: str) -> int:
     return change(tx, refreshes, refreshes.c.id == refresh_id, *waiting, cluster_id=cluster_id)
 
 
-def cost(tx: Connection, refresh: Refresh) -> tuple[int, int]:
-    """(amount, milliseconds) charged for all the clusters that were made for it."""
+def costs(tx: Connection, workspace: str, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """(amount, milliseconds) charged for all the clusters that were made for each refresh."""
+    found = dict.fromkeys(ids, (0, 0))
+    if not found:
+        return found
+    own = or_(*(clusters.c.name.startswith(f"{one}-") for one in found))
     query = (
-        select(func.coalesce(func.sum(charges.c.amount), 0), func.coalesce(func.sum(charges.c.milliseconds), 0))
-        .join(clusters, clusters.c.id == charges.c.cluster_id)
-        .where(clusters.c.workspace == refresh.workspace, clusters.c.name.startswith(f"{refresh.id}-"))
+        select(clusters.c.name, func.sum(cluster_costs.c.amount), func.sum(cluster_costs.c.milliseconds))
+        .join(clusters, clusters.c.id == cluster_costs.c.cluster_id)
+        .where(cluster_costs.c.workspace == workspace, clusters.c.workspace == workspace, own)
+        .group_by(clusters.c.name)
     )
-    amount, time = tx.execute(query).one()
-    return int(amount), int(time)
+    for name, amount, time in tx.execute(query):
+        refresh = name.rpartition("-")[0]
+        if refresh in found:  # people may call clusters what they like
+            before, earlier = found[refresh]
+            found[refresh] = (before + int(amount), earlier + int(time))
+    return found
+
+
+def newest(tx: Connection, workspace: str) -> list[Refresh]:
+    """The newest of each view."""
+    other = refreshes.alias()
+    last = select(other.c.id).where(other.c.view_id == views.c.id)
+    last = last.order_by(other.c.requested_at.desc(), other.c.id.desc()).limit(1)
+    ids = select(last.correlate(views).scalar_subquery()).where(views.c.workspace == workspace)
+    return every(tx, _REFRESH.where(refreshes.c.id.in_(ids)), Refresh)

@@ -109,6 +109,15 @@ def history(tx: Connection, repository_id: str, limit: int, after: str = "") -> 
     return every(tx, query.order_by(commits.c.at.desc(), commits.c.id.desc()).limit(limit), Commit)
 
 
+def newest(tx: Connection, workspace: str) -> list[Commit]:
+    """The newest commit of each repository."""
+    other = commits.alias()
+    last = select(other.c.id).where(other.c.repository_id == repositories.c.id, other.c.status == "committed")
+    last = last.order_by(other.c.at.desc(), other.c.id.desc()).limit(1)
+    ids = select(last.correlate(repositories).scalar_subquery()).where(repositories.c.workspace == workspace)
+    return every(tx, COMMIT.where(commits.c.id.in_(ids)), Commit)
+
+
 def attributed(tx: Connection, cluster_id: str) -> tuple[int, int]:
     """(amount, milliseconds) of a cluster that commits carry already, begun ones too."""
     query = select(

@@ -77,6 +77,14 @@ def list_tokens(tx: Connection, user: str) -> list[Token]:
     return every(tx, query.order_by(tokens.c.created_at), Token)
 
 
+def tokens_of_accounts(tx: Connection, workspace: str) -> list[Token]:
+    """Those of the service accounts of a workspace."""
+    query = select(tokens).join(users, users.c.name == tokens.c.user).where(tokens.c.cluster_id.is_(None))
+    query = query.join(memberships, memberships.c.user == users.c.name)
+    query = query.where(users.c.issuer == SERVICE, memberships.c.workspace == workspace)
+    return every(tx, query.order_by(tokens.c.created_at), Token)
+
+
 def touch_token(tx: Connection, token_id: str, at: datetime) -> None:
     change(tx, tokens, tokens.c.id == token_id, last_used_at=at)
 

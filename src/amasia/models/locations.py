@@ -74,6 +74,15 @@ class Location(Model):
     everybody may."""
 
 
+class Use(Model):
+    """What there is at a location now."""
+
+    machines: int = 0
+    """Wished for or alive."""
+    rate: int = 0
+    """Micro-units per hour."""
+
+
 class LocationRequest(Model):
     name: Name
     provider: Name

@@ -97,9 +97,12 @@ def get(db: Database, workspace: str, name: str) -> Cluster:
         return _views(tx, [_known(tx, workspace, name)])[0]
 
 
-def find(db: Database, workspace: str, *, live: bool = False, limit: int = 100, after: str = "") -> list[Cluster]:
+def find(
+    db: Database, workspace: str, *, live: bool = False, owner: str = "", limit: int = 100, after: str = ""
+) -> list[Cluster]:
+    """Newest first, of one owner or of all."""
     with db.read() as tx:
-        return _views(tx, rows.page(tx, workspace, limit, after, live=live))
+        return _views(tx, rows.page(tx, workspace, limit, after, live=live, owner=owner))
 
 
 def scale(db: Database, who: Principal, workspace: str, cluster_id: str, request: ScaleRequest) -> Cluster:
@@ -410,15 +413,17 @@ def _shrink(tx: Connection, workers: list[Machine], surplus: int) -> None:
 
 def _views(tx: Connection, found: list[Cluster]) -> list[Cluster]:
     """Clusters with their machines and money."""
+    if not found:
+        return []
     own: dict[str, list[Machine]] = {cluster.id: [] for cluster in found}
     for machine in machines.of_clusters(tx, own):
         own[machine.cluster_id].append(machine)
-    return [_view(tx, cluster, own[cluster.id]) for cluster in found]
+    charged, notices = budgets.of_clusters(tx, found[0].workspace, own), rows.last_notices_of(tx, own)
+    return [_view(one, own[one.id], charged[one.id], notices[one.id]) for one in found]
 
 
-def _view(tx: Connection, cluster: Cluster, own: list[Machine]) -> Cluster:
-    amount, time = budgets.of_cluster(tx, cluster.workspace, cluster.id)
-    notices = rows.last_notices(tx, cluster.id)
+def _view(cluster: Cluster, own: list[Machine], charged: tuple[int, int], notices: list[str]) -> Cluster:
+    amount, time = charged
     view = cluster.model_copy(
         update={
             "machines": tuple(own),

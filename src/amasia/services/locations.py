@@ -12,7 +12,8 @@ from amasia.database import locations as rows
 from amasia.database.engine import Database
 from amasia.database.schema import Sealed
 from amasia.models.base import now
-from amasia.models.locations import Finding, Location, LocationChange, LocationRequest, LocationStatus, Offer
+from amasia.models.locations import Finding, Location, LocationChange, LocationRequest, LocationStatus, Offer, Use
+from amasia.models.machines import Machine
 from amasia.models.users import Principal
 from amasia.services.access import require_operator
 
@@ -25,6 +26,19 @@ def find(db: Database, workspace: str) -> list[Location]:
 def get(db: Database, workspace: str, name: str) -> Location:
     with db.read() as tx:
         return _known(tx, workspace, name)
+
+
+def in_use(db: Database, workspace: str) -> dict[str, Use]:
+    """What there is at each location that has any machine."""
+    with db.read() as tx:
+        found = machines.by_location(tx, workspace)
+    return {name: Use(machines=number, rate=rate) for name, (number, rate) in found.items()}
+
+
+def machines_at(db: Database, workspace: str, name: str) -> list[Machine]:
+    """Those that are wished for or alive there."""
+    with db.read() as tx:
+        return machines.at_location(tx, workspace, _known(tx, workspace, name).name)
 
 
 def create(

@@ -4,6 +4,7 @@ The claim keeps two processes from the same work. That each source commit is app
 the target's own commit holds the source snapshot, so of two that race one conflicts and looks again.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -64,14 +65,19 @@ def find(db: Database, who: Principal, workspace: str, name: str, limit: int = 1
     """Newest first, with what each cost."""
     view = views.get(db, who, workspace, name)
     with db.read() as tx:
-        found = rows.page(tx, view.id, limit, after)
-        return [_priced(tx, refresh) for refresh in found]
+        return _priced(tx, workspace, rows.page(tx, view.id, limit, after))
+
+
+def newest(db: Database, workspace: str) -> dict[str, Refresh]:
+    """The newest of each view, by the view's name, with what it cost."""
+    with db.read() as tx:
+        return {one.view: one for one in _priced(tx, workspace, rows.newest(tx, workspace))}
 
 
 def get(db: Database, who: Principal, workspace: str, name: str, refresh_id: str) -> Refresh:
     view = views.get(db, who, workspace, name)
     with db.read() as tx:
-        return _priced(tx, _known(tx, view, refresh_id))
+        return _priced(tx, workspace, [_known(tx, view, refresh_id)])[0]
 
 
 def claim(db: Database, who: Principal, workspace: str, name: str, request: ClaimRequest) -> Claim:
@@ -364,8 +370,12 @@ def _known(tx: Connection, view: View, refresh_id: str) -> Refresh:
     return found
 
 
-def _priced(tx: Connection, refresh: Refresh) -> Refresh:
-    amount, time = rows.cost(tx, refresh)
+def _priced(tx: Connection, workspace: str, found: Sequence[Refresh]) -> list[Refresh]:
+    charged = rows.costs(tx, workspace, [one.id for one in found])
+    return [_with_cost(one, *charged[one.id]) for one in found]
+
+
+def _with_cost(refresh: Refresh, amount: int, time: int) -> Refresh:
     if not time and refresh.began_at and refresh.ended_at and refresh.cluster_id is None:
         time = round((refresh.ended_at - refresh.began_at).total_seconds() * 1000)
     return refresh.model_copy(update={"amount": amount, "milliseconds": time})

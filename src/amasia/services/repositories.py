@@ -294,6 +294,12 @@ def commits(db: Database, workspace: str, name: str, limit: int = 100, after: st
         return rows.history(tx, known(tx, workspace, name).id, limit, after)
 
 
+def newest(db: Database, workspace: str) -> dict[str, Commit]:
+    """The newest commit of each repository, by the repository's full name."""
+    with db.read() as tx:
+        return {commit.repository: commit for commit in rows.newest(tx, workspace)}
+
+
 def requested(db: Database) -> list[Repository]:
     with db.read() as tx:
         return rows.requested(tx)
@@ -389,7 +395,7 @@ def _cost(tx: Connection, workspace: str, who: Principal, cluster_id: str | None
     cluster = clusters.find(tx, cluster_id)
     if cluster is None or cluster.workspace != workspace or (cluster.owner != who.user and not cluster.spec.shared):
         raise errors.NotFound(f"You have no cluster {cluster_id!r} in {workspace!r} to commit from.")
-    amount, time = budgets.of_cluster(tx, cluster.workspace, cluster.id)
+    amount, time = budgets.of_clusters(tx, cluster.workspace, [cluster.id])[cluster.id]
     before, before_time = rows.attributed(tx, cluster.id)
     return max(0, amount - before), max(0, time - before_time), cluster.name, cluster.environment_hash
 

@@ -51,6 +51,12 @@ def find_tokens(db: Database, workspace: str, name: str) -> list[Token]:
         return rows.list_tokens(tx, name)
 
 
+def every_token(db: Database, workspace: str) -> list[Token]:
+    """Of all accounts of a workspace."""
+    with db.read() as tx:
+        return rows.tokens_of_accounts(tx, workspace)
+
+
 def create_token(db: Database, who: Principal, workspace: str, name: str, request: TokenRequest) -> NewToken:
     """For the account, and for its workspace only."""
     with db.write() as tx:

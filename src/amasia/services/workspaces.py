@@ -44,6 +44,14 @@ def find(db: Database, who: Principal) -> list[Workspace]:
         return users.workspaces_of(tx, who.user)
 
 
+def get(db: Database, name: str) -> Workspace:
+    with db.read() as tx:
+        found = users.find_workspace(tx, name)
+    if found is None:
+        raise errors.NotFound(f"There is no workspace {name!r}.", cure="`amasia workspace list` shows yours.")
+    return found
+
+
 def members(db: Database, workspace: str) -> list[Membership]:
     with db.read() as tx:
         return users.members(tx, workspace)

@@ -89,6 +89,10 @@ def runner(db: Db, who: Who, workspace: str) -> Grant:
     return Grant(who, access.require(db, who, workspace, Permission.run, "cluster.run"))
 
 
+def manager(db: Db, who: Who, workspace: str) -> Grant:
+    return Grant(who, access.require(db, who, workspace, Permission.manage, "console.manage"))
+
+
 def member(db: Db, who: Who, workspace: str) -> Grant:
     """Whoever is in the workspace, guests too: for pages that show each person what they may see."""
     return Grant(who, access.require_member(db, who, workspace, "console.read"))
@@ -107,6 +111,7 @@ Auditor = Annotated[Grant, Depends(auditor)]
 Member = Annotated[Grant, Depends(member)]
 Viewer = Annotated[Grant, Depends(viewer)]
 Runner = Annotated[Grant, Depends(runner)]
+Manager = Annotated[Grant, Depends(manager)]
 
 
 def same_origin(request: Request) -> None:

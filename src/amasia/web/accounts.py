@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from amasia import errors
 from amasia.models.devices import Device
+from amasia.models.users import NewToken, Scope, TokenRequest
 from amasia.services import access, devices, identities, users
 from amasia.web import pages
 from amasia.web.access import Db, Who
@@ -14,17 +15,32 @@ from amasia.web.access import Db, Who
 router = APIRouter(prefix="/-")
 
 
+SCOPES = {Scope.everything: "all that you may", Scope.read: "look, and change nothing"}
+"""Those that a page makes, in words."""
+DAYS = (7, 30, 90, 366)
+
+
 @router.get("/account")
 def get(request: Request, db: Db, who: Who) -> Response:
     access.require_person(db, who, request.url.path, writing=False)
-    return pages.render(
-        request,
-        "account.html",
-        who=who,
-        identities=identities.find(db, who),
-        tokens=users.find_tokens(db, who),
-        providers=list(request.app.state.providers.issuers.values()),
-    )
+    return _account(request, db, who)
+
+
+@router.post("/account/tokens")
+def create_token(
+    request: Request,
+    db: Db,
+    who: Who,
+    scope: Annotated[Scope, Form()],
+    days: Annotated[int, Form(ge=1, le=DAYS[-1])],
+    label: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """The page that answers is the only one that ever shows it: neither an address nor a cache holds it."""
+    access.require_person(db, who, request.url.path, writing=True)
+    if scope not in SCOPES:
+        raise errors.InvalidRequest(f"No page makes a token of scope {scope.value!r}.", cure="`amasia token create`")
+    wanted = TokenRequest(label=label.strip() or "token", scope=scope, days=days)
+    return _account(request, db, who, users.create_token(db, who, wanted))
 
 
 @router.post("/account/tokens/{token_id}/end")
@@ -56,6 +72,20 @@ def answer_device(
     except (errors.NotFound, errors.TooOften) as error:
         return _page(request, who.user, code, error=error)
     return _page(request, who.user, code, found)
+
+
+def _account(request: Request, db: Db, who: Who, made: NewToken | None = None) -> Response:
+    return pages.render(
+        request,
+        "account.html",
+        who=who,
+        identities=identities.find(db, who),
+        tokens=users.find_tokens(db, who),
+        providers=list(request.app.state.providers.issuers.values()),
+        made=made,
+        scopes=SCOPES,
+        days=DAYS,
+    )
 
 
 def _page(

@@ -16,6 +16,7 @@ from amasia.web import (
     datasets,
     events,
     health,
+    locations,
     oidc,
     pages,
     people,
@@ -55,7 +56,7 @@ def create(db: Database, settings: ServerSettings) -> FastAPI:
     oidc.install(app, db, settings)
     app.mount("/-/static", Files(directory=pages.STATIC))
     of_people = (users, oidc, accounts, health)
-    of_workspaces = (people, events, workspaces, costs, clusters, repositories, views, secrets)
+    of_workspaces = (people, events, workspaces, costs, clusters, locations, repositories, views, secrets)
     for noun in (datasets, *of_people, *of_workspaces):
         app.include_router(noun.router)
     return app

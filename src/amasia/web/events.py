@@ -35,6 +35,7 @@ def audit(
         "audit.html",
         **pages.place(db, grant, workspace, "audit"),
         events=found,
+        newest=before is None,
         older=found[-1].id if len(found) == SHOWN else None,
         head=events.head(db, workspace),
         asked={"actor": actor, "verb": verb, "outcome": chosen.value if chosen else ""},

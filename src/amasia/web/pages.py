@@ -1,7 +1,6 @@
-"""Templates and how they say money, times and sizes. All that goes into a page is escaped, except our own pictures."""
+"""Templates and what they may use. All that goes into a page is escaped, except our own pictures."""
 
 import hashlib
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,8 +17,9 @@ from amasia.models.money import show
 from amasia.models.repositories import Input
 from amasia.models.storage import volume
 from amasia.models.users import Me
+from amasia.models.workspaces import NEVER
 from amasia.services import users
-from amasia.web import pictures
+from amasia.web import pictures, words
 from amasia.web.access import Db, Grant
 
 HERE = Path(__file__).parent
@@ -36,46 +36,6 @@ def place(db: Db, grant: Grant, workspace: str, section: str) -> dict[str, Any]:
     me: Me = users.me(db, grant.who, __version__)
     mine = sorted(membership.workspace for membership in me.memberships)
     return {"me": me.user, "grant": grant, "workspace": workspace, "workspaces": mine, "section": section}
-
-
-def span(seconds: float) -> str:
-    """``42 s``, ``3 min``, ``2 h 10 min``, ``3 d 4 h``."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes = whole // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes:02d} min"
-    return f"{hours // 24} d {hours % 24} h"
-
-
-def ago(at: datetime) -> str:
-    """The largest unit alone, since nobody asks for more."""
-    seconds = (now() - at).total_seconds()
-    if seconds < 5:
-        return "just now"
-    return f"{' '.join(span(seconds).split()[:2])} ago"
-
-
-def machine_time(milliseconds: int) -> str:
-    seconds = milliseconds / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def size(count: int) -> str:
-    """Bytes as ``512 MiB`` or ``1.5 GiB``."""
-    gib = count / 2**30
-    return f"{gib:.1f} GiB" if gib >= 1 else f"{count / 2**20:.0f} MiB"
-
-
-def moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def address(found: Input) -> str:
@@ -103,12 +63,13 @@ def _make() -> Environment:
     made.filters |= {
         "money": show,
         "address": address,
-        "ago": ago,
-        "span": span,
-        "moment": moment,
-        "size": size,
+        "ago": words.ago,
+        "told": words.told,
+        "span": words.span,
+        "moment": words.moment,
+        "size": words.size,
         "volume": volume,
-        "machine_time": machine_time,
+        "machine_time": words.machine_time,
     }
     made.globals |= {
         "budget_bar": lambda budget: Markup(pictures.budget(budget)),  # noqa: S704
@@ -118,6 +79,8 @@ def _make() -> Environment:
         "timeline": lambda machines: Markup(timelines.svg(machines, now())),  # noqa: S704
         "stages": timelines.WORDS,
         "now": now,
+        "why": words.why,
+        "never": NEVER,
         "static": {path.name: static(path.name) for path in STATIC.iterdir()},
     }
     return made

@@ -35,9 +35,10 @@ def people(request: Request, db: Db, grant: Knower, workspace: str) -> Response:
     for group in found:
         for member in group.members:
             of[member].append(group.name)
-    tokens = {}
+    tokens = defaultdict(list)
     if grant.may(Permission.manage):
-        tokens = {name: service_accounts.find_tokens(db, workspace, name) for name in named}
+        for token in service_accounts.every_token(db, workspace):
+            tokens[token.user].append(token)
     return pages.render(
         request,
         "people.html",

@@ -12,14 +12,12 @@ router = APIRouter(prefix="/{workspace}/repositories")
 
 @router.get("")
 def find(request: Request, db: Db, grant: Member, workspace: str) -> Response:
-    found = grants.visible(db, grant.who, workspace)
-    newest = {one.id: next(iter(repositories.commits(db, workspace, one.name, limit=1)), None) for one in found}
     return pages.render(
         request,
         "repositories.html",
         **pages.place(db, grant, workspace, "repositories"),
-        repositories=found,
-        newest=newest,
+        repositories=grants.visible(db, grant.who, workspace),
+        newest=repositories.newest(db, workspace),
     )
 
 

@@ -12,14 +12,12 @@ router = APIRouter(prefix="/{workspace}/views")
 
 @router.get("")
 def find(request: Request, db: Db, grant: Member, workspace: str) -> Response:
-    found = views.find(db, grant.who, workspace)
-    last = {one.id: next(iter(refreshes.find(db, grant.who, workspace, one.name, limit=1)), None) for one in found}
     return pages.render(
         request,
         "views.html",
         **pages.place(db, grant, workspace, "views"),
-        views=found,
-        last=last,
+        views=views.find(db, grant.who, workspace),
+        last=refreshes.newest(db, workspace),
         budget=budgets.get(db, workspace),
     )
 

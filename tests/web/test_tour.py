@@ -1,0 +1,285 @@
+"""Every page of the console at two widths, light and dark: it fits, everybody can use it, and it asks nobody else."""
+
+import shutil
+from datetime import timedelta
+
+import pytest
+import xarray as xr
+
+from amasia.database import machines as machine_rows
+from amasia.database.engine import Database
+from amasia.models.base import now
+from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
+from amasia.models.datasets import Contents
+from amasia.models.devices import DeviceRequest
+from amasia.models.diffs import ArrayChange, Diff, Grid
+from amasia.models.diffs import Span as Stretch
+from amasia.models.grants import AccountRequest, GroupRequest, Level
+from amasia.models.locations import Finding, LocationRequest, Offer
+from amasia.models.machines import Metrics
+from amasia.models.publications import Protocol, PublicationRequest
+from amasia.models.standbys import StandbyRequest
+from amasia.models.users import TokenRequest
+from amasia.models.views import Applied, ClaimRequest, RefreshDone, ViewRequest
+from amasia.providers.aws_offers import SEED, SEED_DATE, SEED_PER_CPU
+from amasia.services import (
+    budgets,
+    clusters,
+    datasets,
+    devices,
+    diffs,
+    grants,
+    groups,
+    locations,
+    publications,
+    refreshes,
+    repositories,
+    service_accounts,
+    standbys,
+    storage,
+    users,
+    views,
+)
+from amasia.settings import ServerSettings
+from amasia.stores.describing import datasets as describing
+from tests.browsers import IMAGES, WIDTHS, barriers, document, new_window, sideways
+from tests.conftest import KEY, world_of
+
+from .conftest import charge, repository, serving, sign_in, site_of, tell
+
+PAGES = {
+    "sign-in": "/-/sign-in",
+    "invitation": "/-/invitation",
+    "home": "/{workspace}",
+    "cluster": "/{workspace}/clusters/{name}",
+    "repositories": "/{workspace}/repositories",
+    "repository": "/{workspace}/repositories/{name}",
+    "commit": "/{workspace}/repositories/{name}/commits/{snapshot}",
+    "views": "/{workspace}/views",
+    "view": "/{workspace}/views/{name}",
+    "datasets": "/{workspace}/datasets",
+    "dataset": "/{workspace}/datasets/{name}",
+    "locations": "/{workspace}/locations",
+    "location": "/{workspace}/locations/{name}",
+    "costs": "/{workspace}/costs",
+    "people": "/{workspace}/people",
+    "audit": "/{workspace}/audit",
+    "account": "/-/account",
+    "device": "/-/device",
+}
+"""The route of each, which is in the documentation under this name."""
+LEAD_ON = {
+    "/",
+    "/-/sign-in/{name}",
+    "/-/sign-in/{name}/callback",
+    "/-/account/linked",
+    "/-/xarray.css",
+    "/{workspace}/clusters/{name}/dashboard",
+}
+"""Routes without a page of their own."""
+NAMES = {"cluster": "climatology", "view": "normals", "location": "europe", "dataset": "air"}
+
+
+class Lab:
+    """A workspace with something on every page, where its console is, and what its pages are called."""
+
+    def __init__(self, world, url, routes, snapshot, code):
+        self.world, self.url, self.routes = world, url, routes
+        self._snapshot, self._code = snapshot, code
+
+    def path(self, page):
+        name = NAMES.get(page, "climatology")
+        path = PAGES[page].format(workspace="lab", name=name, snapshot=self._snapshot)
+        return f"{path}?code={self._code}" if page == "device" else path
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, _sqlite_template, data):
+    home = tmp_path_factory.mktemp("lab")
+    shutil.copy(_sqlite_template, home / "amasia.db")
+    db = Database(f"sqlite:///{home / 'amasia.db'}", KEY)
+    world = world_of(db, ServerSettings(home=home, lease_seconds=60))
+    with xr.open_dataset(data / "reanalysis" / "air.nc") as air:
+        code, snapshot = furnish(world, air)
+    site = site_of(world)
+    console = site.router.routes[-1].app.app
+    included = [getattr(one, "original_router", None) for one in console.router.routes]
+    routes = {route.path for router in included if router for route in router.routes if "GET" in route.methods}
+    with serving(site) as url:
+        yield Lab(world, url, routes, snapshot, code)
+    db.close()
+
+
+def furnish(world, air):
+    """All that pages show, by the services alone; a device's code and a snapshot."""
+    main = tell(world)
+    locate(world)
+    describe(world, air)
+    snapshot = change(world)
+    keep_current(world, main)
+    spend(world, main)
+    groups.create(world.db, world.ada, "lab", GroupRequest(name="ocean"))
+    groups.add(world.db, world.ada, "lab", "ocean", "bo")
+    service_accounts.create(world.db, world.ada, "lab", AccountRequest(name="nightly", role="member"))
+    service_accounts.create_token(world.db, world.ada, "lab", "nightly", TokenRequest(label="cron"))
+    users.create_token(world.db, world.ada, TokenRequest(label="laptop"))
+    asked = devices.begin(world.db, DeviceRequest(label="amasia login on laptop"), "192.0.2.7", "http://x")
+    return asked.user_code, snapshot
+
+
+def locate(world):
+    """A hall of the institute's own hosts, one of them lost, and a region of AWS at the prices of our own list."""
+    hall = LocationRequest(name="hall", provider="ssh", region="basement", secrets={"key": "k"}, max_machines=24)
+    europe = LocationRequest(name="europe", provider="aws", region="eu-central-1", secrets={"key": "k"})
+    made = [locations.create(world.db, world.ada, "lab", one) for one in (hall, europe)]
+    found = [
+        Finding(subject="hall", what="2 of 3 hosts answer", ok=True),
+        Finding(subject="node03", what="no route to host", ok=False, cure="Is it on? Try: ssh root@node03"),
+    ]
+    slots = [Offer(type="slot", cpus=4, memory=16 << 30, price=60_000, price_source="the location's options")]
+    locations.checked(world.db, made[0], found, slots)
+    well = (
+        "the key may start, tag and end machines",
+        "the subnets have 8,142 free addresses",
+        "the quota is 256 vCPUs",
+    )
+    locations.checked(world.db, made[1], [Finding(subject="europe", what=one, ok=True) for one in well], instances())
+    local = locations.get(world.db, "lab", "local")
+    ours = [one.model_copy(update={"price_source": "the location's options"}) for one in local.offers]
+    locations.offered(world.db, local, ours)
+    standbys.put(world.db, world.ada, "lab", "local", "large", StandbyRequest(machines=2, hours=8))
+    standbys.follow(world.db, world.settings)
+
+
+def instances():
+    """As AWS sold them when our own list was written; a spot machine is about a third of it."""
+    source, offers = f"our list of {SEED_DATE}", []
+    for family, price in SEED_PER_CPU.items():
+        for size, cpus in (("large", 2), ("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16), ("8xlarge", 32)):
+            memory = {"c": 2, "m": 4, "r": 8}[family[0]] * cpus
+            offers.append(Offer(type=f"{family}.{size}", cpus=cpus, memory=memory << 30, price=price * cpus,
+                                arch="aarch64" if family.endswith("g") else "x86_64", price_source=source,
+                                spot_price=price * cpus * 36 // 100))  # fmt: skip
+    for name, price in SEED.items():
+        cpus = 8 if "2xl" in name else 4
+        offers.append(Offer(type=name, cpus=cpus, memory=cpus * 4 << 30, price=price, price_source=source, gpus=1,
+                            gpu="a10g" if name.startswith("g5") else "l4"))  # fmt: skip
+    return offers
+
+
+def describe(world, air):
+    """Real data in the catalog, as its process describes them."""
+    repository(world, "air", "Four times a day, 2013 and 2014")
+    attributes = {"title": "NCEP air temperature", "creator": "Kalnay, E.; Kanamitsu, M.", "license": "CC-BY-4.0",
+                  "doi": "10.5065/D6TH8JZ2", "institution": "NOAA"}  # fmt: skip
+    means = air.groupby("time.month").mean().assign_attrs(title="Monthly means of air temperature")
+    for name, ds in (("air", air.assign_attrs(attributes)), ("climatology", means)):
+        found = repositories.get(world.db, "lab", name)
+        content = describing.of_dataset(ds)
+        datasets.described(world.db, found, "S1", now(), Contents(snapshot="S1", groups=(content,)))
+    record = repositories.get(world.db, "lab", "air")
+    grants.put(world.db, world.ada, record, "user:bo", Level.write)
+    wanted = PublicationRequest(protocols=(Protocol.edr, Protocol.opendap), public=True)
+    publications.put(world.db, world.ada, "lab", "climatology", wanted)
+
+
+def change(world):
+    """What the newest commit of the climatology changed, and what its snapshots take up."""
+    record = repositories.get(world.db, "lab", "climatology")
+    newest, first = repositories.commits(world.db, "lab", "climatology")
+    changed = (("t2m", 24, ("999000000000",) * 8), ("tp", 76, ("999864210000",) * 8))
+    arrays = tuple(
+        ArrayChange(path=f"/{name}", kind="changed", dims=("month", "lat", "lon"), shape=(12, 721, 1440),
+                    shape_before=(12, 721, 1440), chunks=(1, 91, 1440), dtype="float32", dtype_before="float32",
+                    chunks_changed=chunks, chunks_total=96,
+                    spans=(Stretch(dim="month", size=12, stretches=((0, chunks // 8),)),),
+                    grid=Grid(across="month", down="lat", rows=rows))
+        for name, chunks, rows in changed
+    )  # fmt: skip
+    diffs.put(world.db, record.id, newest.snapshot, Diff(before=first.snapshot, after=newest.snapshot, arrays=arrays))
+    for snapshot in (newest.snapshot, first.snapshot):
+        storage.sized(world.db, record.id, snapshot, 190 << 20, 188 << 20)
+    for days in (30, 0):
+        storage.measured(world.db, record, 20_000, 412 << 20, 96, 376 << 20, now() - timedelta(days=days))
+    return newest.snapshot
+
+
+def keep_current(world, cluster):
+    """A view that was refreshed once, and one whose function fails."""
+    for name, target, plan in (
+        ("normals", "climatology", "mean over month: sums and counts are kept, so each new month of t2m is added to 12 "
+                                   "rows of the target, and nothing else is read."),
+        ("wet-days", "radar", ""),
+    ):  # fmt: skip
+        request = ViewRequest(name=name, source="lab/reanalysis", target=f"lab/{target}", along="time", kind="resample",
+                              plan=plan, function="Zm9v", environment_hash=world.environment_hash)  # fmt: skip
+        views.create(world.db, world.ada, "lab", request)
+    source = repositories.commits(world.db, "lab", "reanalysis")[-1].snapshot
+    computed = ("t2m month[0:12]", "tp month[0:12]")
+    applied = Applied(source_snapshot=source, target_snapshot="T1", whole=True, computed=computed,
+                      skipped="everything was computed: it is new")  # fmt: skip
+    for name, done in (
+        ("normals", {"snapshot": source, "applied": (applied,)}),
+        ("wet-days", {"reason": "KeyError: 'rain_rate' (line 4 of views.py, in wet_days)"}),
+    ):
+        claim = refreshes.claim(world.db, world.ada, "lab", name, ClaimRequest())
+        refreshes.finish(world.db, world.ada, "lab", name, claim.refresh.id, RefreshDone(secret=claim.secret, **done))
+
+
+def spend(world, cluster):
+    """A month of charges, a budget of somebody's own, and a cluster that does nothing."""
+    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=60_000_000))
+    for days_ago in range(1, 30):
+        amount = 300_000 + 180_000 * (days_ago * 5 % 7)
+        charge(world, cluster, amount, 9_000_000, days_ago=days_ago, project="era5" if days_ago % 3 else "radar")
+    for name, scope, period, limit, hard in (
+        ("bo", NewScope(kind="user", name="bo"), "month", 20_000_000, True),
+        ("era5", NewScope(kind="tag", name="project=era5"), "total", 40_000_000, False),
+    ):
+        wanted = NewBudget(name=name, scope=scope, period=period, limit=limit, hard=hard)
+        budgets.create(world.db, world.ada, "lab", wanted)
+    (idle,) = [one for one in clusters.find(world.db, "lab", live=True) if one.name == "climatology"]
+    with world.db.write() as tx:
+        for machine in idle.machines:
+            machine_rows.update(tx, machine.id, metrics=Metrics(memory=700 << 20, memory_limit=1 << 30, cpu=0.82,
+                                idle_seconds=780, watched_seconds=9000))  # fmt: skip
+
+
+@pytest.fixture(params=WIDTHS)
+def visitor(request, chromium, lab):
+    """A window at one of the widths, before anybody signed in."""
+    window = new_window(chromium, lab.url, (request.param, "light"))
+    yield window
+    window.context.close()
+
+
+def test_every_page_is_readable_by_everybody_at_each_width_in_light_and_dark(visitor, lab):
+    said, asked, found = [], [], {}
+    visitor.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    visitor.on("pageerror", lambda error: said.append(f"error: {error}"))
+    visitor.on("request", lambda sent: asked.append(sent.url))
+    for page in PAGES:
+        if page == "home":
+            sign_in(visitor)
+        visitor.goto(lab.path(page))
+        document(visitor, page)
+        found[page] = [*sideways(visitor), *barriers(visitor)]
+        visitor.emulate_media(color_scheme="dark")
+        if page in ("home", "costs"):
+            document(visitor, f"{page}-dark")
+        found[page] += [f"dark: {one}" for one in barriers(visitor)]
+        visitor.emulate_media(color_scheme="light")
+        assert visitor.locator("h1").count() == 1, page
+    assert ({page: troubles for page, troubles in found.items() if troubles}, said) == ({}, [])
+    assert {url for url in asked if not url.startswith(lab.url + "/")} == set()
+    assert len(asked) > len(PAGES)
+
+
+def test_every_page_that_there_is_is_on_the_tour_and_in_the_documentation(lab):
+    assert lab.routes - LEAD_ON == set(PAGES.values())
+    names = [*PAGES, "home-dark", "costs-dark"]
+    wanted = {f"console-{name}-{width}.png" for name in names for width in WIDTHS}
+    there = {path.name for path in IMAGES.glob("console-*.png")}
+    assert there == wanted, "AMASIA_SCREENSHOTS=1 makes them anew"
+    pages = "".join(path.read_text() for path in (IMAGES.parent).rglob("*.md"))
+    assert {name for name in there if f"images/{name}" not in pages} == set()
