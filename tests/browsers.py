@@ -94,11 +94,15 @@ def document(page: Any, name: str) -> None:
     return image.save(IMAGES / f"console-{name}-{width}.png", optimize=True)
 
 
-def barriers(page: Any) -> list[str]:
-    """What keeps somebody from using a page who cannot see, or use a mouse: axe's findings that are serious."""
+def barriers(page: Any, *only: str) -> list[str]:
+    """What keeps somebody from using a page who cannot see, or use a mouse: axe's findings that are serious.
+
+    By all of its rules, or only by these.
+    """
     if not page.evaluate("'axe' in window"):
         page.evaluate(_axe())
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(only)} if only else {})
+    found = page.evaluate("options => axe.run(options)", options)["violations"]
     return [
         f"{one['id']}: {one['help']} ({one['nodes'][0]['html'][:200]})"
         for one in found

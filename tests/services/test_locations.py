@@ -17,20 +17,6 @@ def test_private_addresses_are_for_operators_or_for_everybody(world, who, everyb
     assert locations.get(world.db, "lab", "lab").private_endpoints is may
 
 
-def test_what_is_at_a_location_is_counted_with_what_it_costs(world):
-    assert locations.in_use(world.db, "lab") == {}
-    made = world.cluster(n_workers=2)
-    assert locations.in_use(world.db, "lab") == {"local": Use(machines=3, rate=0)}
-    first = made.machines[0]
-    machines.begin(world.db, world.settings, first)
-    assert locations.in_use(world.db, "lab") == {"local": Use(machines=3, rate=first.price)}
-    found = locations.machines_at(world.db, "lab", "local")
-    assert {one.id for one in found} == {one.id for one in made.machines}
-    assert locations.in_use(world.db, "other") == {}
-    with pytest.raises(errors.NotFound, match="has no location 'none'"):
-        locations.machines_at(world.db, "lab", "none")
-
-
 def secrets_of(world):
     return {location.name: secrets for location, secrets in locations.every(world.db)}["lab"]
 
@@ -82,3 +68,17 @@ def test_nothing_changes_under_machines_but_more_may_come(world, options, may):
 def test_what_is_not_there_cannot_be_changed(world):
     with pytest.raises(errors.NotFound):
         locations.update(world.db, world.ada, "lab", "nowhere", LocationChange(max_machines=1))
+
+
+def test_what_is_at_a_location_is_counted_with_what_it_costs(world):
+    assert locations.in_use(world.db, "lab") == {}
+    made = world.cluster(n_workers=2)
+    assert locations.in_use(world.db, "lab") == {"local": Use(machines=3, rate=0)}
+    first = made.machines[0]
+    machines.begin(world.db, world.settings, first)
+    assert locations.in_use(world.db, "lab") == {"local": Use(machines=3, rate=first.price)}
+    found = locations.machines_at(world.db, "lab", "local")
+    assert {one.id for one in found} == {one.id for one in made.machines}
+    assert locations.in_use(world.db, "other") == {}
+    with pytest.raises(errors.NotFound, match="has no location 'none'"):
+        locations.machines_at(world.db, "lab", "none")
