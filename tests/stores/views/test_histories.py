@@ -16,6 +16,13 @@ def test_views_equal_whole_computations_after_every_commit(seed: int) -> None:
     assert all(found.values for found in tried.values())
 
 
+def test_times_of_another_calendar_come_back_after_there_were_none() -> None:
+    """The source of this seed shrinks below one block and grows again."""
+    tried: dict[histories.ViewKind, histories.Tried] = {}
+    histories.follow(75106028, 3, histories.FUNCTIONS, tried)
+    assert [wrong for found in tried.values() for wrong in found.wrong] == []
+
+
 def test_a_killed_refresh_leaves_each_source_commit_applied_once(tmp_path: Path) -> None:
     (line,) = refreshing.lines(0.015, 5, tmp_path)
     assert line.holds, line

@@ -150,6 +150,8 @@ def _values(name: str, variable: xr.Variable, array: zarr.Array[Any]) -> npt.NDA
     if variable.dtype.kind in "iuf" or (variable.dtype.kind == "b" and array.dtype.kind == "b"):
         return _held(name, np.asarray(variable.values), array)
     encoding = {key: array.attrs[key] for key in _READ if key in array.attrs}
+    if not encoding and _counted(variable):  # none of another calendar tell no calendar, so it was made without
+        raise Otherwise(f"{name!r} had no times, and now it has")
     units = str(encoding.get("units", ""))
     bare = resolved(xr.Variable(variable.dims, variable.values), units)
     if encoding:
