@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from amasia.client import grants as grants
     from amasia.client import groups as groups
     from amasia.client import keys as keys
+    from amasia.client import limits as limits
     from amasia.client import locations as locations
     from amasia.client import publications as publications
     from amasia.client import refreshes as refreshes
@@ -53,6 +54,7 @@ _WHERE = {
     "errors": "amasia.errors",
     "events": "amasia.client.events",
     "keys": "amasia.client.keys",
+    "limits": "amasia.client.limits",
     "locations": "amasia.client.locations",
     "standbys": "amasia.client.standbys",
     "users": "amasia.client.users",

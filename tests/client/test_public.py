@@ -18,8 +18,9 @@ def modules_after(code: str) -> set[str]:
 def test_there_are_these_public_names_and_no_others() -> None:
     assert sorted(amasia.__all__) == [
         "Cluster", "View", "__version__", "accounts", "alerts", "budgets", "channels", "cleanings", "clusters", "costs",
-        "datasets", "errors", "events", "grants", "groups", "locations", "open_repo", "publications", "refreshes",
-        "refs", "repositories", "search", "service_accounts", "standbys", "users", "view", "views", "workspaces",
+        "datasets", "errors", "events", "grants", "groups", "keys", "limits", "locations", "open_repo", "publications",
+        "refreshes", "refs", "repositories", "search", "secrets", "service_accounts",
+        "standbys", "users", "view", "views", "workspaces",
     ]  # fmt: skip
     assert dir(amasia) == sorted(amasia.__all__)
 
