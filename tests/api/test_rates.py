@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,7 +14,8 @@ from amasia.client.transport import Connection
 from amasia.models.base import Page
 from amasia.models.clusters import Cluster
 from amasia.models.limits import LimitsRequest
-from amasia.services import limits
+from amasia.models.users import Scope
+from amasia.services import access, limits
 from amasia.services.rates import BURST, Rates
 from tests.client.conftest import serving
 from tests.conftest import SECRETS
@@ -52,6 +54,12 @@ def test_who_is_outside_uses_up_their_own_and_not_the_workspaces():
     assert rates.take("ada", "")[2] == 0
 
 
+def test_what_is_no_name_of_a_workspace_is_neither_looked_up_nor_remembered():
+    rates = Rates(lambda _: 1, lambda *_: pytest.fail("it looked"), Clock())
+    waits = [rates.take("eve", f"{number}" + "x" * 60_000)[2] for number in range(BURST + 1)]
+    assert (waits[:-1], waits[-1] > 0) == ([0] * BURST, True)
+
+
 def test_no_limit_counts_nothing():
     rates = Rates(lambda _: 0, lambda *_: True, Clock())
     assert {rates.take("ada", "lab")[2] for _ in range(1000)} == {0}
@@ -88,6 +96,15 @@ def test_who_was_refused_is_refused_again_without_a_look_at_the_database(slow_ap
         patch.setattr(world.db, "read", lambda: pytest.fail("it looked"))
         assert get(slow_api, "ada", "lab").status_code == 429
     assert get(slow_api, "ada", "nowhere").status_code == 404
+
+
+def test_a_token_of_another_workspace_uses_up_nothing_here(slow_api, world):
+    with world.db.write() as tx:
+        bound = access.issue_token(tx, "ada", "x", Scope.everything, timedelta(hours=1), workspace="other").secret
+    headers = {"Authorization": f"Bearer {bound}"}
+    for _ in range(BURST + 1):
+        assert TestClient(slow_api, headers=headers).get(LIST.format("lab")).status_code == 404
+    assert get(slow_api, "ada", "lab").status_code == 200
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
