@@ -9,7 +9,10 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Client
 
+from amasia import errors
+from amasia.agent.heartbeats import fetch
 from amasia.api import app
+from amasia.client import transport
 from amasia.client.transport import Connection
 from amasia.models.base import Page
 from amasia.models.clusters import Cluster
@@ -114,6 +117,19 @@ def test_our_client_waits_and_comes_again(slow_api):
         for _ in range(BURST + 2):
             link.get(LIST.format("lab"), Page[Cluster])
         assert 1 <= time.monotonic() - begun < 30
+        link.close()
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_machine_goes_on_asking_for_its_environment_when_a_client_would_give_up(slow_api, monkeypatch):
+    monkeypatch.setattr(transport, "PATIENCE", 0)
+    while get(slow_api, "ada", "lab").status_code == 200:
+        pass
+    with serving(slow_api) as url:
+        link = Connection(url, SECRETS["bo"])
+        with pytest.raises(errors.TooOften):
+            link.download(LIST.format("lab"))
+        assert b"items" in fetch(link, LIST.format("lab"), threading.Event())
         link.close()
 
 
