@@ -55,6 +55,15 @@ def test_what_begins_like_a_secret_and_is_none_is_kept(tmp_path):
     assert through([b"aXq-93", b".k", b"!\n", b"aXq"], tmp_path) == "aXq-93.k!\naXq"
 
 
+def test_a_secret_that_begins_with_another_is_hidden_to_its_end_also_where_it_is_cut_between_them(tmp_path):
+    mask = Mask({"HOST": "https://host", "ADDRESS": "https://host?token=hush-hush", "TWICE": "abcdefga"})
+    pieces = [b"https://host", b"?token=", b"hush-hush https://host", b"!", b" abcdefga", b"\n", b"https://host"]
+    said = "[secret ADDRESS] [secret HOST]! [secret TWICE]\n[secret HOST]"
+    assert through(pieces, tmp_path, mask) == said
+    lines = KEY.encode().splitlines(keepends=True)
+    assert through(lines, tmp_path) == said + "[secret KEY]"
+
+
 def test_without_secrets_nothing_is_changed():
     assert not Mask({})
     assert Mask({}).hide("aXq") == "aXq"

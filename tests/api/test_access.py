@@ -233,3 +233,17 @@ def test_a_flood_of_denials_does_not_fill_the_trail_and_says_later_how_many_ther
     monkeypatch.setattr(access, "now", lambda: later)
     access.deny(world.db, world.bo, "lab", "thing.do", "again")
     assert events.find(world.db, "lab", None, 1, wanted)[0].detail == {"left_out": 7}
+
+
+def test_a_flood_of_tokens_that_nobody_knows_does_not_write_to_the_database(as_, world, monkeypatch):
+    for _ in range(access.DENIALS + 1):
+        access.deny(world.db, access.anonymous("there"), None, "token.use", "x")
+    with monkeypatch.context() as patch:
+        at = now()
+        patch.setattr(access, "now", lambda: at)
+        patch.setattr(world.db, "write", lambda **_: pytest.fail("it wrote"))
+        assert {as_("ama_nobody's").get("/v1/me").status_code for _ in range(20)} == {401}
+    later = now() + access.WHILE + timedelta(seconds=1)
+    monkeypatch.setattr(access, "now", lambda: later)
+    access.deny(world.db, access.anonymous("there"), None, "token.use", "x")
+    assert events.find(world.db, None, None, 1, EventFilter(verb="token.use"))[0].detail == {"left_out": 21}

@@ -3,17 +3,22 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Client
 
+from amasia import errors
+from amasia.agent.heartbeats import fetch
 from amasia.api import app
+from amasia.client import transport
 from amasia.client.transport import Connection
 from amasia.models.base import Page
 from amasia.models.clusters import Cluster
 from amasia.models.limits import LimitsRequest
-from amasia.services import limits
+from amasia.models.users import Scope
+from amasia.services import access, limits
 from amasia.services.rates import BURST, Rates
 from tests.client.conftest import serving
 from tests.conftest import SECRETS
@@ -50,6 +55,12 @@ def test_who_is_outside_uses_up_their_own_and_not_the_workspaces():
     assert rates.take("eve", "elsewhere")[2] > 0
     assert rates.take("ada", "lab")[2] == 0
     assert rates.take("ada", "")[2] == 0
+
+
+def test_what_is_no_name_of_a_workspace_is_neither_looked_up_nor_remembered():
+    rates = Rates(lambda _: 1, lambda *_: pytest.fail("it looked"), Clock())
+    waits = [rates.take("eve", f"{number}" + "x" * 60_000)[2] for number in range(BURST + 1)]
+    assert (waits[:-1], waits[-1] > 0) == ([0] * BURST, True)
 
 
 def test_no_limit_counts_nothing():
@@ -90,6 +101,15 @@ def test_who_was_refused_is_refused_again_without_a_look_at_the_database(slow_ap
     assert get(slow_api, "ada", "nowhere").status_code == 404
 
 
+def test_a_token_of_another_workspace_uses_up_nothing_here(slow_api, world):
+    with world.db.write() as tx:
+        bound = access.issue_token(tx, "ada", "x", Scope.everything, timedelta(hours=1), workspace="other").secret
+    headers = {"Authorization": f"Bearer {bound}"}
+    for _ in range(BURST + 1):
+        assert TestClient(slow_api, headers=headers).get(LIST.format("lab")).status_code == 404
+    assert get(slow_api, "ada", "lab").status_code == 200
+
+
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_our_client_waits_and_comes_again(slow_api):
     with serving(slow_api) as url:
@@ -97,6 +117,19 @@ def test_our_client_waits_and_comes_again(slow_api):
         for _ in range(BURST + 2):
             link.get(LIST.format("lab"), Page[Cluster])
         assert 1 <= time.monotonic() - begun < 30
+        link.close()
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_machine_goes_on_asking_for_its_environment_when_a_client_would_give_up(slow_api, monkeypatch):
+    monkeypatch.setattr(transport, "PATIENCE", 0)
+    while get(slow_api, "ada", "lab").status_code == 200:
+        pass
+    with serving(slow_api) as url:
+        link = Connection(url, SECRETS["bo"])
+        with pytest.raises(errors.TooOften):
+            link.download(LIST.format("lab"))
+        assert b"items" in fetch(link, LIST.format("lab"), threading.Event())
         link.close()
 
 

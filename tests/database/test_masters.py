@@ -154,6 +154,29 @@ def test_another_process_finds_the_key_that_was_put_into_the_file_after_its_star
 
 
 def test_a_file_that_cannot_be_written_is_no_reason_to_lose_a_key(tmp_path):
-    one = Fernet.generate_key()
+    path = tmp_path / "key"
+    path.write_text(key())
+    (tmp_path / "key.new").mkdir()
+    before = path.read_text()
     with pytest.raises(errors.Unavailable, match="cannot be written"):
-        Masters(Local([one], tmp_path / "none" / "key")).renew()
+        open_masters(ServerSettings(home=tmp_path)).renew()
+    assert path.read_text() == before
+
+
+def test_of_many_keys_of_a_file_each_that_something_is_wrapped_with_is_kept(tmp_path):
+    keys = [Fernet.generate_key() for _ in range(4)]
+    path = tmp_path / "key"
+    path.write_text("".join(f"{key.decode()}\n" for key in keys))
+    wrapped = [Masters(Local([key])).wrap(b"x") for key in keys[2:]]
+    open_masters(ServerSettings(home=tmp_path)).keep(wrapped)
+    assert path.read_text().split() == [keys[0].decode(), keys[2].decode(), keys[3].decode()]
+
+
+def test_two_that_renew_one_file_at_once_keep_each_others_key(tmp_path):
+    mine, theirs = (open_masters(ServerSettings(home=tmp_path)) for _ in range(2))
+    mine.renew()
+    wrapped = mine.wrap(b"x")
+    theirs.renew()
+    mine.keep([wrapped])
+    theirs.keep([wrapped])
+    assert open_masters(ServerSettings(home=tmp_path)).unwrap(wrapped) == b"x"

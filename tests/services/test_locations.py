@@ -3,8 +3,9 @@
 import pytest
 
 from amasia import errors
+from amasia.models.events import EventFilter, Outcome
 from amasia.models.locations import LocationChange, LocationRequest, LocationStatus, Use
-from amasia.services import locations, machines
+from amasia.services import events, locations, machines
 from tests.conftest import OFFERS
 
 LAB = LocationRequest(name="lab", provider="ssh", secrets={"key": "k"})
@@ -35,12 +36,31 @@ def test_whoever_changes_what_a_location_does_answers_for_it(world):
     locations.create(world.db, world.ada, "lab", LAB)
     keyless = LocationRequest(name="own", provider="aws")
     locations.create(world.db, world.ada, "lab", keyless)
-    with pytest.raises(errors.PermissionDenied):
-        locations.update(world.db, world.bo, "lab", "own", LocationChange(options={"subnets": ["s-1"]}))
+    for change in ({"options": {"subnets": ["s-1"]}}, {"secrets": {"key": "mine"}}, {"max_machines": 100_000}):
+        with pytest.raises(errors.PermissionDenied):
+            locations.update(world.db, world.bo, "lab", "own", LocationChange.model_validate(change))
     with pytest.raises(errors.PermissionDenied):
         locations.update(world.db, world.bo, "lab", "lab", LocationChange(secrets={}))
     elsewhere = locations.update(world.db, world.bo, "lab", "lab", LocationChange(options={"hosts": []}))
     assert not elsewhere.private_endpoints
+    denied = events.find(world.db, "lab", None, 10, EventFilter(verb="location.update", outcome=Outcome.denied))
+    assert [one.target for one in denied] == ["lab", "own", "own", "own"]
+
+
+@pytest.mark.parametrize("aim", ["endpoint", "authority"])
+def test_secrets_that_somebody_else_gave_are_sent_nowhere_else(world, aim):
+    there = {aim: "https://there.example"}
+    request = LocationRequest(name="lab", provider="azure", secrets={"secret": "s3cret"}, options=there)
+    locations.create(world.db, world.ada, "lab", request)
+    for options in ({aim: "https://eve.example"}, {}):
+        for who in (world.bo, world.ada):
+            with pytest.raises(errors.PermissionDenied, match=f"sent to another {aim}") as refused:
+                locations.update(world.db, who, "lab", "lab", LocationChange(options=options))
+            assert "[secrets]" in refused.value.cure
+    assert locations.update(world.db, world.bo, "lab", "lab", LocationChange(options=there | {"zones": []}))
+    change = LocationChange(options={aim: "https://eve.example"}, secrets={"secret": "eve's"})
+    assert locations.update(world.db, world.bo, "lab", "lab", change).options == {aim: "https://eve.example"}
+    assert secrets_of(world) == {"secret": "eve's"}
 
 
 @pytest.mark.parametrize(

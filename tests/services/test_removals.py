@@ -1,6 +1,9 @@
 """What somebody loses with a workspace: everything there, and nothing elsewhere."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
@@ -73,3 +76,26 @@ def test_an_account_that_ends_loses_all_its_workspaces(world):
     users.remove(world.db, world.ada, "bo")
     assert target(world, cluster) is ClusterTarget.stopped
     assert {(one.workspace, one.session) for one in removals.find(world.db)} == {("lab", "bo"), ("other", "bo")}
+
+
+def test_of_two_owners_who_remove_each_other_at_once_one_stays(world, monkeypatch):
+    workspaces.set_member(world.db, world.ada, Role.owner, Membership(workspace="lab", user="bo", role=Role.owner))
+    both, leave = Barrier(2), removals.leave
+
+    def late(*what):
+        with suppress(BrokenBarrierError):
+            both.wait(1)
+        leave(*what)
+
+    def go(who, other):
+        try:
+            workspaces.remove_member(world.db, who, Role.owner, "lab", other)
+        except errors.Conflict as error:
+            return error.message
+        return ""
+
+    monkeypatch.setattr(removals, "leave", late)
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(go, [world.ada, world.bo], ["bo", "ada"]))
+    assert said == ["", "A workspace keeps at least one owner."]
+    assert [one.role for one in workspaces.members(world.db, "lab")] == [Role.owner]

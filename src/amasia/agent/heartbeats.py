@@ -104,6 +104,16 @@ def borrow(connection: Connection, machine_id: str, over: Event) -> Lent | None:
     return None
 
 
+def fetch(connection: Connection, path: str, over: Event) -> bytes:
+    """Download it, however long others of the workspace ask too often: a machine is not given up for that."""
+    while True:
+        try:
+            return connection.download(path)
+        except errors.TooOften:
+            if over.wait(FIRST_WAIT):
+                raise
+
+
 def own_address(control_plane: str) -> str:
     """The address of this machine as seen on the way to the control plane."""
     url = urlsplit(control_plane)

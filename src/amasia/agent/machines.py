@@ -18,7 +18,7 @@ import psutil
 
 from amasia import errors
 from amasia.agent import memory, setups
-from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, borrow, join, own_address, take_up
+from amasia.agent.heartbeats import REFUSED, TIMEOUT, beat, borrow, fetch, join, own_address, take_up
 from amasia.agent.lease import Lease, told
 from amasia.agent.logs import Log
 from amasia.agent.masks import Mask
@@ -308,11 +308,12 @@ class Agent:
         return (url.hostname, url.port) if report.status == "running" and url.hostname and url.port else None
 
     def _prepare(self, assignment: Assignment, connection: Connection) -> None:
-        def fetch(artifact: Artifact) -> bytes:
-            return connection.download(f"/v1/workspaces/{assignment.machine.workspace}/artifacts/{artifact.sha256}")
+        def load(artifact: Artifact) -> bytes:
+            path = f"/v1/workspaces/{assignment.machine.workspace}/artifacts/{artifact.sha256}"
+            return fetch(connection, path, self.over)
 
         try:
-            built = self.build(assignment.environment, fetch, self.cache) if assignment.environment else None
+            built = self.build(assignment.environment, load, self.cache) if assignment.environment else None
         except errors.AmasiaError as error:
             return self._rest("failed", f"its environment could not be built: {error}")
         except Exception as error:

@@ -33,14 +33,14 @@ class Mask:
             while piece := pipe.read(PIECE):
                 done, rest = self._take(rest + piece)
                 _append(file, done)
-            _append(file, rest)
+            _append(file, self._hidden(rest))
 
     def _take(self, text: bytes) -> tuple[bytes, bytes]:
-        """What can be written, and the end that may be the beginning of a secret."""
-        end = 0
+        """What can be written, and the end that may be the beginning of a secret, or of a longer one."""
+        kept = len(text) - self._begun(text)
         for found in self._pattern.finditer(text):
-            end = found.end()
-        kept = len(text) - self._begun(text[end:])
+            if found.start() < kept < found.end():
+                kept = found.start()
         return self._hidden(text[:kept]), text[kept:]
 
     def _begun(self, text: bytes) -> int:

@@ -23,7 +23,7 @@ def count(request: Request, who: Principal, workspace: str = "") -> None:
         return
     rates: Rates = request.app.state.rates
     try:
-        rates.check(who.user, workspace)
+        rates.check(who.user, workspace if who.workspace in (None, workspace) else "")
     except errors.TooOften:
         rates.shut(_key(request.scope))
         raise
@@ -42,7 +42,8 @@ class Paced:
         return await self.app(scope, receive, send)
 
 
-def _key(scope: Scope) -> tuple[bytes, str]:
+def _key(scope: Scope) -> bytes:
     """The token, and how the path begins: what a machine says of itself is not held up by what its owner asks."""
     token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    return hashlib.sha256(token).digest(), "/".join(scope["path"].split("/", 4)[2:4])
+    begin = "/".join(scope["path"].split("/", 4)[2:4])
+    return hashlib.sha256(token + b"\0" + begin.encode(errors="replace")).digest()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from amasia import errors
 from amasia.cli.options import Json, Workspace, Yes, confirm, examples, noun, secret
 from amasia.cli.output import ago, say, show_json, show_table
 from amasia.client import secrets
@@ -54,4 +55,11 @@ def remove(
 
 def _value(name: str) -> str:
     """A key in a file has several lines, and ends with a line feed that is none of it."""
-    return secret(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read().rstrip("\n")
+    if sys.stdin.isatty():
+        return secret(f"{name}: ")
+    try:
+        return sys.stdin.read().rstrip("\n")
+    except UnicodeDecodeError:
+        raise errors.InvalidRequest(
+            "A secret is text, and this is none.", cure=f"Encode it: base64 < FILE | amasia secret set {name}"
+        ) from None

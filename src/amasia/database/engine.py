@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from amasia.database import events
+from amasia.database.failures import Flood
 from amasia.database.keys import Keys
 from amasia.database.masters import Local, Masters
 from amasia.database.schema import Sealed
@@ -57,6 +58,7 @@ class Database:
         event.listen(self.engine, "after_cursor_execute", _mark_written)
         self.changes = Changes()
         """Of this process: other control planes on the same database make theirs unseen."""
+        self.denied = Flood()
         self.keys = Keys(self.engine, key if isinstance(key, Masters) else Masters(Local([key])))
 
     @property

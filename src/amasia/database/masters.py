@@ -38,7 +38,10 @@ class Wraps(Protocol):
 
 
 class Local:
-    """Keys that this computer knows, the newest first, and the file that they are in, if they are in one."""
+    """Keys that this computer knows, the newest first, and the file that they are in, if they are in one.
+
+    Before it is changed the file is read again: another hand may have put a key there.
+    """
 
     def __init__(self, keys: Sequence[bytes], path: Path | None = None) -> None:
         self.keys, self.path = tuple(keys), path
@@ -62,12 +65,15 @@ class Local:
     def renew(self) -> None:
         """A new key before all others, where they are in a file; whoever keeps them elsewhere does that there."""
         if self.path:
-            self._write((Fernet.generate_key(), *self.keys))
+            self._write((Fernet.generate_key(), *_read(self.path)))
 
     def keep(self, names: Iterable[str]) -> None:
         """Only the newest, and those of these names, where they are in a file."""
-        kept = (self.keys[0], *(key for key in self.keys[1:] if fingerprint(key) in set(names)))
-        if self.path and kept != self.keys:
+        if not self.path:
+            return
+        wanted, (newest, *rest) = set(names), _read(self.path)
+        kept = [newest, *(key for key in rest if fingerprint(key) in wanted)]
+        if len(kept) <= len(rest):
             self._write(kept)
 
     def _write(self, keys: Sequence[bytes]) -> None:

@@ -9,6 +9,8 @@ from pydantic import Field
 from amasia.models.base import Model, Name, Time
 
 Arch = Literal["x86_64", "aarch64"]
+AIMS = ("authority", "endpoint")
+"""Options by which a provider says where its secrets are sent."""
 
 
 class Offer(Model):
@@ -99,7 +101,8 @@ class LocationChange(Model):
     """What becomes different about a location; None for what stays."""
 
     options: dict[str, Any] | None = None
-    """All of them. While it has machines something may be added, and nothing that is there be changed or taken away."""
+    """All of them. While it has machines something may be added, and nothing that is there be changed or taken away.
+    Another ``endpoint`` or ``authority`` wants the secrets again."""
     secrets: dict[str, str] | None = Field(default=None, repr=False)
     """All of them, in place of those that it has."""
     max_machines: int | None = Field(default=None, ge=1, le=100_000)

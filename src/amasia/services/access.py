@@ -210,13 +210,18 @@ def owner_or_manager(db: Database, who: Principal, workspace: str, role: Role, o
 def deny(db: Database, who: Principal, workspace: str | None, verb: str, target: str) -> None:
     """Write down that somebody may not. ``workspace`` is None where they are no member of it.
 
-    Of what is over `DENIALS`, the first one that is written down again says how many there were.
+    Of what is over `DENIALS`, the first one that is written down again says how many there were. Until then most of it
+    does not even reach the database: anybody can be refused, as often as they like.
     """
-    key = f"denied:{who.actor}"
+    key, at = f"denied:{who.actor}", now()
+    waited = db.denied.add(key, at)
+    if waited is None:
+        return
     with db.write(quiet=True) as tx:
-        before = failures.count(tx, key)
-        count = failures.add(tx, key, now() - WHILE)
+        before = failures.count(tx, key) + waited
+        count = failures.add(tx, key, at - WHILE, waited=waited)
         if count > DENIALS:
+            db.denied.begin(key, at)
             return
         detail = {"left_out": before - DENIALS} if count == 1 and before > DENIALS else {}
         events.append(

@@ -12,10 +12,19 @@ from amasia.database import locations as rows
 from amasia.database.engine import Database
 from amasia.database.schema import Sealed
 from amasia.models.base import now
-from amasia.models.locations import Finding, Location, LocationChange, LocationRequest, LocationStatus, Offer, Use
+from amasia.models.locations import (
+    AIMS,
+    Finding,
+    Location,
+    LocationChange,
+    LocationRequest,
+    LocationStatus,
+    Offer,
+    Use,
+)
 from amasia.models.machines import Machine
 from amasia.models.users import Principal
-from amasia.services.access import require_operator
+from amasia.services.access import denials, require_operator
 
 
 def find(db: Database, workspace: str) -> list[Location]:
@@ -89,22 +98,23 @@ def update(
 ) -> Location:
     """Change it, and wish for a look at it; its machines go on.
 
-    Whoever changes its options or secrets answers for them as if they had registered it: see `create`.
+    Whoever changes its options or secrets answers for them as if they had registered it: see `create`. Secrets that
+    are kept go only where they went, since who changes it need not know them.
     """
-    changes = change.model_dump(exclude_none=True)
-    if not _secrets_after(db, workspace, name, change) and changes.keys() & {"options", "secrets"}:
-        require_operator(db, who, "location.update without secrets of its own")
+    said = change.model_dump(exclude_none=True)
+    changes: dict[str, Any] = dict(said)
     if change.options is not None:
         changes["private_endpoints"] = who.operator or private_endpoints
-    with db.write() as tx:
+    with denials(db, who, workspace, "location.update", name), db.write() as tx:
         location = _known(tx, workspace, name)
+        _check_secrets(db, tx, who, location, change)
         if change.secrets is not None:
             changes["secrets"] = db.seal(tx, json.dumps(change.secrets))
         if change.options is not None and not _keeps(location.options, change.options):
             _refuse_with_machines(tx, location)
         rows.change_location(tx, workspace, name, status=LocationStatus.requested, **changes)
         events.append(tx, actor=who.actor, verb="location.update", target=name, workspace=workspace,
-                      source=who.source, changed=", ".join(sorted(change.model_dump(exclude_none=True))))  # fmt: skip
+                      source=who.source, changed=", ".join(sorted(said)))  # fmt: skip
     return get(db, workspace, name)
 
 
@@ -157,11 +167,21 @@ def offered(db: Database, location: Location, offers: Sequence[Offer]) -> None:
         rows.change_location(tx, location.workspace, location.name, offers=tuple(offers))
 
 
-def _secrets_after(db: Database, workspace: str, name: str, change: LocationChange) -> dict[str, str]:
-    if change.secrets is not None:
-        return change.secrets
-    with db.read() as tx:
-        return _unsealed(db, rows.location_secrets(tx, workspace, name))
+def _check_secrets(db: Database, tx: Connection, who: Principal, location: Location, change: LocationChange) -> None:
+    kept = _unsealed(db, rows.location_secrets(tx, location.workspace, location.name))
+    if not who.operator and (not kept or change.secrets == {}):
+        raise errors.PermissionDenied(
+            f"{location.name!r} acts as the control plane itself does, or would: that is for operators.",
+            cure="Ask an operator, or register a location with secrets of its own.",
+        )
+    if change.options is None or change.secrets is not None:
+        return
+    turned = [key for key in AIMS if change.options.get(key) != location.options.get(key)]
+    if kept and turned:
+        raise errors.PermissionDenied(
+            f"The secrets of {location.name!r} would be sent to another {' and '.join(turned)}.",
+            cure="Give them again, under [secrets] of its file.",
+        )
 
 
 def _unsealed(db: Database, sealed: Sealed | None) -> dict[str, str]:

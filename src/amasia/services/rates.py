@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from amasia import errors
+from amasia.models.base import NAME
 
 BURST = 10
 """Seconds' worth of requests that may come at once."""
@@ -62,7 +63,7 @@ class Rates:
         self._buckets: Recent[str, tuple[float, float]] = Recent()
         self._limits: Recent[str, tuple[int, float]] = Recent()
         self._members: Recent[tuple[str, str], tuple[bool, float]] = Recent()
-        self._shut: Recent[tuple[bytes, str], float] = Recent()
+        self._shut: Recent[bytes, float] = Recent()
 
     def take(self, user: str, workspace: str) -> tuple[str, int, float]:
         """Who pays, how many they may ask a second, and the seconds that they have to wait: 0 where they may."""
@@ -94,12 +95,12 @@ class Rates:
                 retry_after=math.ceil(wait),
             )
 
-    def shut(self, key: tuple[bytes, str]) -> None:
+    def shut(self, key: bytes) -> None:
         """Whoever has this key was refused, and is for a moment."""
         with self._lock:
             self._shut.put(key, self._clock() + SHUT)
 
-    def is_shut(self, key: tuple[bytes, str]) -> bool:
+    def is_shut(self, key: bytes) -> bool:
         until = self._shut.get(key)
         return until is not None and until > self._clock()
 
@@ -112,6 +113,8 @@ class Rates:
         return found[0]
 
     def _belongs(self, user: str, workspace: str) -> bool:
+        if not NAME.fullmatch(workspace):
+            return False  # and is not remembered: what somebody writes into an address may be of any length
         found = self._members.get((user, workspace))
         if found is None or found[1] < self._clock():
             found = (self._is_member(user, workspace), self._clock() + KNOWN)

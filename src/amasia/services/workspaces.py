@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import Connection
+
 from amasia import errors
 from amasia.database import budgets, events, locations, users
 from amasia.database.engine import Database
@@ -78,7 +80,7 @@ def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> 
         if found and found.issuer == SERVICE and not found.subject.startswith(f"{member.workspace}/"):
             raise errors.Conflict(f"{member.user!r} is a service account of another workspace.")
         before = users.role(tx, member.workspace, member.user)
-        _check_owners(mine, before, member.role, users.members(tx, member.workspace))
+        _check_owners(tx, mine, before, member.role, member.workspace)
         users.set_member(tx, member)
         events.append(tx, actor=who.actor, verb="member.set", target=member.user, workspace=member.workspace,
                       source=who.source, role=member.role.value)  # fmt: skip
@@ -91,16 +93,17 @@ def remove_member(db: Database, who: Principal, mine: Role, workspace: str, user
         before = users.role(tx, workspace, user)
         if before is None:
             raise errors.NotFound(f"{user!r} is no member of {workspace!r}.")
-        _check_owners(mine, before, None, users.members(tx, workspace))
+        _check_owners(tx, mine, before, None, workspace)
         removals.leave(tx, workspace, user)
         events.append(tx, actor=who.actor, verb="member.remove", target=user, workspace=workspace, source=who.source)
 
 
-def _check_owners(mine: Role, before: Role | None, after: Role | None, members: list[Membership]) -> None:
+def _check_owners(tx: Connection, mine: Role, before: Role | None, after: Role | None, workspace: str) -> None:
     if Role.owner not in (before, after):
         return
     if not may(mine, Permission.own):
         raise errors.PermissionDenied("Only an owner makes or unmakes owners.", cure="Ask an owner of the workspace.")
-    owners = sum(member.role is Role.owner for member in members)
+    budgets.workspace(tx, workspace, lock=True)  # of two owners who unmake each other the second counts what is left
+    owners = sum(member.role is Role.owner for member in users.members(tx, workspace))
     if before is Role.owner and after is not Role.owner and owners == 1:
         raise errors.Conflict("A workspace keeps at least one owner.", cure="Make another member owner first.")
