@@ -155,9 +155,12 @@ class Plane:
     db: Database = field(init=False)
     fleet: Fleet = field(init=False)
 
+    def open(self) -> Database:
+        return Database(f"sqlite:///{self.settings.home / 'amasia.db'}", self.key)
+
     def begin(self) -> None:
         """As after a start of the process."""
-        self.db = Database(f"sqlite:///{self.settings.home / 'amasia.db'}", self.key)
+        self.db = self.open()
         self.fleet = Fleet(self.db, self.settings.home / "locations", {}, lambda _, place: self.world.open(place))
 
     def end(self) -> None:
@@ -212,8 +215,10 @@ def piece(provider: str, kills: int, seed: int, base: Path) -> Toll:
 def settle(plane: Plane) -> None:
     """A workspace with money, somebody in it, and the location."""
     plane.settings.home.mkdir(parents=True, exist_ok=True)
+    first = plane.open()
+    first.migrate()  # its keys are in the database, and a fleet marks its machines by one
+    first.close()
     plane.begin()
-    plane.db.migrate()
     users.create(plane.db, None, UserRequest(name="ada", password=access.new_secret(), operator=True))
     plane.secret = access.new_secret()
     token = Token(id="tk-ada", user="ada", label="show", scope=Scope.everything, prefix=plane.secret[:10],
