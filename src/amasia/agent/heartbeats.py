@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from threading import Event
 from urllib.parse import urlsplit
@@ -32,16 +33,7 @@ def join(boot: Boot, started_at: datetime, booted_at: datetime | None, over: Eve
         hostname=socket.gethostname(),
     )
     connection = Connection(boot.control_plane, timeout=TIMEOUT)
-    wait = FIRST_WAIT
-    while not over.is_set():
-        try:
-            return connection.post("/v1/machines/join", body, Assignment)
-        except REFUSED:
-            raise
-        except errors.AmasiaError:
-            over.wait(wait)
-            wait = min(wait * 2, LONGEST_WAIT)
-    return None
+    return _insist(partial(connection.post, "/v1/machines/join", body, Assignment), over)
 
 
 def beat(
@@ -92,16 +84,7 @@ def take_up(connection: Connection, machine_id: str) -> Assignment | None:
 
 def borrow(connection: Connection, machine_id: str, over: Event) -> Lent | None:
     """Ask for the secrets of the machine's processes until there is an answer; None when `over` comes first."""
-    wait = FIRST_WAIT
-    while not over.is_set():
-        try:
-            return connection.post(f"/v1/machines/{machine_id}/secrets", None, Lent)
-        except REFUSED:
-            raise
-        except errors.AmasiaError:
-            over.wait(wait)
-            wait = min(wait * 2, LONGEST_WAIT)
-    return None
+    return _insist(partial(connection.post, f"/v1/machines/{machine_id}/secrets", None, Lent), over)
 
 
 def fetch(connection: Connection, path: str, over: Event) -> bytes:
@@ -112,6 +95,20 @@ def fetch(connection: Connection, path: str, over: Event) -> bytes:
         except errors.TooOften:
             if over.wait(FIRST_WAIT):
                 raise
+
+
+def _insist[T](ask: Callable[[], T], over: Event) -> T | None:
+    """Ask until there is an answer or a refusal."""
+    wait = FIRST_WAIT
+    while not over.is_set():
+        try:
+            return ask()
+        except REFUSED:
+            raise
+        except errors.AmasiaError:
+            over.wait(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+    return None
 
 
 def own_address(control_plane: str) -> str:
