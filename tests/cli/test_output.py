@@ -6,6 +6,7 @@ import pytest
 from amasia.cli import output
 from amasia.models.base import now
 from amasia.models.budgets import Budget
+from amasia.models.costs import machine_time
 
 
 def test_a_table_without_a_terminal_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,7 +37,7 @@ def test_models_inside_lists_and_dicts_become_json(capsys: pytest.CaptureFixture
     [(0, "0.0 s"), (59_940, "59.9 s"), (245_000, "4 min 05 s"), (7_800_000, "2 h 10 min"), (3_599_900, "1 h 00 min")],
 )
 def test_machine_time_is_short_and_never_60_seconds(milliseconds: int, text: str) -> None:
-    assert output.hours(milliseconds) == text
+    assert machine_time(milliseconds) == text
 
 
 def test_a_bar_is_full_at_its_end_and_never_longer() -> None:

@@ -9,7 +9,6 @@ from amasia.cli.options import ClusterName, Json, Workspace, Yes, confirm, examp
 from amasia.cli.output import (
     ago,
     clock,
-    hours,
     per_hour,
     printable,
     say,
@@ -27,6 +26,7 @@ from amasia.client.workspaces import current
 from amasia.errors import InvalidRequest
 from amasia.models.base import now
 from amasia.models.clusters import Cluster, ClusterSpec
+from amasia.models.costs import machine_time
 from amasia.models.machines import ALIVE, Machine, MachineRole
 from amasia.models.money import show as show_money
 
@@ -86,7 +86,7 @@ def show(cluster: ClusterName, workspace: Workspace = None, as_json: Json = Fals
         "placed": found.placement.why if found.placement else "",
         "secrets": ", ".join(spec.secrets),
         "environment": found.environment_hash[:12],
-        "cost": f"{show_money(found.amount, currency)} for {hours(found.milliseconds)} of machines, "
+        "cost": f"{show_money(found.amount, currency)} for {machine_time(found.milliseconds)} of machines, "
         f"{per_hour(found.rate, currency)} now",
     }
     show_fields({name: value for name, value in fields.items() if value})

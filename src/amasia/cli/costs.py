@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 
 from amasia.cli.options import Json, Workspace, examples
-from amasia.cli.output import ago, bar, hours, say, show_json, show_table, size
+from amasia.cli.output import ago, bar, say, show_json, show_table, size
 from amasia.client import costs, focus, reconciliations, tables
 from amasia.errors import InvalidRequest
-from amasia.models.costs import CostLine, Costs, Cut, Span
+from amasia.models.costs import CostLine, Costs, Cut, Span, machine_time
 from amasia.models.forecasts import Forecast
 from amasia.models.money import parse, show
 
@@ -158,7 +158,7 @@ def _show_lines(by: Cut, lines: list[CostLine], found: Costs, form: Format) -> N
 
 def _show_cut(by: Cut, lines: list[CostLine], found: Costs) -> None:
     total = CostLine(key="total", milliseconds=found.milliseconds, amount=found.amount, reserved=found.reserved)
-    rows = [(one.key, hours(one.milliseconds), show(one.amount, found.currency)) for one in (*lines, total)]
+    rows = [(one.key, machine_time(one.milliseconds), show(one.amount, found.currency)) for one in (*lines, total)]
     if by in (Cut.repository, Cut.view, Cut.day):  # what is reserved will be known as one's of these when it is spent
         show_table([by, ">machine time", ">spent"], rows)
         return

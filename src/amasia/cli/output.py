@@ -73,17 +73,6 @@ def bar(part: int, whole: int) -> str:
     return f"{'█' * filled}{'░' * (BAR - filled)} {share:.0%}"
 
 
-def hours(milliseconds: int) -> str:
-    """Machine time as ``12.3 s``, ``4 min 05 s`` or ``2 h 10 min``."""
-    seconds = milliseconds / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 def size(nbytes: int) -> str:
     """``1.5 GiB``; whole bytes below a KiB."""
     value, unit = float(nbytes), "B"

@@ -7,11 +7,12 @@ import typer
 
 import amasia
 from amasia.cli.options import Json, ViewName, Workspace, Yes, confirm, examples, noun
-from amasia.cli.output import ago, clock, hours, printable, say, show_fields, show_json, show_table
+from amasia.cli.output import ago, clock, printable, say, show_fields, show_json, show_table
 from amasia.client import budgets, views
 from amasia.client.progress import Stages
 from amasia.client.workspaces import current
 from amasia.errors import AmasiaError, from_wire
+from amasia.models.costs import machine_time
 from amasia.models.money import show as show_money
 from amasia.models.views import Refresh, RefreshStatus, View
 
@@ -181,7 +182,7 @@ def _show(name: str, as_json: bool) -> None:
 def _row(one: Refresh, currency: str) -> tuple[object, ...]:
     by = one.trigger if one.trigger != "manual" else one.by
     cost = show_money(one.amount, currency) if one.cluster_id else "here"
-    return ago(one.requested_at), one.status, by, len(one.applied), cost, hours(one.milliseconds), one.reason
+    return ago(one.requested_at), one.status, by, len(one.applied), cost, machine_time(one.milliseconds), one.reason
 
 
 def _show_work(done: Refresh) -> None:

@@ -97,3 +97,14 @@ def bounded(lines: list[CostLine], most: int = MOST) -> tuple[CostLine, ...]:
         reserved=sum(line.reserved for line in rest),
     )
     return (*lines[:most], others)
+
+
+def machine_time(milliseconds: int) -> str:
+    """Machine time as ``12.3 s``, ``4 min 05 s`` or ``2 h 10 min``."""
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from amasia import __version__
 from amasia.client import grids, timelines
+from amasia.models import costs
 from amasia.models.base import NAME, now
 from amasia.models.money import show
 from amasia.models.repositories import Input
@@ -69,7 +70,7 @@ def _make() -> Environment:
         "moment": words.moment,
         "size": words.size,
         "volume": volume,
-        "machine_time": words.machine_time,
+        "machine_time": costs.machine_time,
     }
     made.globals |= {
         "budget_bar": lambda budget: Markup(pictures.budget(budget)),  # noqa: S704

@@ -32,14 +32,6 @@ def ago(at: datetime) -> str:
     return f"{' '.join(span(seconds).split()[:2])} ago"
 
 
-def machine_time(milliseconds: int) -> str:
-    seconds = milliseconds / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 def size(count: int) -> str:
     """Bytes as ``512 MiB`` or ``1.5 GiB``."""
     gib = count / 2**30
