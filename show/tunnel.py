@@ -76,7 +76,9 @@ name = ("__Host-" if sys.argv[2] == "https" else "") + "amasia-" + port
 web = httpx2.Client(verify=trust.context(settings.ca), follow_redirects=True, timeout=30)
 first = web.get(sys.argv[1], headers={"Cookie": name + "=" + settings.token.get_secret_value()}, follow_redirects=False)
 page = web.get(first.headers["location"])
-print(json.dumps({"status": page.status_code, "url": str(page.url), "bokeh": "bokeh" in page.text.lower()}))
+style = web.get(page.url.join("statics/css/base.css"))
+styled = style.status_code == 200 and "css" in style.headers["content-type"]
+print(json.dumps({"styled": styled, "status": page.status_code, "url": str(page.url), "bokeh": "bokeh" in page.text.lower()}))
 """
 PLAIN_SERVER = """
 import os, socket, ssl, sys
@@ -159,8 +161,8 @@ def _measure(
     )  # fmt: skip
     seen = run([*exec_away, python, "-c", LOOK, far[0]["dashboard"], _scheme(secure)], there)
     yield Line(
-        5, f"the dashboard in a browser's steps behind NAT, {how}", f"status {seen['status']}", "200, Bokeh's page",
-        seen["status"] == 200 and seen["bokeh"], seen["url"],
+        5, f"the dashboard in a browser's steps behind NAT, {how}", f"status {seen['status']}", "200, Bokeh's page with its styles",
+        seen["status"] == 200 and seen["bokeh"] and seen["styled"], seen["url"],
     )  # fmt: skip
 
 

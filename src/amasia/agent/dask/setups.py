@@ -7,11 +7,13 @@ import dask
 from distributed import Security
 
 DASHBOARD = importlib.util.find_spec("bokeh") is not None
+PAGES = ("distributed.http.scheduler.info", "distributed.http.statics") if DASHBOARD else ()
+"""What a dashboard is looked at with: the pages about workers and tasks, styles, scripts and pictures."""
 dask.config.set(
     {
         "distributed.scheduler.allowed-failures": 1,
         "distributed.comm.require-encryption": True,
-        "distributed.scheduler.http.routes": ["distributed.http.health"],
+        "distributed.scheduler.http.routes": ["distributed.http.health", *PAGES],
         "distributed.worker.http.routes": ["distributed.http.health"],
         "distributed.worker.profile.enabled": DASHBOARD,  # nobody else shows it, and it wakes up 100 times a second
         "distributed.admin.tick.interval": "200ms",
