@@ -15,6 +15,7 @@ from amasia.database.tables import (
     clusters,
     commits,
     daily_costs,
+    egress_costs,
     machines,
     refreshes,
     repositories,
@@ -25,6 +26,8 @@ from amasia.models.budgets import Charge
 from amasia.models.costs import CostLine, Cut, Span
 from amasia.models.machines import MachineStatus
 
+BESIDES = (storage_costs, egress_costs)
+"""By day, what is spent besides the machines' time."""
 EVERYBODY = ""
 """In the place of a user: all of them together."""
 _LIVE = [status for status in MachineStatus if status is not MachineStatus.stopped]
@@ -95,12 +98,14 @@ def by_day(tx: Connection, workspace: str, span: Span, user: str | None, limit: 
     return every(tx, query, CostLine)[::-1]
 
 
-def stored_by_day(tx: Connection, workspace: str, span: Span) -> dict[str, int]:
-    """Amounts of storage."""
-    day = storage_costs.c.day
-    query = select(day, func.sum(storage_costs.c.amount).label("amount"))
-    rows = tx.execute(query.where(*within(storage_costs, workspace, span)).group_by(day))
-    return {row.day: int(row.amount) for row in rows}
+def besides_by_day(tx: Connection, workspace: str, span: Span) -> dict[str, int]:
+    """Amounts of storage and egress."""
+    found: Counter[str] = Counter()
+    for table in BESIDES:
+        query = select(table.c.day, func.sum(table.c.amount).label("amount"))
+        for row in tx.execute(query.where(*within(table, workspace, span)).group_by(table.c.day)):
+            found[row.day] += int(row.amount)
+    return dict(found)
 
 
 def newest_clusters(

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from amasia.database import budgets, grants, storage, users
+from amasia.database import budgets, egress, grants, storage, users
 from amasia.database import costs as rows
 from amasia.database.costs import Promised
 from amasia.database.engine import Database
@@ -58,7 +58,7 @@ def get(
     with db.read() as tx:
         bill = _Bill.of(tx, who, role, workspace, since, until)
         (main,) = (one for one in budgets.counted(tx, workspace, now()) if one.name == MAIN)
-        stored = bill.stored()
+        stored, left = bill.stored(), bill.cut(Cut.egress)
         reserved = sum(one.amount for one in bill.promised)
         return Costs(
             workspace=workspace,
@@ -81,6 +81,8 @@ def get(
             by_day=tuple(rows.by_day(tx, workspace, bill.span, bill.user, DAYS)),
             storage=tuple(stored),
             storage_amount=sum(line.amount for line in stored),
+            egress=bounded(left),
+            egress_amount=sum(line.amount for line in left),
         )
 
 
@@ -154,6 +156,10 @@ class _Bill:
                 return rows.by_day(self.tx, self.workspace.name, self.span, self.user)
             case Cut.storage:
                 return [CostLine(key=line.key, milliseconds=0, amount=line.amount) for line in self.stored()]
+            case Cut.egress:
+                return _distinct(
+                    egress.lines(self.tx, self.workspace.name, self.span, self.user, grants.visible(self.who))
+                )
             case _:
                 raise AssertionError(cut)
 
