@@ -7,6 +7,7 @@ import pytest
 from amasia import errors
 from amasia.database import events as event_rows
 from amasia.database import machines as machine_rows
+from amasia.database.tables import egress as egress_rows
 from amasia.database.tables import egress_costs
 from amasia.models.budgets import BudgetRequest, NewBudget
 from amasia.models.costs import MOST, Cut
@@ -56,8 +57,11 @@ def keys(lines):
 
 
 def kept(world):
+    """What is known of each resource and day, of which the sums are the sums."""
     with world.db.read() as tx:
-        return {(row.resource, row.day): row.amount for row in tx.execute(egress_costs.select())}
+        found = {(row.resource, row.day): row.amount for row in tx.execute(egress_rows.select())}
+        assert sum(row.amount for row in tx.execute(egress_costs.select())) == sum(found.values())
+    return found
 
 
 def test_machines_and_buckets_of_ones_own_are_on_the_bill_and_on_the_budget(world, cloud):

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -30,6 +30,8 @@ BESIDES = (storage_costs, egress_costs)
 """By day, what is spent besides the machines' time."""
 EVERYBODY = ""
 """In the place of a user: all of them together."""
+type EgressKey = tuple[str, str, str, str, str]
+"""Day, cluster id, user, bucket and repository id."""
 _LIVE = [status for status in MachineStatus if status is not MachineStatus.stopped]
 
 
@@ -76,6 +78,10 @@ def keys(one: Charge | Promised) -> Iterator[tuple[Cut, str]]:
 
 def add_storage(tx: Connection, workspace: str, repository_id: str, repository: str, day: str, amount: int) -> None:
     _add(tx, storage_costs, {(workspace, repository_id, repository, day): Counter(amount=amount)})
+
+
+def add_egress(tx: Connection, workspace: str, more: Mapping[EgressKey, int]) -> None:
+    _add(tx, egress_costs, {(workspace, *key): Counter(amount=amount) for key, amount in more.items() if amount})
 
 
 def lines(tx: Connection, workspace: str, cut: Cut, span: Span, user: str | None) -> list[CostLine]:

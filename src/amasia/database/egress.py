@@ -1,23 +1,32 @@
 """Named queries on egress: whose a resource is, and what it cost by day, as clouds' bills told it."""
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+)
 
 from amasia.database import costs
 from amasia.database.machines import WARM
-from amasia.database.tables import buckets, clusters, egress_costs, locations, machines, repositories
+from amasia.database.tables import buckets, clusters, egress, egress_costs, locations, machines, repositories
 from amasia.database.usage import resource_of
 from amasia.models.costs import CostLine, Span
 from amasia.models.repositories import BucketKind
 from amasia.models.usage import Usage
 
 _CLOUD = (BucketKind.s3, BucketKind.gcs, BucketKind.azure)
-type Amounts = dict[tuple[str, str], int]
-"""By resource and day."""
 
 
 class Owner(NamedTuple):
@@ -27,6 +36,17 @@ class Owner(NamedTuple):
     user: str = ""
     cluster_id: str = ""
     repository_id: str = ""
+
+
+class Left(NamedTuple):
+    """What left a resource on a day."""
+
+    amount: int
+    owner: Owner
+
+
+type Day = tuple[str, str]
+"""Of a resource: its name, and the day."""
 
 
 def owners(tx: Connection, workspace: str, since: date) -> dict[str, Owner]:
@@ -42,48 +62,68 @@ def owners(tx: Connection, workspace: str, since: date) -> dict[str, Owner]:
     return found
 
 
-def amounts(tx: Connection, workspace: str, told: Amounts) -> Amounts:
-    """What is known of those resources and days so far."""
-    span = Span(since=date.fromisoformat(min(day for _, day in told)),
-                until=date.fromisoformat(max(day for _, day in told)))  # fmt: skip
-    query = select(egress_costs.c.resource, egress_costs.c.day, egress_costs.c.amount)
-    rows = tx.execute(query.where(*costs.within(egress_costs, workspace, span)))
-    return {(row.resource, row.day): row.amount for row in rows if (row.resource, row.day) in told}
+def known(tx: Connection, workspace: str, days: Collection[Day]) -> dict[Day, Left]:
+    """What was told of those before."""
+    span = Span(since=date.fromisoformat(min(day for _, day in days)),
+                until=date.fromisoformat(max(day for _, day in days)))  # fmt: skip
+    rows = tx.execute(select(egress).where(*costs.within(egress, workspace, span)))
+    return {
+        (row.resource, row.day): Left(row.amount, Owner(row.machine_id, row.user, row.cluster_id, row.repository_id))
+        for row in rows
+        if (row.resource, row.day) in days
+    }
 
 
-def replace(tx: Connection, workspace: str, before: Amounts, told: Amounts, known: Mapping[str, Owner]) -> None:
-    """Whoever does holds the workspace's money."""
+def replace(tx: Connection, workspace: str, before: Mapping[Day, Left], after: Mapping[Day, Left]) -> None:
+    """And the sums with it; whoever does holds the workspace's money."""
     if before:
-        this = (egress_costs.c.resource == bindparam("name"), egress_costs.c.day == bindparam("on"))
-        gone = delete(egress_costs).where(egress_costs.c.workspace == workspace, *this)
+        this = (egress.c.resource == bindparam("name"), egress.c.day == bindparam("on"))
+        gone = delete(egress).where(egress.c.workspace == workspace, *this)
         tx.execute(gone, [{"name": resource, "on": day} for resource, day in before])
     rows = [
-        {"workspace": workspace, "resource": resource, "day": day, "amount": amount, **known[resource]._asdict()}
-        for (resource, day), amount in told.items()
-        if amount
+        {"workspace": workspace, "resource": resource, "day": day, "amount": left.amount, **left.owner._asdict()}
+        for (resource, day), left in after.items()
+        if left.amount
     ]
     if rows:
-        tx.execute(insert(egress_costs), rows)
+        tx.execute(insert(egress), rows)
+    more: Counter[costs.EgressKey] = Counter()
+    for days, sign in ((before, -1), (after, 1)):
+        for (resource, day), left in days.items():
+            owner, bucket = left.owner, "" if left.owner.machine_id else resource
+            more[day, owner.cluster_id, owner.user, bucket, owner.repository_id] += sign * left.amount
+    costs.add_egress(tx, workspace, more)
+
+
+def total(tx: Connection, workspace: str, span: Span, user: str | None, visible: ColumnElement[bool]) -> int:
+    query = select(func.sum(egress_costs.c.amount))
+    where = (*costs.within(egress_costs, workspace, span), *_own(egress_costs, user, visible))
+    return int(tx.execute(query.where(*where)).scalar() or 0)
 
 
 def lines(
-    tx: Connection, workspace: str, span: Span, user: str | None, visible: ColumnElement[bool]
+    tx: Connection,
+    workspace: str,
+    span: Span,
+    user: str | None,
+    visible: ColumnElement[bool],
+    limit: int,
+    skip: int = 0,
 ) -> list[tuple[str, CostLine]]:
-    """(cluster or resource, line) of every cluster, repository and bucket, the most costly first.
+    """(cluster id or bucket, line) of every cluster, repository and bucket, the most costly first.
 
     With a user only of their machines, and of repositories that they may see; others' names are those of buckets.
     """
-    bucket = case((egress_costs.c.machine_id == "", egress_costs.c.resource), else_="").label("bucket")
-    keys = (egress_costs.c.cluster_id, egress_costs.c.repository_id, bucket)
-    sums = select(*keys, func.sum(egress_costs.c.amount).label("amount")).where(
-        *costs.within(egress_costs, workspace, span), *_own(user, visible)
-    )
-    found = sums.group_by(*keys).subquery()
+    keys = (egress_costs.c.cluster_id, egress_costs.c.bucket, egress_costs.c.repository_id)
+    amount = func.sum(egress_costs.c.amount).label("amount")
+    where = (*costs.within(egress_costs, workspace, span), *_own(egress_costs, user, visible))
+    sums = select(*keys, amount).where(*where).group_by(*keys).having(amount != 0)
+    found = sums.order_by(amount.desc(), *keys).limit(limit).offset(skip).subquery()
     query = (
         select(found, clusters.c.name.label("cluster"), repositories.c.name.label("repository"))
         .outerjoin_from(found, clusters, clusters.c.id == found.c.cluster_id)
         .outerjoin(repositories, and_(repositories.c.id == found.c.repository_id, visible))
-        .order_by(found.c.amount.desc(), found.c.cluster_id, found.c.bucket)
+        .order_by(found.c.amount.desc(), found.c.cluster_id, found.c.bucket, found.c.repository_id)
     )
     return [
         (row.cluster_id or row.bucket,
@@ -97,15 +137,15 @@ def of_day(
 ) -> list[Usage]:
     """Of every resource; the day is the bill's, which is one of UTC."""
     query = (
-        select(egress_costs, machines.c.machine_type, machines.c.group, machines.c.location, machines.c.tags,
+        select(egress, machines.c.machine_type, machines.c.group, machines.c.location, machines.c.tags,
                machines.c.groups, machines.c.zone, clusters.c.name.label("cluster"),
                repositories.c.name.label("repository"), locations.c.provider, locations.c.region)
-        .outerjoin_from(egress_costs, machines, machines.c.id == egress_costs.c.machine_id)
-        .outerjoin(clusters, clusters.c.id == egress_costs.c.cluster_id)
-        .outerjoin(repositories, and_(repositories.c.id == egress_costs.c.repository_id, visible))
+        .outerjoin_from(egress, machines, machines.c.id == egress.c.machine_id)
+        .outerjoin(clusters, clusters.c.id == egress.c.cluster_id)
+        .outerjoin(repositories, and_(repositories.c.id == egress.c.repository_id, visible))
         .outerjoin(locations, (locations.c.workspace == workspace) & (locations.c.name == machines.c.location))
-        .where(egress_costs.c.workspace == workspace, egress_costs.c.day == day.isoformat(), *_own(user, visible))
-        .order_by(egress_costs.c.resource)
+        .where(egress.c.workspace == workspace, egress.c.day == day.isoformat(), *_own(egress, user, visible))
+        .order_by(egress.c.resource)
     )  # fmt: skip
     start = datetime.combine(day, datetime.min.time(), UTC)
     return [
@@ -135,11 +175,11 @@ def _buckets(tx: Connection, workspace: str) -> dict[str, Owner]:
     return {name: Owner(repository_id=ids[0] if len(ids) == 1 else "") for name, ids in found.items()}
 
 
-def _own(user: str | None, visible: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+def _own(table: Table, user: str | None, visible: ColumnElement[bool]) -> list[ColumnElement[bool]]:
     if user is None:
         return []
     seen = select(repositories.c.id).where(visible)
-    return [or_(egress_costs.c.user == user, egress_costs.c.repository_id.in_(seen))]
+    return [or_(table.c.user == user, table.c.repository_id.in_(seen))]
 
 
 def _key(cluster: str | None, repository: str | None, bucket: str) -> str:

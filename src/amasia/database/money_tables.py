@@ -148,8 +148,8 @@ cluster_costs = Table(
 )
 
 # What clouds' bills say of data that left, by resource and day of the bill.
-egress_costs = Table(
-    "egress_costs",
+egress = Table(
+    "egress",
     metadata,
     workspace(primary_key=True),
     Column("day", String, primary_key=True),
@@ -161,6 +161,20 @@ egress_costs = Table(
     Column("cluster_id", String, nullable=False),
     # Of a bucket with one repository, else empty.
     Column("repository_id", String, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+)
+
+# The same summed by cluster or bucket, each time that it is told.
+egress_costs = Table(
+    "egress_costs",
+    metadata,
+    workspace(primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("cluster_id", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    # The resource; empty for machines.
+    Column("bucket", String, primary_key=True),
+    Column("repository_id", String, primary_key=True),
     Column("amount", BigInteger, nullable=False),
 )
 

@@ -92,6 +92,9 @@ from amasia.database.money_tables import (
     daily_costs as daily_costs,
 )
 from amasia.database.money_tables import (
+    egress as egress,
+)
+from amasia.database.money_tables import (
     egress_costs as egress_costs,
 )
 from amasia.database.money_tables import (

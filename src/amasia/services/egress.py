@@ -1,6 +1,7 @@
 """Egress, which only the cloud's own bill knows: taken from it, and never past the budget."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 
 from amasia import errors
@@ -20,12 +21,12 @@ def take(db: Database, who: Principal, workspace: str, request: EgressRequest) -
     """
     days = {day for of_one in request.amounts.values() for day in of_one}
     with db.read() as tx:  # before the money is held: it may look at very many machines
-        known = rows.owners(tx, workspace, min(days, default=date.max))
-    told = {
-        (resource, day.isoformat()): amount
+        owners = rows.owners(tx, workspace, min(days, default=date.max))
+    after = {
+        (resource, day.isoformat()): rows.Left(amount, owners[resource])
         for resource, of_one in request.amounts.items()
         for day, amount in of_one.items()
-        if resource in known
+        if resource in owners
     }
     with db.write() as tx:
         ledger = Ledger(tx, workspace)
@@ -35,16 +36,18 @@ def take(db: Database, who: Principal, workspace: str, request: EgressRequest) -
                 f"{ledger.workspace.currency}.",
                 cure="Convert the bill's amounts first: nothing here knows the rate of a day.",
             )
-        before = rows.amounts(tx, workspace, told) if told else {}
-        if short := ledger.post({key: Move(spent=more) for key, more in _moves(ledger, before, told).items()}):
+        before = rows.known(tx, workspace, after) if after else {}
+        more = _by_day(after)
+        more.subtract(_by_day(before))
+        if short := ledger.post(_moves(ledger, more)):
             raise exceeded(workspace, short, "the egress of this bill")
-        rows.replace(tx, workspace, before, told, known)
+        rows.replace(tx, workspace, before, after)
         taken = EgressTaken(
             currency=request.currency,
-            resources=len({resource for resource, _ in told}),
-            amount=sum(told.values()),
-            change=sum(told.values()) - sum(before.values()),
-            unknown=tuple(sorted(request.amounts.keys() - known.keys())),
+            resources=len({resource for resource, _ in after}),
+            amount=sum(left.amount for left in after.values()),
+            change=more.total(),
+            unknown=tuple(sorted(request.amounts.keys() - owners.keys())),
         )
         events.append(tx, actor=who.actor, verb="egress.take", target=workspace, workspace=workspace,
                       source=who.source, first=min(days, default=None), last=max(days, default=None),
@@ -52,13 +55,17 @@ def take(db: Database, who: Principal, workspace: str, request: EgressRequest) -
     return taken
 
 
-def _moves(ledger: Ledger, before: rows.Amounts, told: rows.Amounts) -> dict[Key, int]:
-    """How much more each budget of the workspace as a whole has spent, in the periods of the bill's days."""
-    more: Counter[str] = Counter()
-    for (resource, day), amount in told.items():
-        more[day] += amount - before.get((resource, day), 0)
+def _by_day(lefts: Mapping[rows.Day, rows.Left]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for (_, day), left in lefts.items():
+        found[day] += left.amount
+    return found
+
+
+def _moves(ledger: Ledger, more: Mapping[str, int]) -> dict[Key, Move]:
+    """What each budget of the workspace as a whole has spent more, in the periods of the bill's days."""
     found: Counter[Key] = Counter()
     for day, amount in more.items():
         for key in ledger.keys(Spender(), date.fromisoformat(day)):
             found[key] += amount
-    return dict(found)
+    return {key: Move(spent=amount) for key, amount in found.items()}
