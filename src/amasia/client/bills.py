@@ -81,7 +81,7 @@ def read(*paths: Path) -> Bill:
     resources: Counter[str] = Counter()
     egress: dict[str, Counter[date]] = defaultdict(Counter)
     forms, currencies, days, others, nameless = dict[str, None](), set[str](), set[date](), 0, 0
-    for path in dict.fromkeys(path.resolve() for path in paths):
+    for path in {path.resolve(): path for path in paths}.values():
         for form, line in _read(path):
             forms[form] = None
             currencies.add(line.currency)

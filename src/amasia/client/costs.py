@@ -65,7 +65,7 @@ def usage(
 
 
 def take_egress(bill: Bill, workspace: str | None = None, *, connection: Connection | None = None) -> EgressTaken:
-    """Take the egress of a cloud's bill, as `bills.read` gives it, into the workspace's own.
+    """Take the egress of a cloud's bill, as `amasia.client.bills.read` gives it, into the workspace's own.
 
     Days and resources that were told before are replaced; those that are nobody's in the workspace are told by name.
 

@@ -75,20 +75,21 @@ def known(tx: Connection, workspace: str, days: Collection[Day]) -> dict[Day, Le
 
 
 def replace(tx: Connection, workspace: str, before: Mapping[Day, Left], after: Mapping[Day, Left]) -> None:
-    """And the sums with it; whoever does holds the workspace's money."""
-    if before:
+    """And the sums with it, where anything changed; whoever does holds the workspace's money."""
+    old, new = dict(before.items() - after.items()), dict(after.items() - before.items())
+    if old:
         this = (egress.c.resource == bindparam("name"), egress.c.day == bindparam("on"))
         gone = delete(egress).where(egress.c.workspace == workspace, *this)
-        tx.execute(gone, [{"name": resource, "on": day} for resource, day in before])
+        tx.execute(gone, [{"name": resource, "on": day} for resource, day in old])
     rows = [
         {"workspace": workspace, "resource": resource, "day": day, "amount": left.amount, **left.owner._asdict()}
-        for (resource, day), left in after.items()
+        for (resource, day), left in new.items()
         if left.amount
     ]
     if rows:
         tx.execute(insert(egress), rows)
     more: Counter[costs.EgressKey] = Counter()
-    for days, sign in ((before, -1), (after, 1)):
+    for days, sign in ((old, -1), (new, 1)):
         for (resource, day), left in days.items():
             owner, bucket = left.owner, "" if left.owner.machine_id else resource
             more[day, owner.cluster_id, owner.user, bucket, owner.repository_id] += sign * left.amount
