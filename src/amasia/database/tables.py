@@ -92,12 +92,6 @@ from amasia.database.money_tables import (
     daily_costs as daily_costs,
 )
 from amasia.database.money_tables import (
-    egress as egress,
-)
-from amasia.database.money_tables import (
-    egress_costs as egress_costs,
-)
-from amasia.database.money_tables import (
     holds as holds,
 )
 from amasia.database.money_tables import (
