@@ -11,6 +11,12 @@ from pathlib import Path
 import httpx2
 from uv import find_uv_bin
 
+from amasia.database.engine import Database
+from amasia.models.base import now
+from amasia.models.egress import EgressRequest
+from amasia.models.repositories import BucketKind, BucketRequest
+from amasia.models.users import Principal, Scope
+from amasia.services import egress, repositories
 from benchmarks import costs
 from show.lines import Line
 
@@ -60,6 +66,7 @@ def focus(base: Path) -> Iterator[Line]:
     """Line 6: as CSV and as Parquet, written by the command from a control plane."""
     with costs.database(base / "plane", "sqlite") as db:
         costs.fill(db, EXPORTED)
+        _leave(db)
         with costs.served(db, base / "plane") as url:
             for form in ("csv", "parquet"):
                 file = base / f"bill.{form}"
@@ -89,6 +96,15 @@ def validate(file: Path) -> tuple[set[str], set[str], str]:
     passed = set(re.findall(r"^\W*([A-Za-z]+-[A-Z]-\d+-[A-Z]): PASS", text, re.M))
     failed = set(re.findall(r"^\W*([A-Za-z]+-[A-Z]-\d+-[A-Z]): FAIL", text, re.M))
     return passed, failed, text
+
+
+def _leave(db: Database) -> None:
+    """Egress of a bucket, as a cloud's bill tells it."""
+    ada = Principal(user="ada", operator=True, scope=Scope.everything, token_id="")
+    bucket = BucketRequest(name="far", kind=BucketKind.s3, uri="s3://lab-far")
+    repositories.create_bucket(db, ada, costs.WORKSPACE, bucket)
+    told = EgressRequest(currency="EUR", amounts={"lab-far": {now().date(): 1_250_000}})
+    egress.take(db, ada, costs.WORKSPACE, told)
 
 
 def _export(url: str, file: Path) -> None:

@@ -75,6 +75,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/me/channels": {"kind": "webhook", "address": "https://hooks.example.org/amasia"},
     "POST {lab}/budgets": {"name": "fresh", "limit": 1_000_000},
     "PUT {lab}/budgets/{name}": {"limit": 1_000_000},
+    "PUT {lab}/costs/egress": {"currency": "EUR", "amounts": {"i-0abc": {"2026-11-25": 1}}},
     "POST {lab}/buckets": {"name": "mine", "kind": "s3", "uri": "s3://mine"},
     "PUT {lab}/environments/{digest}": {"python": "3.13.0", "pylock": ""},
     "POST {lab}/repositories": {"name": "fresh"},

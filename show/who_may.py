@@ -70,6 +70,7 @@ GET    {lab}/costs/lines                                              o a b m v 
 GET    {lab}/costs/forecast                                           o a b m v r
 GET    {lab}/costs/waste                                              o a b m v r
 GET    {lab}/costs/usage                                              o a b m v r
+PUT    {lab}/costs/egress                                             o a b
 GET    {lab}/charges                                                  o a b m v r
 GET    {lab}/buckets                                                  o a m v r
 POST   {lab}/buckets                                                  o a

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from amasia import errors
-from amasia.client import focus, reconciliations, tables
+from amasia.client import bills, focus, reconciliations, tables
 
 from .test_focus import machine, storage
 
@@ -28,7 +28,7 @@ OURS = [
 
 def test_every_difference_is_named_with_its_amount(tmp_path):
     (tmp_path / "cur.csv").write_text(CUR)
-    bill = reconciliations.read(tmp_path / "cur.csv")
+    bill = bills.read(tmp_path / "cur.csv")
     assert (bill.format, bill.first, bill.last) == ("CUR", date(2026, 11, 25), date(2026, 11, 26))
     found = reconciliations.compare(bill, OURS)
     assert [(one.kind, one.resource, one.machine, one.by) for one in found.differences] == [
@@ -48,13 +48,13 @@ def test_our_own_export_agrees_with_ourselves(tmp_path, name):
     else:
         with gzip.open(tmp_path / name, "wt") if name.endswith("gz") else (tmp_path / name).open("w") as file:
             tables.write_csv(file, tuple(focus.COLUMNS), rows)
-    found = reconciliations.compare(reconciliations.read(tmp_path / name), OURS, tolerance=0)
+    found = reconciliations.compare(bills.read(tmp_path / name), OURS, tolerance=0)
     assert (found.matched, found.differences) == (3, ())
 
 
 def test_small_differences_are_none_where_it_is_said_so(tmp_path):
     (tmp_path / "cur.csv").write_text(CUR)
-    bill = reconciliations.read(tmp_path / "cur.csv")
+    bill = bills.read(tmp_path / "cur.csv")
     kinds = [one.kind for one in reconciliations.compare(bill, OURS, tolerance=60_000).differences]
     assert kinds == ["theirs only", "ours only"]
 
@@ -75,19 +75,19 @@ def test_small_differences_are_none_where_it_is_said_so(tmp_path):
 def test_what_is_no_bill_is_refused_with_what_was_found(tmp_path, text, told):
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(errors.InvalidRequest, match=told):
-        reconciliations.read(tmp_path / "x.csv")
+        bills.read(tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.csv.gz"])
 def test_a_broken_file_is_no_traceback(tmp_path, name):
     (tmp_path / name).write_bytes(b"\xff\xfe\x00PAR1 nonsense")
     with pytest.raises(errors.InvalidRequest):
-        reconciliations.read(tmp_path / name)
+        bills.read(tmp_path / name)
     with pytest.raises(errors.InvalidRequest):
-        reconciliations.read(tmp_path / f"none-{name}")
+        bills.read(tmp_path / f"none-{name}")
 
 
 def test_another_currency_is_refused(tmp_path):
     (tmp_path / "cur.csv").write_text(CUR.replace("EUR", "USD"))
     with pytest.raises(errors.InvalidRequest, match="USD, and the workspace counts in EUR"):
-        reconciliations.compare(reconciliations.read(tmp_path / "cur.csv"), OURS)
+        reconciliations.compare(bills.read(tmp_path / "cur.csv"), OURS)

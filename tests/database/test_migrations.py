@@ -95,7 +95,7 @@ def test_a_budget_with_all_that_it_holds_outlives_the_migration_to_budgets_of_an
         assert [line.key for cut in KINDS for line in costs.lines(tx, "lab", cut, Span(), "ada")] == [
             "ada", "local", "small", "(no tag)"]  # fmt: skip
         assert costs.of_clusters(tx, "lab", Span(), "ada", ["cl-1"]) == [("cl-1", "", 1000, 300)]
-        assert costs.stored_by_day(tx, "lab", Span()) == {"2026-01-05": 7}
+        assert costs.besides_by_day(tx, "lab", Span()) == {"2026-01-05": 7}
     with db.write() as tx:
         config.attributes["connection"] = tx
         command.downgrade(config, "0011")

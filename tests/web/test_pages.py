@@ -10,8 +10,9 @@ from amasia.models.base import now
 from amasia.models.budgets import NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest, ClusterSpec
 from amasia.models.diffs import ArrayChange, Diff, Grid
-from amasia.models.repositories import Input
-from amasia.services import budgets, clusters, diffs, machines, repositories, storage
+from amasia.models.egress import EgressRequest
+from amasia.models.repositories import BucketRequest, Input
+from amasia.services import budgets, clusters, diffs, egress, machines, repositories, storage
 from amasia.web import answers, pages
 
 from .conftest import charge, commit, end, repository, start
@@ -158,6 +159,19 @@ def test_what_snapshots_added_is_in_the_history_and_what_storage_costs_on_the_bi
     text = " ".join(as_("bo").get("/lab/costs").text.split())
     assert '<a href="/lab/repositories/data">data</a>' in text
     assert '<td class="n">4 GiB</td> <td class="n">0.96 EUR</td>' in text
+
+
+def test_egress_that_was_taken_is_on_the_bill_with_its_sum(world, as_):
+    assert "<h2>Egress</h2>" not in as_("ada").get("/lab/costs").text
+    request = BucketRequest(name="store", kind="s3", uri="s3://lab-store", access_key="a", secret_key="s")
+    repositories.create_bucket(world.db, world.ada, "lab", request)
+    told = EgressRequest(currency="EUR", amounts={"lab-store": {now().date(): 120_000}})
+    egress.take(world.db, world.ada, "lab", told)
+    text = " ".join(as_("ada").get("/lab/costs").text.split())
+    row = text[text.index('<th scope="row">bucket lab-store</th>') :]
+    assert row[: row.index("</tr>")].endswith('<td class="n">0.12 EUR</td> ')
+    assert 'aria-label="Costs of egress"' in text
+    assert "<h2>Egress</h2>" not in as_("bo").get("/lab/costs").text
 
 
 def test_costs_are_cut_by_user_cluster_and_repository(world, as_):

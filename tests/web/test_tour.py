@@ -14,12 +14,14 @@ from amasia.models.datasets import Contents
 from amasia.models.devices import DeviceRequest
 from amasia.models.diffs import ArrayChange, Diff, Grid
 from amasia.models.diffs import Span as Stretch
+from amasia.models.egress import EgressRequest
 from amasia.models.grants import AccountRequest, GroupRequest, Level
 from amasia.models.health import Round
 from amasia.models.locations import Finding, LocationRequest, Offer
 from amasia.models.machines import Metrics
 from amasia.models.permissions import Role
 from amasia.models.publications import Protocol, PublicationRequest
+from amasia.models.repositories import BucketRequest
 from amasia.models.secrets import SecretRequest
 from amasia.models.standbys import StandbyRequest
 from amasia.models.users import TokenRequest
@@ -31,6 +33,7 @@ from amasia.services import (
     datasets,
     devices,
     diffs,
+    egress,
     grants,
     groups,
     locations,
@@ -250,6 +253,13 @@ def spend(world, cluster):
     ):
         wanted = NewBudget(name=name, scope=scope, period=period, limit=limit, hard=hard)
         budgets.create(world.db, world.ada, "lab", wanted)
+    request = BucketRequest(name="store", kind="s3", uri="s3://lab-store", access_key="a", secret_key="s")
+    repositories.create_bucket(world.db, world.ada, "lab", request)
+    (first, *_) = cluster.machines
+    with world.db.write() as tx:
+        machine_rows.update(tx, first.id, handle={**first.handle, "instance": "i-0abc"})
+    amounts = {"i-0abc": {now().date(): 410_000}, "lab-store": {now().date(): 1_280_000}}
+    egress.take(world.db, world.ada, "lab", EgressRequest(currency="EUR", amounts=amounts))
     (idle,) = [one for one in clusters.find(world.db, "lab", live=True) if one.name == "climatology"]
     with world.db.write() as tx:
         for machine in idle.machines:

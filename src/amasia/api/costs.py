@@ -9,12 +9,13 @@ from amasia.api.access import Db, Grant, Settings, may
 from amasia.models.base import Cursor, Page
 from amasia.models.budgets import Charge
 from amasia.models.costs import CostLine, Costs, Cut
+from amasia.models.egress import EgressRequest, EgressTaken
 from amasia.models.forecasts import Forecast
 from amasia.models.money import parse
 from amasia.models.permissions import Permission
 from amasia.models.usage import Usage
 from amasia.models.waste import WasteReport
-from amasia.services import costs, forecasts, usage, waste
+from amasia.services import costs, egress, forecasts, usage, waste
 
 router = APIRouter(prefix="/workspaces/{workspace}", tags=["costs"])
 
@@ -53,6 +54,13 @@ def forecast(db: Db, workspace: str, grant: Seer) -> Forecast:
 @router.get("/costs/waste")
 def find_waste(db: Db, settings: Settings, workspace: str, grant: Seer) -> WasteReport:
     return waste.find(db, grant.who, grant.role, workspace, parse(settings.storage_price))
+
+
+@router.put("/costs/egress")
+def take_egress(
+    db: Db, workspace: str, grant: Annotated[Grant, may(Permission.budget, "egress.take")], body: EgressRequest
+) -> EgressTaken:
+    return egress.take(db, grant.who, workspace, body)
 
 
 @router.get("/costs/usage")

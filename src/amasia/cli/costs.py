@@ -1,6 +1,7 @@
 """``amasia cost``."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
@@ -13,7 +14,7 @@ import typer
 
 from amasia.cli.options import Json, Workspace, examples
 from amasia.cli.output import ago, bar, say, show_json, show_table, size
-from amasia.client import costs, focus, reconciliations, tables
+from amasia.client import bills, costs, focus, reconciliations, tables
 from amasia.errors import InvalidRequest
 from amasia.models.costs import CostLine, Costs, Cut, Span, machine_time
 from amasia.models.forecasts import Forecast
@@ -31,7 +32,9 @@ class Format(StrEnum):
     focus = "focus"
 
 
-PLAIN = (Cut.user, Cut.cluster, Cut.repository, Cut.storage)
+SHOWN = 20
+"""Resources of a bill that are not ours; ``--json`` has all."""
+PLAIN = (Cut.user, Cut.cluster, Cut.repository, Cut.storage, Cut.egress)
 """What is shown of the whole bill."""
 
 Since = Annotated[datetime | None, typer.Option(help="First day.", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])]
@@ -64,7 +67,7 @@ def cost(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """What was spent, by user, cluster, repository or storage, and what is left of the budget."""
+    """What was spent, by user, cluster, repository, storage and egress, and what is left of the budget."""
     if context.invoked_subcommand:
         return
     days = Span(since=since.date() if since else None, until=until.date() if until else None)
@@ -95,6 +98,37 @@ def waste(workspace: Workspace = None, as_json: Json = False) -> None:
     show_table(["what", "of", "seen", ">saves", "by"], rows, empty="Nothing is spent for nothing, as far as was seen.")
 
 
+@app.command(epilog=examples("amasia cost egress cur-1.csv.gz cur-2.csv.gz", "amasia cost egress cur.parquet --json"))
+def egress(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="All parts of a cloud's bill: FOCUS or AWS CUR, CSV or Parquet."),
+    ],
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Take from a cloud's own bill what data cost that left our machines and buckets. Again replaces what was told."""
+    bill = bills.read(*files)
+    if not bill.egress:
+        raise InvalidRequest(
+            f"The bill ({bill.format}, {bill.first} to {bill.last}) has no egress of any resource.",
+            cure="Have the cloud write resource ids and types of use into it; see docs/how-to/know-what-it-costs.md.",
+        )
+    found = costs.take_egress(bill, workspace)
+    if as_json:
+        show_json(found)
+        return
+    others = Counter({name: sum(bill.egress[name].values()) for name in found.unknown})
+    rows = [(name, show(amount, found.currency)) for name, amount in others.most_common(SHOWN)]
+    show_table(["egress of others, not taken", ">amount"], rows)
+    say(
+        f"{bill.format}, {bill.first} to {bill.last}: {show(found.amount, found.currency)} of {found.resources} "
+        f"machines and buckets taken, {show(found.change, found.currency)} more than was known. Not taken: "
+        f"{show(others.total(), found.currency)} of {len(others)} resources that are not of this workspace, and "
+        f"{show(bill.nameless, found.currency)} of none that the bill names."
+    )
+
+
 @app.command(
     epilog=examples("amasia cost reconcile november.csv", "amasia cost reconcile cur.parquet --tolerance 0.05 --json")
 )
@@ -105,19 +139,19 @@ def reconcile(
     as_json: Json = False,
 ) -> None:
     """Compare a cloud's own bill with ours, machine for machine, over the file's days. Status 1 if they differ."""
-    bill = reconciliations.read(file)
+    bill = bills.read(file)
     ours = costs.usage(workspace, since=bill.first, until=bill.last) if bill.first else iter(())
     found = reconciliations.compare(bill, ours, _money(tolerance))
     if as_json:
         show_json(asdict(found) | {"differences": [asdict(one) | {"by": one.by} for one in found.differences]})
     else:
-        rows = [(one.kind, one.resource, one.machine, one.cluster, show(one.ours, found.currency),
-                 show(one.theirs, found.currency), show(one.by, found.currency))
+        rows = [(one.kind, f"egress of {one.resource}" if one.egress else one.resource, one.machine, one.cluster,
+                 show(one.ours, found.currency), show(one.theirs, found.currency), show(one.by, found.currency))
                 for one in found.differences]  # fmt: skip
         columns = ["difference", "resource", "machine", "cluster", ">ours", ">theirs", ">theirs is more by"]
         show_table(columns, rows, empty="No difference.")
         say(
-            f"{bill.format}, {bill.first} to {bill.last}: {found.matched} machines agree, {len(found.differences)} "
+            f"{bill.format}, {bill.first} to {bill.last}: {found.matched} agree, {len(found.differences)} "
             f"differ. Ours {show(found.ours, found.currency)}, theirs {show(found.theirs, found.currency)}; besides "
             f"{show(found.unnamed, found.currency)} of ours that is in no cloud's bill, and "
             f"{show(found.others, found.currency)} of theirs that is no machine."
@@ -128,7 +162,7 @@ def reconcile(
 
 def budget_line(found: Costs) -> str:
     """``██░░ 20% of 10.00 EUR: 1.50 EUR spent, 0.50 EUR reserved, 8.00 EUR left``."""
-    spent, money = found.amount + found.storage_amount, found.currency
+    spent, money = found.amount + found.storage_amount + found.egress_amount, found.currency
     used = spent + found.reserved
     return (
         f"{bar(used, found.limit)} of {show(found.limit, money)}: {show(spent, money)} spent, "
@@ -143,6 +177,8 @@ def _show_bill(found: Costs, by: Cut | None, form: Format, *, whole: bool) -> No
     for cut in [by] if by else PLAIN:
         if cut is Cut.storage:
             _show_storage(found)
+        elif cut is Cut.egress:
+            _show_egress(list(found.egress), found)
         else:
             _show_cut(cut, list(getattr(found, f"by_{cut}")), found)
     if whole and not found.user:
@@ -152,6 +188,8 @@ def _show_bill(found: Costs, by: Cut | None, form: Format, *, whole: bool) -> No
 def _show_lines(by: Cut, lines: list[CostLine], found: Costs, form: Format) -> None:
     if form is Format.json:
         show_json(lines)
+    elif by is Cut.egress:
+        _show_egress(lines, found)
     else:
         _show_cut(by, lines, found)
 
@@ -177,6 +215,13 @@ def _show_storage(found: Costs) -> None:
     ]
     total = ("total", size(sum(one.nbytes for one in found.storage)), "", show(found.storage_amount, found.currency))
     show_table(["storage of", ">size", "measured", ">spent"], [*rows, total])
+
+
+def _show_egress(lines: list[CostLine], found: Costs) -> None:
+    """Nothing, where no bill told of any."""
+    if lines:
+        rows = [(one.key, show(one.amount, found.currency)) for one in lines]
+        show_table(["egress of", ">spent"], [*rows, ("total", show(found.egress_amount, found.currency))])
 
 
 def _show_forecast(found: Forecast, form: Format) -> None:

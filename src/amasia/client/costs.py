@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from datetime import date, datetime
 
+from amasia.client.bills import Bill
 from amasia.client.transport import Connection, connect
 from amasia.client.workspaces import path
 from amasia.models.budgets import Charge
 from amasia.models.costs import CostLine, Costs, Cut
+from amasia.models.egress import EgressRequest, EgressTaken
 from amasia.models.forecasts import Forecast
 from amasia.models.usage import Usage
 from amasia.models.waste import WasteReport
@@ -57,9 +59,25 @@ def usage(
     until: date | datetime | None = None,
     connection: Connection | None = None,
 ) -> Iterator[Usage]:
-    """What each machine and each repository used and cost on each day, day after day."""
+    """What each machine, repository and egress cost on each day, day after day."""
     days = {"since": _day(since), "until": _day(until)}
     return (connection or connect()).items(f"{path(workspace)}/costs/usage", Usage, **days)
+
+
+def take_egress(bill: Bill, workspace: str | None = None, *, connection: Connection | None = None) -> EgressTaken:
+    """Take the egress of a cloud's bill, as `amasia.client.bills.read` gives it, into the workspace's own.
+
+    Days and resources that were told before are replaced; those that are nobody's in the workspace are told by name.
+
+    Raises
+    ------
+    InvalidRequest
+        The bill is in another currency.
+    BudgetExceeded
+        The workspace's budget has no room for it, and nothing was taken.
+    """
+    body = EgressRequest(currency=bill.currency, amounts={name: dict(days) for name, days in bill.egress.items()})
+    return (connection or connect()).put(f"{path(workspace)}/costs/egress", body, EgressTaken)
 
 
 def forecast(workspace: str | None = None, *, connection: Connection | None = None) -> Forecast:

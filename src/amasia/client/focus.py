@@ -1,4 +1,4 @@
-"""The bill in FOCUS 1.2, the open format of costs: one row for each machine and each repository on each day.
+"""The bill in FOCUS 1.2, the open format of costs: a row for each machine, repository and egress on each day.
 
 The columns and their meanings are those of the FinOps Foundation's specification. Money is exact to the micro-unit.
 """
@@ -36,19 +36,23 @@ def _month(day: date) -> str:
 
 
 def _quantity(one: Usage) -> Decimal:
-    """Hours of a machine, GiB-months of storage."""
+    """Hours of a machine, GiB-months of storage; of egress the one day, as its bytes are not known."""
+    if one.kind == "egress":
+        return Decimal(1)
     if one.kind == "machine":
         return round(Decimal(one.milliseconds) / 3_600_000, 9)
     return round(Decimal(one.byte_seconds) / GIB_MONTH_SECONDS, 9)
 
 
 def _unit(one: Usage) -> str:
-    return "Hours" if one.kind == "machine" else "GiB-Months"
+    return {"machine": "Hours", "storage": "GiB-Months", "egress": "Days"}[one.kind]
 
 
 def _said(one: Usage) -> str:
     if one.kind == "storage":
         return f"What the repository {one.name} took up"
+    if one.kind == "egress":
+        return f"Data transfer out of {one.resource}"
     spot = ", spot" if one.spot else ""
     group = f", workers {one.group}" if one.group else ""
     return f"{one.machine_type}{spot} for {f'the cluster {one.name}{group}' if one.name else 'what was kept warm'}"
@@ -56,11 +60,19 @@ def _said(one: Usage) -> str:
 
 def _tags(one: Usage) -> str:
     """Those of its owner, and ours with a prefix."""
-    ours = {"amasia/user": one.user, "amasia/cluster": one.name if one.kind == "machine" else "",
-            "amasia/machine": one.id if one.kind == "machine" else "", "amasia/location": one.location,
-            "amasia/repository": one.name if one.kind == "storage" else ""}  # fmt: skip
+    of_machine = one.kind == "machine" or (one.kind == "egress" and one.id)
+    ours = {"amasia/user": one.user, "amasia/cluster": one.name if of_machine else "",
+            "amasia/machine": one.id if of_machine else "", "amasia/location": one.location,
+            "amasia/repository": "" if of_machine else one.name}  # fmt: skip
     return json.dumps({**one.tags, **{key: word for key, word in ours.items() if word}}, ensure_ascii=False)
 
+
+_SERVICES = {
+    "machine": ("Compute", "Machines", "Virtual Machines"),
+    "storage": ("Storage", "Repositories", "Object Storage"),
+    "egress": ("Networking", "Egress", "Other (Networking)"),
+}
+"""Category, name and subcategory."""
 
 COLUMNS: dict[str, Callable[[Usage], Cell]] = {
     "AvailabilityZone": lambda one: one.zone or None,
@@ -93,10 +105,10 @@ COLUMNS: dict[str, Callable[[Usage], Cell]] = {
     "RegionName": lambda one: one.region or None,
     "ResourceId": lambda one: one.resource or one.id,
     "ResourceName": lambda one: one.name or None,
-    "ResourceType": lambda one: one.machine_type if one.kind == "machine" else "repository",
-    "ServiceCategory": lambda one: "Compute" if one.kind == "machine" else "Storage",
-    "ServiceName": lambda one: "Machines" if one.kind == "machine" else "Repositories",
-    "ServiceSubcategory": lambda one: "Virtual Machines" if one.kind == "machine" else "Object Storage",
+    "ResourceType": lambda one: one.machine_type or ("bucket" if one.kind == "egress" else "repository"),
+    "ServiceCategory": lambda one: _SERVICES[one.kind][0],
+    "ServiceName": lambda one: _SERVICES[one.kind][1],
+    "ServiceSubcategory": lambda one: _SERVICES[one.kind][2],
     "Tags": _tags,
 }
 """Each column in the order of the file, and what is in it."""

@@ -9,7 +9,6 @@ from sqlalchemy import (
     RowMapping,
     bindparam,
     delete,
-    func,
     insert,
     select,
     tuple_,
@@ -24,7 +23,6 @@ from amasia.database.tables import (
     charges,
     daily_costs,
     holds,
-    storage_costs,
     workspaces,
 )
 from amasia.models.base import now
@@ -158,13 +156,6 @@ def spent_by_day(tx: Connection, workspace: str, scope: BudgetScope, since: str)
         daily_costs.c.day >= since,
     )
     return [(row.day, row.amount) for row in tx.execute(query)]
-
-
-def stored(tx: Connection, workspace: str) -> list[tuple[str, int]]:
-    """(day, amount) of what storage has cost."""
-    query = select(storage_costs.c.day, func.sum(storage_costs.c.amount).label("amount"))
-    query = query.where(storage_costs.c.workspace == workspace).group_by(storage_costs.c.day)
-    return [(row.day, int(row.amount)) for row in tx.execute(query)]
 
 
 def page(tx: Connection, workspace: str, user: str | None, after: int, limit: int) -> list[Charge]:

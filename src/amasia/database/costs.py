@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, Text, cast, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from amasia.database.money_tables import egress_costs
 from amasia.database.rows import every
 from amasia.database.tables import (
     cluster_costs,
@@ -25,8 +26,12 @@ from amasia.models.budgets import Charge
 from amasia.models.costs import CostLine, Cut, Span
 from amasia.models.machines import MachineStatus
 
+BESIDES = (storage_costs, egress_costs)
+"""By day, what is spent besides the machines' time."""
 EVERYBODY = ""
 """In the place of a user: all of them together."""
+type EgressKey = tuple[str, str, str, str, str]
+"""Day, cluster id, user, bucket and repository id."""
 _LIVE = [status for status in MachineStatus if status is not MachineStatus.stopped]
 
 
@@ -75,6 +80,10 @@ def add_storage(tx: Connection, workspace: str, repository_id: str, repository: 
     _add(tx, storage_costs, {(workspace, repository_id, repository, day): Counter(amount=amount)})
 
 
+def add_egress(tx: Connection, workspace: str, more: Mapping[EgressKey, int]) -> None:
+    _add(tx, egress_costs, {(workspace, *key): Counter(amount=amount) for key, amount in more.items() if amount})
+
+
 def lines(tx: Connection, workspace: str, cut: Cut, span: Span, user: str | None) -> list[CostLine]:
     """By user, group, location, machine type or tag, the most costly first."""
     time, amount = _sums(daily_costs)
@@ -95,12 +104,14 @@ def by_day(tx: Connection, workspace: str, span: Span, user: str | None, limit: 
     return every(tx, query, CostLine)[::-1]
 
 
-def stored_by_day(tx: Connection, workspace: str, span: Span) -> dict[str, int]:
-    """Amounts of storage."""
-    day = storage_costs.c.day
-    query = select(day, func.sum(storage_costs.c.amount).label("amount"))
-    rows = tx.execute(query.where(*within(storage_costs, workspace, span)).group_by(day))
-    return {row.day: int(row.amount) for row in rows}
+def besides_by_day(tx: Connection, workspace: str, span: Span) -> dict[str, int]:
+    """Amounts of storage and egress."""
+    found: Counter[str] = Counter()
+    for table in BESIDES:
+        query = select(table.c.day, func.sum(table.c.amount).label("amount"))
+        for row in tx.execute(query.where(*within(table, workspace, span)).group_by(table.c.day)):
+            found[row.day] += int(row.amount)
+    return dict(found)
 
 
 def newest_clusters(

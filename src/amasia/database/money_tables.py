@@ -147,6 +147,37 @@ cluster_costs = Table(
     Column("amount", BigInteger, nullable=False),
 )
 
+# What clouds' bills say of data that left, by resource and day of the bill.
+egress = Table(
+    "egress",
+    metadata,
+    workspace(primary_key=True),
+    Column("day", String, primary_key=True),
+    # As its cloud names it: an instance's id or name, a bucket, a storage account.
+    Column("resource", String, primary_key=True),
+    # Of a machine, else empty; the cluster's id is empty for what was kept warm, too.
+    Column("machine_id", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("cluster_id", String, nullable=False),
+    # Of a bucket with one repository, else empty.
+    Column("repository_id", String, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+)
+
+# The same summed by cluster or bucket, each time that it is told.
+egress_costs = Table(
+    "egress_costs",
+    metadata,
+    workspace(primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("cluster_id", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    # The resource; empty for machines.
+    Column("bucket", String, primary_key=True),
+    Column("repository_id", String, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+
 # The same of charges of storage, by the day of each one's end.
 storage_costs = Table(
     "storage_costs",

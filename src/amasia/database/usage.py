@@ -14,7 +14,6 @@ from amasia.database.tables import (
     machines,
     repositories,
     storage_charges,
-    storage_costs,
 )
 from amasia.models.costs import Span
 from amasia.models.usage import Usage
@@ -25,8 +24,8 @@ def days(tx: Connection, workspace: str, span: Span, user: str | None, first: st
     query = select(daily_costs.c.day).where(
         *costs.within(daily_costs, workspace, span, costs.EVERYBODY if user is None else user)
     )
-    stored = select(storage_costs.c.day).where(*costs.within(storage_costs, workspace, span))
-    found = {row.day for one, table in ((query, daily_costs), (stored, storage_costs))
+    besides = [select(table.c.day).where(*costs.within(table, workspace, span)) for table in costs.BESIDES]
+    found = {row.day for one, table in zip((query, *besides), (daily_costs, *costs.BESIDES), strict=True)
              for row in tx.execute(one.where(table.c.day >= first).distinct())}  # fmt: skip
     return sorted(found)
 
@@ -61,7 +60,7 @@ def machine_days(
             amount=int(row["amount"]), id=row["machine_id"], name=row["name"] or "", user=row["user"],
             milliseconds=int(row["milliseconds"]), machine_type=row["machine_type"], group=row["group"],
             location=row["location"], provider=row["provider"] or "", region=row["region"] or "",
-            zone=row["zone"] or "", resource=_resource(row["handle"] or {}), price=row["price"],
+            zone=row["zone"] or "", resource=resource_of(row["handle"] or {}), price=row["price"],
             spot=bool(row["spot"]), tags=json.loads(row["tags"]),
             groups=tuple(json.loads(row["groups"])),
         )
@@ -94,6 +93,6 @@ def storage_days(
     return list(found.values())
 
 
-def _resource(handle: dict[str, object]) -> str:
+def resource_of(handle: dict[str, object]) -> str:
     """Its provider's name, by whichever word that provider has for it."""
     return next((str(handle[word]) for word in ("instance", "name", "vm", "job") if handle.get(word)), "")

@@ -23,13 +23,14 @@ class Cut(StrEnum):
     machine_type = "machine-type"
     day = "day"
     storage = "storage"
+    egress = "egress"
 
 
 class CostLine(Model):
     key: str
     """Of a worker group: ``cluster/group``. In parentheses what has no name: ``(no commit)``, ``(others)``."""
     milliseconds: int
-    """Of machines; 0 for storage."""
+    """Of machines; 0 for storage and egress."""
     amount: int
     reserved: int = 0
     """Promised to what runs now, and not spent: what is not used comes back."""
@@ -78,11 +79,16 @@ class Costs(Model):
     by_location: tuple[CostLine, ...] = ()
     by_machine_type: tuple[CostLine, ...] = ()
     by_day: tuple[CostLine, ...] = ()
-    """The last days of the span, oldest first; with that of storage in no line."""
+    """The last days of the span, oldest first; with storage and egress in no line."""
     storage: tuple[StorageLine, ...] = ()
     """What repositories take up, and what that has cost."""
     storage_amount: int = 0
     """Their sum. It is spent besides ``amount``."""
+    egress: tuple[CostLine, ...] = ()
+    """What clouds' bills say of data that left, as far as they were taken: ``cluster work``, ``repository data``, or
+    ``bucket lab`` where several repositories share one."""
+    egress_amount: int = 0
+    """Their sum. It is spent besides ``amount``, too."""
 
 
 def bounded(lines: list[CostLine], most: int = MOST) -> tuple[CostLine, ...]:

@@ -59,7 +59,7 @@ class Forecast(Model):
     until: date
     """Last day of the month."""
     spent: int
-    """In this month so far, storage too."""
+    """In this month so far, storage and egress too."""
     reserved: int
     """Promised to what runs now."""
     rate: int

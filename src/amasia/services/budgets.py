@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from amasia import errors
 from amasia.database import budgets as rows
-from amasia.database import clusters, events, groups, locations, machines, users
+from amasia.database import clusters, costs, events, groups, locations, machines, users
 from amasia.database.engine import Database
 from amasia.models.alerts import mark
 from amasia.models.base import new_id, now
@@ -20,6 +20,7 @@ from amasia.models.budgets import (
     Key,
     NewBudget,
 )
+from amasia.models.costs import Span
 from amasia.models.users import Principal
 from amasia.services import leases
 from amasia.services.ledgers import Ledger
@@ -132,9 +133,8 @@ def _count(tx: Connection, workspace: str, budget_id: str) -> None:
     for day, amount in rows.spent_by_day(tx, workspace, budget.scope, first.isoformat()):
         spent[budget_id, budget.key(date.fromisoformat(day))] += amount
     if budget.scope.kind == "workspace":
-        for day, amount in rows.stored(tx, workspace):
-            on = date.fromisoformat(day)
-            spent[budget_id, budget.key(on)] += amount if on >= first else 0
+        for day, amount in costs.besides_by_day(tx, workspace, Span(since=first)).items():
+            spent[budget_id, budget.key(date.fromisoformat(day))] += amount
     held = {}
     for machine, account in machines.reserving(tx, workspace):
         mine = leases.outstanding(ledger, machine, account)

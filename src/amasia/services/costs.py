@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
-from amasia.database import budgets, grants, storage, users
+from amasia.database import budgets, egress, grants, storage, users
 from amasia.database import costs as rows
 from amasia.database.costs import Promised
 from amasia.database.engine import Database
@@ -58,7 +58,7 @@ def get(
     with db.read() as tx:
         bill = _Bill.of(tx, who, role, workspace, since, until)
         (main,) = (one for one in budgets.counted(tx, workspace, now()) if one.name == MAIN)
-        stored = bill.stored()
+        stored, left = bill.stored(), bill.egress(MOST)
         reserved = sum(one.amount for one in bill.promised)
         return Costs(
             workspace=workspace,
@@ -81,6 +81,8 @@ def get(
             by_day=tuple(rows.by_day(tx, workspace, bill.span, bill.user, DAYS)),
             storage=tuple(stored),
             storage_amount=sum(line.amount for line in stored),
+            egress=tuple(left),
+            egress_amount=sum(line.amount for line in left),
         )
 
 
@@ -100,6 +102,8 @@ def find(
         bill = _Bill.of(tx, who, role, workspace, since, until)
         if cut is Cut.cluster:
             return bill.cluster_page(after, limit)
+        if cut is Cut.egress:
+            return bill.egress_page(after, limit)
         lines = bill.cut(cut)
     more = str(after + limit) if len(lines) > after + limit else ""
     return Page(items=tuple(lines[after : after + limit]), next=more)
@@ -160,6 +164,20 @@ class _Bill:
     def stored(self) -> list[StorageLine]:
         """Of those repositories that they may see."""
         return storage.lines(self.tx, self.workspace.name, self.span, grants.visible(self.who))
+
+    def egress(self, limit: int) -> list[CostLine]:
+        """The most costly, then all others as one line."""
+        lines = _distinct(egress.lines(*self._egress, limit))
+        rest = egress.total(*self._egress) - sum(line.amount for line in lines)
+        return [*lines, CostLine(key="(others)", milliseconds=0, amount=rest)] if rest else lines
+
+    def egress_page(self, after: int, limit: int) -> Page[CostLine]:
+        found = egress.lines(*self._egress, limit + 1, after)
+        return Page(items=tuple(_distinct(found[:limit])), next=str(after + limit) if len(found) > limit else "")
+
+    @property
+    def _egress(self) -> tuple[Connection, str, Span, str | None, ColumnElement[bool]]:
+        return self.tx, self.workspace.name, self.span, self.user, grants.visible(self.who)
 
     def clusters(self, limit: int) -> list[CostLine]:
         """The newest, then what was kept warm, then all others as one line."""

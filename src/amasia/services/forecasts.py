@@ -57,11 +57,11 @@ def spent_by_day(db: Database, who: Principal, role: Role, workspace: str, since
 
 
 def _spent(tx: Connection, workspace: str, since: date, user: str | None) -> dict[date, int]:
-    """By day; of the whole workspace with storage, which is nobody's own."""
+    """By day; of the whole workspace with storage and egress, which budgets of users do not count."""
     span = Span(since=since)
     found = Counter({line.key: line.amount for line in rows.by_day(tx, workspace, span, user)})
     if user is None:
-        found.update(rows.stored_by_day(tx, workspace, span))
+        found.update(rows.besides_by_day(tx, workspace, span))
     return {date.fromisoformat(key): amount for key, amount in found.items()}
 
 
@@ -73,8 +73,8 @@ def _budget(tx: Connection, budget: Budget, day: date) -> BudgetForecast:
     for key, amount in budgets.spent_by_day(tx, budget.workspace, budget.scope, since.isoformat()):
         past[date.fromisoformat(key)] += amount
     if budget.scope.kind == "workspace":
-        stored = rows.stored_by_day(tx, budget.workspace, Span(since=since))
-        past.update({date.fromisoformat(key): amount for key, amount in stored.items()})
+        besides = rows.besides_by_day(tx, budget.workspace, Span(since=since))
+        past.update({date.fromisoformat(key): amount for key, amount in besides.items()})
     so_far = past.pop(day, 0) + budget.reserved
     ahead = Outlook(past, day, so_far).ahead(min(ends or date.max, day + timedelta(days=FARTHEST)))
     return BudgetForecast(

@@ -1,9 +1,9 @@
-"""Machine-days and repository-days, page after page: for exports, and to compare with a cloud's own bill."""
+"""Days of machines, repositories and egress, page after page: for exports, and to compare with a cloud's own bill."""
 
 from datetime import date, datetime, timedelta
 
 from amasia import errors
-from amasia.database import grants, users
+from amasia.database import egress, grants, users
 from amasia.database import usage as rows
 from amasia.database.engine import Database
 from amasia.models.base import Page
@@ -38,6 +38,7 @@ def find(
             times = (on, midnight(on, zone), midnight(on + timedelta(days=1), zone))
             lines = rows.machine_days(tx, workspace, found.currency, *times, user)
             lines += rows.storage_days(tx, workspace, found.currency, *times, grants.visible(who))
+            lines += egress.of_day(tx, workspace, found.currency, on, user, grants.visible(who))
             skip = seen if day == first else 0
             taken = lines[skip : skip + limit - len(items)]
             items += taken

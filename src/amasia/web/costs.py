@@ -40,6 +40,7 @@ def show(request: Request, db: Db, settings: Settings, grant: Payer, workspace: 
         spent=spent,
         first=since or min([*spent, ahead.today]),
         cuts=_cuts(found),
+        egress=bounded(list(found.egress), SHOWN),
         forecast=ahead,
         ends={one.name: one for one in ahead.budgets},
         waste=waste.find(db, grant.who, grant.role, workspace, parse(settings.storage_price)),
