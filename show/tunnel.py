@@ -78,7 +78,8 @@ first = web.get(sys.argv[1], headers={"Cookie": name + "=" + settings.token.get_
 page = web.get(first.headers["location"])
 style = web.get(page.url.join("statics/css/base.css"))
 styled = style.status_code == 200 and "css" in style.headers["content-type"]
-print(json.dumps({"styled": styled, "status": page.status_code, "url": str(page.url), "bokeh": "bokeh" in page.text.lower()}))
+bokeh = "bokeh" in page.text.lower()
+print(json.dumps({"styled": styled, "status": page.status_code, "url": str(page.url), "bokeh": bokeh}))
 """
 PLAIN_SERVER = """
 import os, socket, ssl, sys
@@ -161,7 +162,8 @@ def _measure(
     )  # fmt: skip
     seen = run([*exec_away, python, "-c", LOOK, far[0]["dashboard"], _scheme(secure)], there)
     yield Line(
-        5, f"the dashboard in a browser's steps behind NAT, {how}", f"status {seen['status']}", "200, Bokeh's page with its styles",
+        5, f"the dashboard in a browser's steps behind NAT, {how}", f"status {seen['status']}",
+        "200, Bokeh's page with its styles",
         seen["status"] == 200 and seen["bokeh"] and seen["styled"], seen["url"],
     )  # fmt: skip
 
