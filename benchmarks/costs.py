@@ -238,6 +238,11 @@ def _statements(dialect: str, count: int, repository: str) -> Iterator[str]:
         'INSERT INTO cluster_costs SELECT workspace, cluster_id, "group", "user", day, sum(milliseconds), '
         'sum(amount) FROM charges GROUP BY workspace, cluster_id, "group", "user", day'
     )
+    yield (
+        'INSERT INTO egress_costs (workspace, day, cluster_id, "user", bucket, repository_id, amount) '
+        """SELECT workspace, day, cluster_id, "user", '', '', sum(amount) / 10 FROM cluster_costs """
+        "GROUP BY workspace, day, cluster_id, \"user\""
+    )
     yield from _refreshed(clusters, at, day, text_of, series)
     stored = max(DAYS, count // 100)
     ago = f"i % {DAYS}"
