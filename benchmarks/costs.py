@@ -239,9 +239,9 @@ def _statements(dialect: str, count: int, repository: str) -> Iterator[str]:
         'sum(amount) FROM charges GROUP BY workspace, cluster_id, "group", "user", day'
     )
     yield (
-        'INSERT INTO egress_costs (workspace, day, cluster_id, "user", bucket, repository_id, amount) '
-        """SELECT workspace, day, cluster_id, "user", '', '', sum(amount) / 10 FROM cluster_costs """
-        "GROUP BY workspace, day, cluster_id, \"user\""
+        'INSERT INTO egress_costs (workspace, day, "user", bucket, repository_id, amount) '
+        """SELECT workspace, day, "user", '', '', sum(amount) / 10 FROM cluster_costs """
+        'GROUP BY workspace, day, "user"'
     )
     yield from _refreshed(clusters, at, day, text_of, series)
     stored = max(DAYS, count // 100)

@@ -68,7 +68,7 @@ def test_machines_and_buckets_of_ones_own_are_on_the_bill_and_on_the_budget(worl
     taken = take(world, {"i-0": {DAY: 5, NEXT: 7}, "i-1": {DAY: 11}, "lab-data": {DAY: 100}})
     assert (taken.resources, taken.amount, taken.change, taken.unknown) == (3, 123, 123, ())
     found = bill(world)
-    assert keys(found.egress) == {f"cluster {cloud.name}": 23, "repository data": 100}
+    assert keys(found.egress) == {"machines of ada": 23, "repository data": 100}
     assert (found.egress_amount, found.amount) == (123, 0)
     assert budgets.get(world.db, "lab").spent == 123
     assert bill(world, since=NEXT).egress_amount == 7
@@ -119,7 +119,7 @@ def test_a_member_sees_that_of_their_machines_and_of_repositories_that_they_may_
     assert keys(bill(world, "bo", Role.member).egress) == {"repository data": 100}
     assert bill(world, "bo", Role.admin).egress_amount == 1105
     assert keys(bill(world, "eve", Role.billing).egress) == {
-        f"cluster {cloud.name}": 5, "bucket lab-data": 100, "bucket lab-two": 1000}  # fmt: skip
+        "machines of ada": 5, "bucket lab-data": 100, "bucket lab-two": 1000}  # fmt: skip
     assert costs.get(world.db, world.eve, Role.guest, "lab").egress == ()
     seen = usage.find(world.db, world.bo, Role.member, "lab").items
     assert [(one.kind, one.resource, one.name) for one in seen] == [("egress", "lab-data", "data")]

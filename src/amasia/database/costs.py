@@ -30,8 +30,8 @@ BESIDES = (storage_costs, egress_costs)
 """By day, what is spent besides the machines' time."""
 EVERYBODY = ""
 """In the place of a user: all of them together."""
-type EgressKey = tuple[str, str, str, str, str]
-"""Day, cluster id, user, bucket and repository id."""
+type EgressKey = tuple[str, str, str, str]
+"""Day, user, bucket and repository id."""
 _LIVE = [status for status in MachineStatus if status is not MachineStatus.stopped]
 
 

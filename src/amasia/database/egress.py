@@ -19,7 +19,6 @@ from sqlalchemy import (
 )
 
 from amasia.database import costs
-from amasia.database.machines import WARM
 from amasia.database.money_tables import egress, egress_costs
 from amasia.database.tables import buckets, clusters, locations, machines, repositories
 from amasia.database.usage import resource_of
@@ -93,7 +92,7 @@ def replace(tx: Connection, workspace: str, before: Mapping[Day, Left], after: M
     for days, sign in ((old, -1), (new, 1)):
         for (resource, day), left in days.items():
             owner, bucket = left.owner, "" if left.owner.machine_id else resource
-            more[day, owner.cluster_id, owner.user, bucket, owner.repository_id] += sign * left.amount
+            more[day, owner.user, bucket, owner.repository_id] += sign * left.amount
     costs.add_egress(tx, workspace, more)
 
 
@@ -111,27 +110,25 @@ def lines(
     visible: ColumnElement[bool],
     limit: int,
     skip: int = 0,
-) -> list[tuple[str, CostLine]]:
-    """(cluster id or bucket, line) of every cluster, repository and bucket, the most costly first.
+) -> list[CostLine]:
+    """Of everybody's machines, of every repository and bucket, the most costly first.
 
     With a user only of their machines, and of repositories that they may see; others' names are those of buckets.
     """
-    keys = (egress_costs.c.cluster_id, egress_costs.c.bucket, egress_costs.c.repository_id)
+    keys = (egress_costs.c.user, egress_costs.c.bucket, egress_costs.c.repository_id)
     amount = func.sum(egress_costs.c.amount).label("amount")
     where = (*costs.within(egress_costs, workspace, span), *_own(egress_costs, user, visible))
     sums = select(*keys, amount).where(*where).group_by(*keys).having(amount != 0)
     found = sums.order_by(amount.desc(), *keys).limit(limit).offset(skip).subquery()
     query = (
-        select(found, clusters.c.name.label("cluster"), repositories.c.name.label("repository"))
-        .outerjoin_from(found, clusters, clusters.c.id == found.c.cluster_id)
-        .outerjoin(repositories, and_(repositories.c.id == found.c.repository_id, visible))
-        .order_by(found.c.amount.desc(), found.c.cluster_id, found.c.bucket, found.c.repository_id)
+        select(found, repositories.c.name.label("repository"))
+        .outerjoin_from(found, repositories, and_(repositories.c.id == found.c.repository_id, visible))
+        .order_by(found.c.amount.desc(), found.c.user, found.c.bucket, found.c.repository_id)
     )
     return [
-        (row.cluster_id or row.bucket,
-         CostLine(key=_key(row.cluster, row.repository, row.bucket), milliseconds=0, amount=int(row.amount)))
+        CostLine(key=_key(row.user, row.repository, row.bucket), milliseconds=0, amount=int(row.amount))
         for row in tx.execute(query)
-    ]  # fmt: skip
+    ]
 
 
 def of_day(
@@ -184,7 +181,7 @@ def _own(table: Table, user: str | None, visible: ColumnElement[bool]) -> list[C
     return [or_(table.c.user == user, table.c.repository_id.in_(seen))]
 
 
-def _key(cluster: str | None, repository: str | None, bucket: str) -> str:
+def _key(user: str, repository: str | None, bucket: str) -> str:
     if not bucket:
-        return f"cluster {cluster}" if cluster else WARM
+        return f"machines of {user}"
     return f"repository {repository}" if repository else f"bucket {bucket}"

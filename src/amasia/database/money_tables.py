@@ -164,13 +164,13 @@ egress = Table(
     Column("amount", BigInteger, nullable=False),
 )
 
-# The same summed by cluster or bucket, each time that it is told.
+# The same summed by user or bucket, each time that it is told.
 egress_costs = Table(
     "egress_costs",
     metadata,
     workspace(primary_key=True),
     Column("day", String, primary_key=True),
-    Column("cluster_id", String, primary_key=True),
+    # Whose machines; empty for buckets.
     Column("user", String, primary_key=True),
     # The resource; empty for machines.
     Column("bucket", String, primary_key=True),

@@ -167,13 +167,13 @@ class _Bill:
 
     def egress(self, limit: int) -> list[CostLine]:
         """The most costly, then all others as one line."""
-        lines = _distinct(egress.lines(*self._egress, limit))
+        lines = egress.lines(*self._egress, limit)
         rest = egress.total(*self._egress) - sum(line.amount for line in lines)
         return [*lines, CostLine(key="(others)", milliseconds=0, amount=rest)] if rest else lines
 
     def egress_page(self, after: int, limit: int) -> Page[CostLine]:
         found = egress.lines(*self._egress, limit + 1, after)
-        return Page(items=tuple(_distinct(found[:limit])), next=str(after + limit) if len(found) > limit else "")
+        return Page(items=tuple(found[:limit]), next=str(after + limit) if len(found) > limit else "")
 
     @property
     def _egress(self) -> tuple[Connection, str, Span, str | None, ColumnElement[bool]]:

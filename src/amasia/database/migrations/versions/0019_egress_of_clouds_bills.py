@@ -28,15 +28,12 @@ def upgrade() -> None:
         "egress_costs",
         sa.Column("workspace", sa.String(), nullable=False),
         sa.Column("day", sa.String(), nullable=False),
-        sa.Column("cluster_id", sa.String(), nullable=False),
         sa.Column("user", sa.String(), nullable=False),
         sa.Column("bucket", sa.String(), nullable=False),
         sa.Column("repository_id", sa.String(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["workspace"], ["workspaces.name"], name=op.f("fk_egress_costs_workspace")),
-        sa.PrimaryKeyConstraint(
-            "workspace", "day", "cluster_id", "user", "bucket", "repository_id", name=op.f("pk_egress_costs")
-        ),
+        sa.PrimaryKeyConstraint("workspace", "day", "user", "bucket", "repository_id", name=op.f("pk_egress_costs")),
     )
 
 
