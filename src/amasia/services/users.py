@@ -7,7 +7,7 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import clusters, events, failures, identities
+from amasia.database import budgets, clusters, events, failures, identities
 from amasia.database import users as rows
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
@@ -158,6 +158,8 @@ def remove(db: Database, who: Principal, name: str) -> None:
         _person(tx, name)
         if name == who.user:
             raise errors.Conflict("Nobody removes themselves.", cure="Ask another operator.")
+        for workspace in sorted(one.workspace for one in rows.memberships_of(tx, name)):
+            budgets.workspace(tx, workspace, lock=True)  # of two owners who go at once the second counts what is left
         alone = [item.workspace for item in rows.memberships_of(tx, name) if _sole_owner(tx, item)]
         if alone:
             raise errors.Conflict(
