@@ -13,24 +13,35 @@ from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.clusters import Cluster
 from amasia.models.grants import EVERYONE
+from amasia.models.limits import NONE
 from amasia.models.machines import MachineTarget
 from amasia.models.permissions import Permission, Role, may
 from amasia.models.secrets import Lent, Secret, SecretRequest
 from amasia.models.users import SERVICE, Principal
-from amasia.services import grants
+from amasia.services import grants, limits
 from amasia.services.access import deny
 
 LENDINGS, WHILE = 300, timedelta(minutes=15)
 """A machine may ask so often in so long: more often than an agent that gets no answer. The same again is one event."""
 
 
-def put(db: Database, who: Principal, role: Role, workspace: str, name: str, request: SecretRequest) -> Secret:
-    """Set it, for the caller or for somebody else. Machines that start from now on are lent the new one."""
+def put(
+    db: Database, who: Principal, role: Role, workspace: str, name: str, request: SecretRequest, *, most: int = NONE
+) -> Secret:
+    """Set it, for the caller or for somebody else. Machines that start from now on are lent the new one.
+
+    Raises
+    ------
+    TooLarge
+        It would be one more than the ``most`` that the workspace may have.
+    """
     grantee = request.grantee or own(db, who)
     _require(db, who, role, workspace, grantee, "secret.set")
     secret = Secret(workspace=workspace, name=name, grantee=grantee, set_by=who.user, set_at=now())
     with db.write() as tx:
         grants.check_there(tx, workspace, grantee)
+        if not rows.is_there(tx, workspace, grantee, name):
+            limits.check_secrets(tx, workspace, most)
         rows.put(tx, secret, db.seal(tx, request.value))
         events.append(tx, actor=who.actor, verb="secret.set", target=name, workspace=workspace, source=who.source,
                       grantee=grantee)  # fmt: skip

@@ -1,4 +1,4 @@
-"""what claims gave"""
+"""what claims gave, and a limit of secrets"""
 
 from typing import Any
 
@@ -21,9 +21,11 @@ _places = sa.table("group_members", *(sa.column(name) for name in ("workspace", 
 def upgrade() -> None:
     op.add_column("identities", sa.Column("given", sa.JSON(), server_default="{}", nullable=False))
     _remember()
+    op.add_column("limits", sa.Column("secrets", sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("limits", "secrets")
     op.drop_column("identities", "given")
 
 
