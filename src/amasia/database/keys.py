@@ -72,10 +72,12 @@ class Keys:
         number, token = _parts(sealed)
         return Fernet(self._known.get(number) or self._find(number)).decrypt(token).decode()
 
-    def derive(self, purpose: str, name: str) -> str:
+    def derive(self, purpose: str, name: str) -> list[str]:
+        """With the newest key, and then with the one before, if there is one."""
         with self._engine.connect() as tx:
-            _, key = self._newest(tx, DERIVE)
-        return hmac.new(key, f"{purpose}:{name}".encode(), hashlib.sha256).hexdigest()
+            made = list(tx.execute(_made(DERIVE).order_by(keys.c.number.desc())))
+        known = [self._unwrapped(row.number, row.wrapped) for row in made]
+        return [hmac.new(key, f"{purpose}:{name}".encode(), hashlib.sha256).hexdigest() for key in known]
 
     def plane(self) -> str:
         with self._engine.connect() as tx:
@@ -163,12 +165,16 @@ def older(tx: Connection) -> int:
 
 
 def make(tx: Connection, number: int, wrapped: str, root: str, others: Mapping[int, str]) -> bool:
-    """A wish comes true: a key, another one to derive from, and all others wrapped anew. False if it did already."""
+    """A wish comes true: a key, another one to derive from, and all others wrapped anew. False if it did already.
+
+    Of those to derive from, the one before is kept: what was derived a moment ago may have to be derived again.
+    """
     if not change(tx, keys, keys.c.number == number, keys.c.wrapped == "", wrapped=wrapped):
         return False
     for other, anew in others.items():
         change(tx, keys, keys.c.number == other, wrapped=anew)
-    tx.execute(delete(keys).where(keys.c.purpose == DERIVE))
+    last = select(func.max(keys.c.number)).where(keys.c.purpose == DERIVE).scalar_subquery()
+    tx.execute(delete(keys).where(keys.c.purpose == DERIVE, keys.c.number < last))
     add(tx, keys, purpose=DERIVE, wrapped=root, created_at=now(), reason="")
     return True
 
