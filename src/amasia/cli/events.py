@@ -42,7 +42,7 @@ def log(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Who did what, denials too. For owners, admins and auditors."""
+    """Who did what, denials too. Owners, admins and auditors see all of it, others what they did themselves."""
     found = events.find(
         workspace,
         last=last,

@@ -81,8 +81,8 @@ def knower(db: Db, who: Who, workspace: str) -> Grant:
     return Grant(who, access.require(db, who, workspace, Permission.people, "console.people"))
 
 
-def auditor(db: Db, who: Who, workspace: str) -> Grant:
-    return Grant(who, access.require(db, who, workspace, Permission.audit, "console.audit"))
+def doer(db: Db, who: Who, workspace: str) -> Grant:
+    return Grant(who, access.require(db, who, workspace, Permission.trail, "console.audit"))
 
 
 def runner(db: Db, who: Who, workspace: str) -> Grant:
@@ -107,7 +107,7 @@ def viewer(db: Db, who: Who, workspace: str, name: str) -> Grant:
 Reader = Annotated[Grant, Depends(reader)]
 Payer = Annotated[Grant, Depends(payer)]
 Knower = Annotated[Grant, Depends(knower)]
-Auditor = Annotated[Grant, Depends(auditor)]
+Doer = Annotated[Grant, Depends(doer)]
 Member = Annotated[Grant, Depends(member)]
 Viewer = Annotated[Grant, Depends(viewer)]
 Runner = Annotated[Grant, Depends(runner)]
