@@ -107,7 +107,7 @@ def _count(db: Database, name: str, source: str) -> list[str]:
     limits = {f"name:{name} source:{source}": TRIES, f"source:{source}": 5 * TRIES, f"name:{name}": 10 * TRIES}
     before = now() - WINDOW
     with db.write() as tx:
-        failures.forget(tx, before)
+        failures.forget(tx, before, access.DENIALS)
         over = [failures.add(tx, key, before) - limit for key, limit in limits.items()]
         if max(over) == 1:  # later ones are not written down: they would fill the trail
             events.append(tx, actor=name, verb="user.sign-in", target=name, workspace=None, source=source,
