@@ -74,7 +74,7 @@ PUT    {lab}/costs/egress                                             o a b
 GET    {lab}/charges                                                  o a b m v r
 GET    {lab}/buckets                                                  o a m v r
 POST   {lab}/buckets                                                  o a
-GET    {lab}/events                                                   o a u r
+GET    {lab}/events                                                   o a b m v u g r
 GET    {lab}/events/chain                                             o a u r
 GET    {lab}/events/head                                              o a u r
 GET    /v1/events                                                     x

@@ -229,6 +229,8 @@ class ServerSettings(Settings):
     workspace of theirs."""
     limit_repositories: int = Field(default=0, ge=0)
     """Repositories of one workspace."""
+    limit_secrets: int = Field(default=1000, ge=0)
+    """Secrets of one workspace, of all whom they are for together."""
     limit_log_bytes: int = Field(default=64 << 20, ge=0)
     """Bytes that are kept of one machine's log."""
     grace_days: int = 30

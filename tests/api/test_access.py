@@ -236,8 +236,8 @@ def test_a_flood_of_denials_does_not_fill_the_trail_and_says_later_how_many_ther
 
 
 def test_a_flood_of_tokens_that_nobody_knows_does_not_write_to_the_database(as_, world, monkeypatch):
-    for _ in range(access.DENIALS + 1):
-        access.deny(world.db, access.anonymous("there"), None, "token.use", "x")
+    for _ in range(access.OF_ADDRESS + 1):
+        access.deny(world.db, access.anonymous("testclient"), None, "token.use", "x")
     with monkeypatch.context() as patch:
         at = now()
         patch.setattr(access, "now", lambda: at)
@@ -245,5 +245,5 @@ def test_a_flood_of_tokens_that_nobody_knows_does_not_write_to_the_database(as_,
         assert {as_("ama_nobody's").get("/v1/me").status_code for _ in range(20)} == {401}
     later = now() + access.WHILE + timedelta(seconds=1)
     monkeypatch.setattr(access, "now", lambda: later)
-    access.deny(world.db, access.anonymous("there"), None, "token.use", "x")
+    access.deny(world.db, access.anonymous("testclient"), None, "token.use", "x")
     assert events.find(world.db, None, None, 1, EventFilter(verb="token.use"))[0].detail == {"left_out": 21}

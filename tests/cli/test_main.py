@@ -63,6 +63,20 @@ def test_every_command_tells_what_it_does_with_examples_of_itself(word: str) -> 
         assert f"amasia {' '.join(path)}" in (command.epilog or "").partition("Examples:")[2], path
 
 
+@pytest.mark.parametrize("word", list(main.LAZY))
+def test_every_command_that_ends_has_its_answer_as_json(word: str) -> None:
+    for path, command in commands(main.load(word), (word,)):
+        has = any("--json" in option.opts for option in command.params)
+        assert has or path == ("publish", "serve"), path
+
+
+@pytest.mark.parametrize("provider", ["aws", "gcp", "azure"])
+def test_a_policy_is_json_with_and_without_the_word(provider: str) -> None:
+    said = amasia("location", "policy", provider).stdout
+    assert said == amasia("location", "policy", provider, "--json").stdout
+    assert json.loads(said)
+
+
 def test_version_is_the_packages() -> None:
     assert amasia("--version").stdout.strip() == metadata.version("amasia")
 

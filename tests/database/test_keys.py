@@ -7,23 +7,25 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import Text, select, text, type_coerce
+from sqlalchemy import Text, func, select, text, type_coerce
 from sqlalchemy.exc import StatementError
 
 from amasia import errors
 from amasia.database.engine import MIGRATIONS, Database
-from amasia.database.keys import SEAL, sealed_columns
+from amasia.database.keys import DERIVE, SEAL, sealed_columns
 from amasia.database.masters import open_masters
 from amasia.database.schema import Sealed
 from amasia.database.tables import buckets, clusters, keys, secrets, workspaces
+from amasia.models.base import now
 from amasia.models.channels import ChannelRequest
 from amasia.models.locations import LocationRequest
+from amasia.models.machines import Join
 from amasia.models.permissions import Role
 from amasia.models.repositories import BucketRequest
 from amasia.models.secrets import SecretRequest
 from amasia.models.users import Principal, Scope
 from amasia.reconcilers import keys as reconciler
-from amasia.services import access, channels, locations, repositories
+from amasia.services import access, channels, joins, locations, machines, repositories
 from amasia.services import keys as verbs
 from amasia.services import secrets as secret_verbs
 from amasia.settings import ServerSettings
@@ -156,6 +158,22 @@ def test_what_is_derived_changes_with_the_keys_and_the_planes_name_does_not(worl
     reconciler.reconcile(world.db)
     assert world.db.derive("join", "ma-1") != before
     assert world.db.keys.plane() == plane
+
+
+def test_a_start_that_is_repeated_after_a_rotation_carries_the_token_that_the_machine_already_has(world):
+    machine, later = world.cluster(n_workers=1).machines
+    first = machines.begin(world.db, world.settings, machine)
+    verbs.rotate(world.db, world.ada)
+    reconciler.reconcile(world.db)
+    again = machines.begin(world.db, world.settings, machine)
+    assert again.join_token == first.join_token
+    hello = Join(machine_id=machine.id, join_token=first.join_token, agent_version="0", started_at=now())
+    assert joins.join(world.db, world.settings, hello).machine.id == machine.id
+    assert machines.begin(world.db, world.settings, later).join_token == world.db.derive("join", later.id)
+    verbs.rotate(world.db, world.ada)
+    reconciler.reconcile(world.db)
+    with world.db.read() as tx:
+        assert tx.execute(select(func.count()).where(keys.c.purpose == DERIVE)).scalar() == 2
 
 
 @pytest.fixture

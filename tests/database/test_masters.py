@@ -1,6 +1,8 @@
 """Where the master key comes from, and how one place is left for another."""
 
+import shutil
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
@@ -25,7 +27,7 @@ def opened(tmp_path, monkeypatch):
     made = []
 
     def open_(**variables):
-        for name in ("AMASIA_KEYS", "AMASIA_KEY_FILE", "AMASIA_KMS"):
+        for name in ("AMASIA_KEYS", "AMASIA_KEY_FILE", "AMASIA_KMS", "AMASIA_DATABASE_URL"):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(f"AMASIA_{name.upper()}", str(value))
@@ -149,7 +151,7 @@ def test_what_cannot_be_a_key_is_refused_with_the_cure(tmp_path, monkeypatch, va
 def test_another_process_finds_the_key_that_was_put_into_the_file_after_its_start(tmp_path):
     (tmp_path / "key").write_text(key())
     mine, theirs = (open_masters(ServerSettings(home=tmp_path)) for _ in range(2))
-    theirs.renew()
+    theirs.renew("b")
     assert mine.unwrap(theirs.wrap(b"data key")) == b"data key"
 
 
@@ -159,7 +161,7 @@ def test_a_file_that_cannot_be_written_is_no_reason_to_lose_a_key(tmp_path):
     (tmp_path / "key.new").mkdir()
     before = path.read_text()
     with pytest.raises(errors.Unavailable, match="cannot be written"):
-        open_masters(ServerSettings(home=tmp_path)).renew()
+        open_masters(ServerSettings(home=tmp_path)).renew("a")
     assert path.read_text() == before
 
 
@@ -168,15 +170,51 @@ def test_of_many_keys_of_a_file_each_that_something_is_wrapped_with_is_kept(tmp_
     path = tmp_path / "key"
     path.write_text("".join(f"{key.decode()}\n" for key in keys))
     wrapped = [Masters(Local([key])).wrap(b"x") for key in keys[2:]]
-    open_masters(ServerSettings(home=tmp_path)).keep(wrapped)
+    open_masters(ServerSettings(home=tmp_path)).keep("a", wrapped)
     assert path.read_text().split() == [keys[0].decode(), keys[2].decode(), keys[3].decode()]
 
 
-def test_two_that_renew_one_file_at_once_keep_each_others_key(tmp_path):
+def test_two_processes_of_one_database_that_renew_its_file_at_once_keep_each_others_key(tmp_path):
     mine, theirs = (open_masters(ServerSettings(home=tmp_path)) for _ in range(2))
-    mine.renew()
+    mine.renew("a")
     wrapped = mine.wrap(b"x")
-    theirs.renew()
-    mine.keep([wrapped])
-    theirs.keep([wrapped])
+    theirs.renew("a")
+    mine.keep("a", [wrapped])
+    theirs.keep("a", [wrapped])
     assert open_masters(ServerSettings(home=tmp_path)).unwrap(wrapped) == b"x"
+
+
+def test_databases_that_share_a_file_keep_what_the_others_need_through_any_rotation(opened, tmp_path):
+    """Also a copy, which is called the same but elsewhere; and in the end each has left the first key."""
+    path = tmp_path / "key"
+    opened()
+    first = path.read_text().strip()
+    shutil.copy(tmp_path / "amasia.db", tmp_path / "copy.db")
+    urls = [f"sqlite:///{tmp_path / name}.db" for name in ("amasia", "other", "copy")]
+    sealed = {url: seal(opened(key_file=path, database_url=url), "text") for url in urls}
+    for url in urls:
+        turned = opened(key_file=path, database_url=url)
+        assert turn(turned).turned
+        for other in urls:
+            again = opened(key_file=path, database_url=other)
+            with again.read() as tx:
+                again.keys.begin(tx, older=False)
+            if other not in urls[: urls.index(url) + 1]:
+                assert again.unseal(sealed[other]) == "text"
+            seal(again, "more")
+        assert (first in path.read_text()) == (url != urls[-1])
+    assert len(path.read_text().split()) == 3
+    assert [line.split()[2] for line in (tmp_path / "key.databases").read_text().splitlines()] == urls
+
+
+def test_keys_renewed_at_the_same_moment_are_both_in_the_file(tmp_path):
+    planes = [open_masters(ServerSettings(home=tmp_path)) for _ in range(8)]
+
+    def renew(number):
+        planes[number].renew(str(number))
+        return planes[number].wrap(b"x")
+
+    with ThreadPoolExecutor(8) as pool:
+        wrapped = list(pool.map(renew, range(8)))
+    fresh = open_masters(ServerSettings(home=tmp_path))
+    assert [fresh.unwrap(one) for one in wrapped] == [b"x"] * 8

@@ -7,12 +7,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from amasia.database import budgets, costs
+from amasia.database import budgets, costs, identities
 from amasia.database import events as event_rows
 from amasia.database.engine import MIGRATIONS, Database
 from amasia.models.base import now
 from amasia.models.costs import Cut, Span
 from amasia.models.events import check
+from amasia.models.identities import Given
+from amasia.models.permissions import Role
 from amasia.services import events
 from tests.conftest import KEY, _create
 
@@ -100,4 +102,28 @@ def test_a_budget_with_all_that_it_holds_outlives_the_migration_to_budgets_of_an
         config.attributes["connection"] = tx
         command.downgrade(config, "0011")
         assert tuple(tx.execute(text('SELECT "limit", spent, reserved FROM budgets')).one()) == (1000, 300, 20)
+    db.close()
+
+
+CLAIMED = (
+    BEFORE[0],
+    BEFORE[1],
+    'INSERT INTO identities (issuer, subject, "user", provider, email, created_at, last_used_at) VALUES'
+    " ('https://id', 's-1', 'ada', 'Id', '', '2026-01-01 00:00:00+00', '2026-01-01 00:00:00+00'),"
+    " ('https://other', 's-1', 'ada', 'Other', '', '2026-01-01 00:00:00+00', '2026-01-01 00:00:00+00')",
+    "INSERT INTO groups (workspace, name, created_at) VALUES ('lab', 'ice', '2026-01-01 00:00:00+00')",
+    'INSERT INTO memberships (workspace, "user", role, origin, claims) VALUES'
+    " ('lab', 'ada', 'viewer', 'https://id', '[\"groups=ice\"]')",
+    "INSERT INTO group_members (workspace, \"group\", \"user\", origin) VALUES ('lab', 'ice', 'ada', 'https://id')",
+)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_what_claims_gave_before_is_known_to_be_of_their_issuer(dialect, tmp_path, request):
+    db, _ = at_version(dialect, tmp_path, request, "0018", CLAIMED)
+    db.migrate()
+    with db.read() as tx:
+        found = {one.issuer: one.given for one in identities.of_user(tx, "ada")}
+    ice = Given(role=Role.viewer, groups=("ice",), claims=("groups=ice",))
+    assert found == {"https://id": {"lab": ice}, "https://other": {}}
     db.close()

@@ -12,6 +12,7 @@ from amasia.database import events as rows
 from amasia.database.tables import events as table
 from amasia.models.base import now
 from amasia.models.events import EventFilter, Outcome, check
+from amasia.models.permissions import Permission, Role, may
 from amasia.services import events
 
 
@@ -35,6 +36,30 @@ def tamper(db, statement, **values):
             for name in ("events", "chains"):
                 tx.execute(text(f"ALTER TABLE {name} DISABLE TRIGGER USER"))
         tx.execute(text(statement), values)
+
+
+def test_who_may_not_audit_sees_what_they_did_and_not_even_how_much_others_did(world):
+    for actor in ("ada", "bo", "amasia", "machine:ma-1", "bo"):
+        with world.db.write() as tx:
+            rows.append(tx, actor=actor, verb="thing.do", target=f"of {actor}", workspace="lab")
+    with world.db.write() as tx:
+        rows.append(tx, actor="bo", verb="thing.do", target="elsewhere", workspace="other")
+    for role in Role:
+        found = events.seen(world.db, world.bo, role, "lab", None, wanted=EventFilter(verb="thing"))
+        if may(role, Permission.audit):
+            assert len(found) == 5
+            continue
+        assert [(one.actor, one.target, one.seq, one.hash) for one in found] == [("bo", "of bo", 0, "")] * 2
+        assert events.seen(world.db, world.bo, role, "lab", None, wanted=EventFilter(actor="ada")) == []
+        assert events.seen(world.db, world.bo, role, "lab", found[0].id, wanted=EventFilter(verb="thing")) == found[1:]
+
+
+def test_a_user_who_is_called_as_the_control_plane_is_not_taken_for_it(world):
+    namesake = world.bo.model_copy(update={"user": "amasia"})
+    say(world.db, "x")
+    with world.db.write() as tx:
+        rows.append(tx, actor="amasia", verb="thing.do", target="ours", workspace="lab")
+    assert events.seen(world.db, namesake, Role.member, "lab", None) == []
 
 
 def test_every_event_of_a_workspace_follows_the_one_before_it(world):

@@ -12,7 +12,7 @@ from amasia.database.tables import identities as identity_table
 from amasia.models.grants import GroupRequest
 from amasia.models.identities import Claims, InvitationRequest
 from amasia.models.permissions import Role
-from amasia.models.users import Membership
+from amasia.models.users import Membership, Principal, Scope
 from amasia.services import access, events, groups, identities, removals, users, workspaces
 from amasia.services import claims as rules
 from amasia.settings import Issuer, Rule, issuers
@@ -261,3 +261,47 @@ def test_what_claims_gave_ends_when_nobody_has_seen_them_for_long(world):
     assert [one.workspace for one in removals.find(world.db)] == ["lab"]
     sign_in(world, "open", claims(groups=["climate"]))
     assert roles(world, "grace-hopper") == {"lab": "viewer"}
+
+
+OTHER = "https://other.example.org"
+
+
+def two_issuers(world, **said):
+    """Somebody with an identity at each of two, who was seen by the first one long ago."""
+    sign_in(world, "open", claims(groups=["climate"], realm={"roles": ["staff"]}))
+    who = Principal(user="grace-hopper", operator=False, scope=Scope.everything, token_id="")
+    identities.link(world.db, who, claims("o-1", issuer=OTHER))
+    sign_in(world, "open", claims("o-1", issuer=OTHER, **said))
+    with world.db.write() as tx:
+        change(tx, identity_table, identity_table.c.issuer == URL, last_used_at=access.now() - timedelta(days=91))
+
+
+def test_what_another_issuer_still_gives_outlives_the_claims_that_lapse(world):
+    for name in ("ocean", "ice"):
+        groups.create(world.db, world.ada, "lab", GroupRequest(name=name))
+    two_issuers(world, groups=["climate", "ice"])
+    assert roles(world, "grace-hopper") == {"lab": "member"}
+    assert in_groups(world, "grace-hopper") == {"ocean": URL, "ice": OTHER}
+    rules.lapse(world.db, world.settings)
+    assert (roles(world, "grace-hopper"), in_groups(world, "grace-hopper")) == ({"lab": "viewer"}, {"ice": OTHER})
+    assert removals.find(world.db) == []
+    assert {one.user: one.origin for one in workspaces.members(world.db, "lab")}["grace-hopper"] == OTHER
+
+
+def test_a_sign_in_that_loses_its_claims_leaves_what_another_issuer_gives(world):
+    two_issuers(world, groups=["climate"])
+    sign_in(world, "open", claims())
+    assert roles(world, "grace-hopper") == {"lab": "viewer"}
+    sign_in(world, "open", claims("o-1", issuer=OTHER))
+    assert roles(world, "grace-hopper") == {}
+
+
+def test_whom_somebody_puts_out_comes_back_by_no_claim_of_before(world):
+    groups.create(world.db, world.ada, "lab", GroupRequest(name="ice"))
+    two_issuers(world, groups=["climate", "ice"])
+    groups.remove(world.db, world.ada, "lab", "ice", "grace-hopper")
+    rules.lapse(world.db, world.settings)
+    assert (roles(world, "grace-hopper"), in_groups(world, "grace-hopper")) == ({"lab": "viewer"}, {})
+    workspaces.remove_member(world.db, world.ada, Role.owner, "lab", "grace-hopper")
+    sign_in(world, "open", claims())
+    assert roles(world, "grace-hopper") == {}

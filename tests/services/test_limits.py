@@ -12,9 +12,11 @@ from amasia.models.base import now
 from amasia.models.clusters import ScaleRequest
 from amasia.models.limits import LimitsRequest
 from amasia.models.machines import Heartbeat, MachineStatus
+from amasia.models.permissions import Role
 from amasia.models.repositories import RepositoryRequest
+from amasia.models.secrets import SecretRequest
 from amasia.models.standbys import StandbyRequest
-from amasia.services import clusters, events, limits, machines, repositories, standbys
+from amasia.services import clusters, events, limits, machines, repositories, secrets, standbys
 
 
 def allow(world, **limit):
@@ -94,6 +96,22 @@ def test_repositories_are_counted_when_one_is_made(world):
     repositories.create(world.db, world.ada, "lab", RepositoryRequest(name="a"), most=most)
     with pytest.raises(errors.TooLarge, match="1 of the 1 repositories"):
         repositories.create(world.db, world.ada, "lab", RepositoryRequest(name="b"), most=most)
+
+
+def test_secrets_are_counted_when_one_is_made_and_not_when_it_is_changed(world):
+    most = allow(world, secrets=1).limits.secrets
+    hidden = SecretRequest(value="correct horse")
+
+    def put(who, name):
+        return secrets.put(world.db, who, Role.member, "lab", name, hidden, most=most)
+
+    put(world.ada, "A")
+    put(world.ada, "A")
+    for who, name in ((world.ada, "B"), (world.bo, "A")):
+        with pytest.raises(errors.TooLarge, match="1 of the 1 secrets") as told:
+            put(who, name)
+        assert "amasia limit set lab --secrets 2" in told.value.cure
+    assert limits.get(world.db, world.settings, "lab").secrets == 1
 
 
 def test_of_a_log_so_much_is_kept_and_its_end_says_so(world):

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 
 from amasia import errors
+from amasia.database import failures
 from amasia.models.base import now
 from amasia.models.clusters import ClusterSpec
+from amasia.models.events import EventFilter
 from amasia.models.grants import AccountRequest, GroupRequest
 from amasia.models.machines import Join
 from amasia.models.permissions import Role
@@ -159,6 +161,29 @@ def test_setting_lending_and_removing_are_events_without_the_value(world):
     assert (found["secret.lend"].actor, found["secret.lend"].detail) == (
         f"machine:{machine.machine_id}", {"secrets": {"KEY_1": "everyone"}})  # fmt: skip
     assert VALUE not in str(events.find(world.db, "lab", None))
+
+
+def test_the_same_lent_again_is_no_second_event_and_another_value_is(world):
+    machine = machine_of(world, with_secrets(world))
+    for value in ("the first value", "the second value"):
+        put(world, world.ada, value=value, grantee="everyone", role=Role.owner)
+        assert [lend(world, machine).values["KEY_1"] for _ in range(3)] == [value] * 3
+    assert len(events.find(world.db, "lab", None, wanted=EventFilter(verb="secret.lend"))) == 2
+
+
+def test_a_machine_that_asks_without_end_is_refused_until_a_while_has_gone_by(world, monkeypatch):
+    monkeypatch.setattr(secrets, "LENDINGS", 3)
+    cluster = with_secrets(world)
+    machine, other = machine_of(world, cluster), machine_of(world, cluster, index=1)
+    for _ in range(3):
+        lend(world, machine)
+    with pytest.raises(errors.TooOften):
+        lend(world, machine)
+    assert lend(world, other).values == {"KEY_1": VALUE}
+    later = now() + secrets.WHILE + timedelta(seconds=1)
+    monkeypatch.setattr(failures, "now", lambda: later)
+    monkeypatch.setattr(secrets, "now", lambda: later)
+    assert lend(world, machine).values == {"KEY_1": VALUE}
 
 
 @pytest.mark.parametrize("name", ["1KEY", "A-B", "", "PATH", "AMASIA_TOKEN", "LD_PRELOAD", "pythonpath", "A" * 101])

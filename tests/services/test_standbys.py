@@ -10,10 +10,11 @@ from amasia.database import standbys as standby_rows
 from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest, ClusterSpec
+from amasia.models.limits import LimitsRequest
 from amasia.models.machines import Heartbeat, Join, MachineRole, MachineStatus, ProcessReport
 from amasia.models.permissions import Role
 from amasia.models.standbys import StandbyRequest
-from amasia.services import budgets, clusters, costs, joins, locations, machines, standbys
+from amasia.services import budgets, clusters, costs, joins, limits, locations, machines, standbys
 
 HALF = timedelta(seconds=30)
 PRICE = 750
@@ -222,3 +223,17 @@ def test_a_warm_machine_is_not_taken_by_whose_budget_does_not_hold_it(world):
     with pytest.raises(errors.BudgetExceeded, match="'bo'"):
         clusters.create(world.db, world.settings, world.bo, "lab", request)
     assert [one.id for one in kept(world)] == [machine.id]
+
+
+def test_a_quote_is_refused_by_the_limit_as_the_launch_would_be_and_counts_what_is_warm_once(world):
+    limits.put(world.db, world.ada, world.settings, "lab", LimitsRequest(machines=2))
+    two, three = ClusterSpec(n_workers=1), ClusterSpec(n_workers=2)
+    with pytest.raises(errors.TooLarge, match="0 of the 2 machines that it may have here, and 3 more were asked for"):
+        clusters.quote(world.db, world.settings, world.ada, "lab", three)
+    for machine in keep(world, 2):
+        warm_up(world, machine)
+    assert clusters.quote(world.db, world.settings, world.ada, "lab", two).machines == 2
+    with pytest.raises(errors.TooLarge, match="2 of the 2 machines that it may have here, and 1 more were asked for"):
+        clusters.quote(world.db, world.settings, world.ada, "lab", three)
+    assert len(kept(world)) == 2
+    assert len(world.cluster(n_workers=1).machines) == 2

@@ -7,10 +7,12 @@ from amasia.models.devices import DeviceRequest
 from amasia.models.grants import AccountRequest, GroupRequest
 from amasia.models.locations import Finding, LocationRequest, Offer
 from amasia.models.machines import Metrics
+from amasia.models.permissions import Role
 from amasia.models.repositories import Input
+from amasia.models.secrets import SecretRequest
 from amasia.models.users import TokenRequest
 from amasia.models.views import ViewRequest
-from amasia.services import budgets, clusters, devices, groups, locations, service_accounts, views
+from amasia.services import budgets, clusters, devices, groups, locations, secrets, service_accounts, users, views
 from tests.browsers import WIDTHS, picture, sideways
 
 from .conftest import charge, commit, repository, sign_in, start
@@ -137,6 +139,41 @@ def test_a_page_follows_what_happens_and_keeps_the_focus_where_it_was(window, wo
     clusters.stop(world.db, world.bo, "lab", mine.id)
     window.locator(f"#row-{mine.id}").get_by_text("stopping", exact=True).wait_for()
     assert focused(window) == f"ask-{story.id}"
+
+
+def test_people_secrets_and_the_account_follow_what_happens_and_leave_what_is_typed(window, world, story):
+    sign_in(window)
+    looked_back = "document.dispatchEvent(new Event('visibilitychange'))"  # which does not wait for the next beat
+    window.goto("/lab/people")
+    groups.create(world.db, world.ada, "lab", GroupRequest(name="ocean"))
+    window.evaluate(looked_back)
+    window.get_by_role("rowheader", name="ocean").wait_for()
+    window.goto("/lab/secrets")
+    window.get_by_label("Name").fill("HALF_TYPED")
+    secrets.put(world.db, world.ada, Role.owner, "lab", "KEY_1", SecretRequest(value="a secret"))
+    window.evaluate(looked_back)
+    window.get_by_role("rowheader", name="KEY_1").wait_for()
+    assert window.get_by_label("Name").input_value() == "HALF_TYPED"
+    window.goto("/-/account")
+    window.get_by_label("What it is for").fill("laptop")
+    window.get_by_role("button", name="Make a token").click()
+    window.locator("#secret").wait_for()
+    users.create_token(world.db, world.ada, TokenRequest(label="from elsewhere"))
+    window.evaluate(looked_back)
+    window.get_by_role("rowheader", name="from elsewhere").wait_for()
+    assert window.locator("#secret").inner_text().startswith("ama_"), "it is shown once, and stays on this page"
+
+
+def test_what_comes_into_the_catalog_is_seen_by_whoever_searches_and_the_words_stay(window, world, story):
+    sign_in(window)
+    window.goto("/lab/datasets?q=tos")
+    window.get_by_text("Nothing fits").wait_for()
+    window.get_by_label("Words").fill("half typed")
+    live = window.locator("[data-live]")
+    assert live.get_attribute("hx-get") == "/lab/datasets?q=tos"
+    with window.expect_response("**/lab/datasets?q=tos"):
+        window.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert window.get_by_label("Words").input_value() == "half typed"
 
 
 def test_stopping_works_with_the_keyboard_alone(window, world, story):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from amasia.api.access import Db, may, operator
+from amasia.api.access import Db, Grant, may, operator
 from amasia.models.base import Cursor, Page, Time
 from amasia.models.events import Event, EventFilter, Head, Outcome
 from amasia.models.permissions import Permission
@@ -30,9 +30,16 @@ async def wanted(
 Wanted = Annotated[EventFilter, Depends(wanted)]
 
 
-@router.get("/workspaces/{workspace}/events", dependencies=[may(Permission.audit, "event.list")])
-def find(db: Db, workspace: str, wanted: Wanted, after: Cursor | None = None) -> Page[Event]:
-    return _page(events.find(db, workspace, after, PAGE, wanted))
+@router.get("/workspaces/{workspace}/events")
+def find(
+    db: Db,
+    workspace: str,
+    grant: Annotated[Grant, may(Permission.trail, "event.list")],
+    wanted: Wanted,
+    after: Cursor | None = None,
+) -> Page[Event]:
+    """All of them for whoever may audit, for others what they did themselves."""
+    return _page(events.seen(db, grant.who, grant.role, workspace, after, PAGE, wanted))
 
 
 @router.get("/workspaces/{workspace}/events/chain", dependencies=[may(Permission.audit, "event.list")])

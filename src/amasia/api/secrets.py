@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter
 
-from amasia.api.access import Db, Grant, may
+from amasia.api.access import Db, Grant, Settings, may
 from amasia.models.base import Page
 from amasia.models.grants import Grantee
 from amasia.models.permissions import Permission
 from amasia.models.secrets import Secret, SecretName, SecretRequest
-from amasia.services import secrets
+from amasia.services import limits, secrets
 
 router = APIRouter(prefix="/workspaces/{workspace}/secrets", tags=["secrets"])
 
@@ -22,12 +22,14 @@ def find(db: Db, workspace: str, grant: Annotated[Grant, may(Permission.run, "se
 @router.put("/{name}")
 def put(
     db: Db,
+    settings: Settings,
     workspace: str,
     name: SecretName,
     grant: Annotated[Grant, may(Permission.run, "secret.set")],
     body: SecretRequest,
 ) -> Secret:
-    return secrets.put(db, grant.who, grant.role, workspace, name, body)
+    most = limits.in_force(db, settings, workspace).secrets
+    return secrets.put(db, grant.who, grant.role, workspace, name, body, most=most)
 
 
 @router.delete("/{name}", status_code=204)

@@ -58,10 +58,10 @@ def login(
 
 
 @app.command(epilog=examples("amasia logout"))
-def logout() -> None:
+def logout(as_json: Json = False) -> None:
     """Forget the token of this computer. It goes on elsewhere until it is revoked or expires."""
     accounts.sign_out()
-    say("Signed out. Back in: amasia login URL")
+    show_json({"signed_out": True}) if as_json else say("Signed out. Back in: amasia login URL")
 
 
 @app.command(epilog=examples("amasia whoami", "amasia whoami --json"))
@@ -102,11 +102,11 @@ def list_(as_json: Json = False) -> None:
 
 
 @tokens.command("revoke", epilog=examples("amasia token revoke to-3f9a1c0b7d2e4f60 --yes"))
-def revoke(token: Annotated[str, typer.Argument(help="Its id.")], yes: Yes = False) -> None:
+def revoke(token: Annotated[str, typer.Argument(help="Its id.")], yes: Yes = False, as_json: Json = False) -> None:
     """End a token at once."""
     confirm(f"End token {token}? Whatever uses it stops working.", yes)
     accounts.revoke_token(token)
-    say(f"Token {token} is revoked.")
+    show_json({"revoked": token}) if as_json else say(f"Token {token} is revoked.")
 
 
 def _show_code(codes: DeviceCodes) -> None:

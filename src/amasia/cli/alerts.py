@@ -55,10 +55,10 @@ def add(
 
 
 @app.command(epilog=examples("amasia alert remove ch-3f9a1c0b7d2e4f60"))
-def remove(channel: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+def remove(channel: Annotated[str, typer.Argument(help="Its id.")], as_json: Json = False) -> None:
     """Be told there no more."""
     channels.delete(channel)
-    say(f"You are not told by {channel} any more.")
+    show_json({"removed": channel}) if as_json else say(f"You are not told by {channel} any more.")
 
 
 def tell() -> None:

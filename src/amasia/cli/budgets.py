@@ -92,12 +92,13 @@ def delete(
     name: Annotated[str, typer.Argument(help="Of the budget.", autocompletion=complete(budget_names))],
     workspace: Workspace = None,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Delete a budget: it limits nothing any more. What was spent stays in the bill."""
     where = workspaces.current(workspace)
     confirm(f"Delete the budget {name} of {where}?", yes)
     budgets.delete(name, where)
-    say(f"{where} has no budget {name} any more.")
+    show_json({"removed": name}) if as_json else say(f"{where} has no budget {name} any more.")
 
 
 def _print(budget: Budget, as_json: bool) -> None:

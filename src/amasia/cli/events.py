@@ -42,7 +42,7 @@ def log(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Who did what, denials too. For owners, admins and auditors."""
+    """Who did what, denials too. Owners, admins and auditors see all of it, others what they did themselves."""
     found = events.find(
         workspace,
         last=last,
@@ -62,8 +62,8 @@ def log(
 
 
 @app.command(epilog=examples("amasia audit head > head-2026-11.json", "amasia audit head --control-plane"))
-def head(control_plane: ControlPlane = False, workspace: Workspace = None) -> None:
-    """Where the chain ends now, as JSON. Keep it elsewhere: it proves later that nothing up to here was changed."""
+def head(control_plane: ControlPlane = False, workspace: Workspace = None, as_json: Json = True) -> None:
+    """Where the chain ends now, always as JSON. Keep it elsewhere: it proves that nothing up to here was changed."""
     show_json(events.head(workspace, control_plane=control_plane))
 
 

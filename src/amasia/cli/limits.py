@@ -26,6 +26,7 @@ def show(workspace: Workspace = None, as_json: Json = False) -> None:
         "starting": _of(found.starting, found.limits.starting),
         "waiting": found.waiting,
         "repositories": _of(found.repositories, found.limits.repositories),
+        "secrets": _of(found.secrets, found.limits.secrets),
         "requests a second": found.limits.requests or "any",
         "log of a machine": size(found.limits.log_bytes) if found.limits.log_bytes else "any",
     })  # fmt: skip
@@ -38,7 +39,8 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         show_json(found)
         return
-    columns = ["workspace", ">machines", ">starting", ">waiting", ">repositories", ">requests/s", ">log of a machine"]
+    columns = ["workspace", ">machines", ">starting", ">waiting", ">repositories", ">secrets", ">requests/s",
+               ">log of a machine"]  # fmt: skip
     show_table(columns, [_row(one) for one in found])
 
 
@@ -52,12 +54,13 @@ def set_(
     starting: Annotated[int | None, typer.Option(min=0, help="Machines being started; more wait.")] = None,
     requests: Annotated[int | None, typer.Option(min=0, help="In a second.")] = None,
     repositories: Number = None,
+    secrets: Number = None,
     log_bytes: Annotated[int | None, typer.Option(min=0, help="Kept of one machine's log.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say what it may take, from the next launch and request on; the rest stays as it is. For operators."""
     made = limits.put(workspace, machines=machines, starting=starting, requests=requests, repositories=repositories,
-                      log_bytes=log_bytes)  # fmt: skip
+                      secrets=secrets, log_bytes=log_bytes)  # fmt: skip
     show_json(made) if as_json else _tell(made)
 
 
@@ -80,6 +83,7 @@ def _row(one: Allowance) -> tuple[str, ...]:
         "starting": _of(one.starting, one.limits.starting),
         "waiting": str(one.waiting),
         "repositories": _of(one.repositories, one.limits.repositories),
+        "secrets": _of(one.secrets, one.limits.secrets),
         "requests": str(one.limits.requests or "any"),
         "log_bytes": size(one.limits.log_bytes) if one.limits.log_bytes else "any",
     }

@@ -167,15 +167,16 @@ def policy(
     provider: Annotated[str, typer.Argument(help="aws, gcp or azure")],
     region: Annotated[str, typer.Option(help="aws: that it is for; any without.")] = "*",
     profile_role: Annotated[str, typer.Option(help="aws: ARN of the role that machines there have.")] = "",
+    as_json: Json = True,
 ) -> None:
-    """The least that a cloud must allow the key of a location, to be pasted into the cloud's console."""
+    """The least that a cloud must allow the key of a location, always as JSON, for the cloud's console."""
     match provider:
         case "aws":
-            typer.echo(policies.aws_text(region, profile_role))
+            print(policies.aws_text(region, profile_role))
         case "gcp":
-            typer.echo(policies.gcp_text())
+            print(policies.gcp_text())
         case "azure":
-            typer.echo(policies.azure_text())
+            print(policies.azure_text())
         case _:
             cure = "There is one for aws, gcp and azure."
             raise errors.InvalidRequest(f"There is no policy for {provider!r}.", cure=cure)

@@ -53,16 +53,22 @@ def invite(
 
 
 @app.command(epilog=examples("amasia user password", "amasia user password bo", "amasia user password bo < new.txt"))
-def password(name: Annotated[str, typer.Argument(help="Another one's, by an operator; else your own.")] = "") -> None:
+def password(
+    name: Annotated[str, typer.Argument(help="Another one's, by an operator; else your own.")] = "",
+    as_json: Json = False,
+) -> None:
     """Change a password. Ends the other tokens and sessions of its owner; machines keep theirs.
 
     Your own asks for the old one first; on stdin it is the first line, and the new one the second.
     """
     if name:
         users.reset_password(name, secret(f"A new password for {name}: "))
-        say(f"{name} has a new password, and has to sign in again.")
+        show_json({"changed": True}) if as_json else say(f"{name} has a new password, and has to sign in again.")
         return
     users.change_password(secret("Your old password: "), secret("Your new password: "))
+    if as_json:
+        show_json({"changed": True})
+        return
     say("Your password is changed. Your other tokens and sessions are ended.")
 
 

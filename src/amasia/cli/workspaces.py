@@ -45,14 +45,14 @@ def create(
 
 
 @app.command(epilog=examples("amasia workspace use oceans"))
-def use(name: Name) -> None:
+def use(name: Name, as_json: Json = False) -> None:
     """Make it the one that names without a workspace belong to."""
     known = [workspace.name for workspace in workspaces.find()]
     if name not in known:
         raise NotFound(f"You are a member of no workspace {name!r}.", cure=f"One of: {', '.join(known) or 'none'}.")
     settings = client_settings()
     save_profile(settings.profile, url=settings.url, token=settings.token.get_secret_value(), workspace=name)
-    say(f"Names without a workspace now belong to {name}.")
+    show_json({"workspace": name}) if as_json else say(f"Names without a workspace now belong to {name}.")
 
 
 @app.command(epilog=examples("amasia workspace regions here eu-central-1", "amasia workspace regions"))
@@ -106,9 +106,9 @@ def add(user: User, role: Role, workspace: Workspace = None, as_json: Json = Fal
 
 
 @app.command(epilog=examples("amasia workspace remove ada", "amasia workspace remove ada --yes"))
-def remove(user: User, workspace: Workspace = None, yes: Yes = False) -> None:
+def remove(user: User, workspace: Workspace = None, yes: Yes = False, as_json: Json = False) -> None:
     """Take a user out of it."""
     where = workspaces.current(workspace)
     confirm(f"Take {user} out of {where}?", yes)
     workspaces.remove_member(user, where)
-    say(f"{user} is no longer in {where}.")
+    show_json({"removed": user}) if as_json else say(f"{user} is no longer in {where}.")

@@ -27,7 +27,8 @@ def find(
     control_plane: bool = False,
     connection: Connection | None = None,
 ) -> list[Event]:
-    """Who did what in a workspace, denials too; newest first. For owners, admins and auditors.
+    """Who did what in a workspace, denials too; newest first. Owners, admins and auditors
+    see all of it, others what they did themselves.
 
     Parameters
     ----------

@@ -23,6 +23,7 @@ def put(
     starting: int | None = None,
     requests: int | None = None,
     repositories: int | None = None,
+    secrets: int | None = None,
     log_bytes: int | None = None,
     connection: Connection | None = None,
 ) -> Allowance:
@@ -47,7 +48,7 @@ def put(
         You are no operator.
     """
     body = request(LimitsRequest, machines=machines, starting=starting, requests=requests, repositories=repositories,
-                   log_bytes=log_bytes)  # fmt: skip
+                   secrets=secrets, log_bytes=log_bytes)  # fmt: skip
     return (connection or connect()).put(f"/v1/limits/{workspace}", body, Allowance)
 
 

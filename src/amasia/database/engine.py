@@ -91,6 +91,10 @@ class Database:
 
     def derive(self, purpose: str, name: str) -> str:
         """A secret that is the same each time it is asked for, until the keys are renewed. 64 hex digits."""
+        return self.derived(purpose, name)[0]
+
+    def derived(self, purpose: str, name: str) -> list[str]:
+        """The same, and after it the one from before the keys were renewed, if they were."""
         return self.keys.derive(purpose, name)
 
     def migrate(self) -> None:

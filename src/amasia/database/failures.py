@@ -3,12 +3,20 @@
 import threading
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, case, delete, or_, select
+from sqlalchemy import Connection, and_, case, delete, func, not_, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from amasia.database.rows import change
 from amasia.database.tables import failures
 from amasia.models.base import now
+from amasia.models.users import ANONYMOUS
+
+DENIED = "denied:"
+"""How the keys of denials begin."""
+UNKNOWN = f"{DENIED}{ANONYMOUS}"
+"""Those of somebody of whom only the address is known, if that."""
+MOST = 10_000
+"""Keys that a flood is remembered of."""
 
 
 class Flood:
@@ -22,6 +30,8 @@ class Flood:
         """From now on it is one: the next is written after a pause, and those until then with it."""
         with self._lock:
             self._held[key] = (at + self._pause, 0)
+            if len(self._held) > MOST:
+                del self._held[next(iter(self._held))]
 
     def add(self, key: str, at: datetime) -> int | None:
         """How many came before this one that are to be written with it; None where it is itself to wait."""
@@ -59,8 +69,26 @@ def take_back(tx: Connection, key: str) -> None:
     change(tx, failures, failures.c.key == key, failures.c.count > 0, count=failures.c.count - 1)
 
 
-def forget(tx: Connection, before: datetime) -> None:
-    tx.execute(delete(failures).where(failures.c.since < before))
+def forget(tx: Connection, before: datetime, most: int) -> None:
+    """All that are older, but denials that are more than ``most``: what was left out of them is still to be told.
+
+    Those of addresses are few, and `end` does it.
+    """
+    denied, unknown = failures.c.key.startswith(DENIED), failures.c.key.startswith(UNKNOWN)
+    over = or_(not_(denied), and_(failures.c.count <= most, not_(unknown)))
+    tx.execute(delete(failures).where(failures.c.since < before, over))
+
+
+def rows(tx: Connection, begin: str) -> int:
+    """How many have a key that begins so."""
+    return tx.execute(select(func.count()).where(failures.c.key.startswith(begin))).scalar_one()
+
+
+def end(tx: Connection, begin: str, before: datetime, most: int) -> int:
+    """Forget those that begin so and are older; how many there were above ``most`` of each."""
+    where = (failures.c.key.startswith(begin), failures.c.since < before)
+    gone = tx.execute(delete(failures).where(*where).returning(failures.c.count)).scalars()
+    return sum(max(0, count - most) for count in gone)
 
 
 def clear(tx: Connection, name: str) -> None:

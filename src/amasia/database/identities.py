@@ -1,13 +1,15 @@
 """Named queries on identities elsewhere, and on invitations to bring one."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Text, cast, delete, select
 
 from amasia.database.rows import add, change, every, one
-from amasia.database.tables import group_members, identities, invitations, memberships
+from amasia.database.tables import identities, invitations
 from amasia.models.base import now
-from amasia.models.identities import Identity, Invitation
+from amasia.models.identities import Given, Identity, Invitation
 
 
 def find(tx: Connection, issuer: str, subject: str) -> Identity | None:
@@ -27,14 +29,40 @@ def put(tx: Connection, identity: Identity) -> None:
         add(tx, identities, identity)
 
 
-def unseen(tx: Connection, before: datetime) -> list[tuple[str, str]]:
-    """(user, issuer) of those who have something by an issuer's claims and did not sign in by it since a time."""
-    i, m, g = identities.c, memberships.c, group_members.c
-    member = select(m.user).where(m.user == i.user, m.origin == i.issuer).exists()
-    grouped = select(g.user).where(g.user == i.user, g.origin == i.issuer).exists()
-    query = select(i.user, i.issuer).where(or_(member, grouped)).group_by(i.user, i.issuer)
-    query = query.having(func.max(i.last_used_at) < before).order_by(i.user, i.issuer)
-    return [(row.user, row.issuer) for row in tx.execute(query)]
+def gives(tx: Connection, identity: Identity, given: Mapping[str, Given]) -> None:
+    """From now on, and nothing else."""
+    where = (identities.c.issuer == identity.issuer, identities.c.subject == identity.subject)
+    change(tx, identities, *where, given=_json(given))
+
+
+def unseen(tx: Connection, before: datetime) -> list[Identity]:
+    """Those whose claims give something, and by which nobody signed in since a time."""
+    return every(tx, select(identities).where(*_unseen(before)).order_by(identities.c.user), Identity)
+
+
+def lapse(tx: Connection, identity: Identity, before: datetime) -> bool:
+    """It gives nothing any more; False where somebody signed in by it after all."""
+    where = (identities.c.issuer == identity.issuer, identities.c.subject == identity.subject)
+    return change(tx, identities, *where, *_unseen(before), given={}) > 0
+
+
+def forget(tx: Connection, user: str, workspace: str, group: str = "") -> None:
+    """What claims gave somebody there, or a place in this group only, until they say it again."""
+    for identity in of_user(tx, user):
+        if workspace not in identity.given:
+            continue
+        here = identity.given[workspace]
+        less = here.model_copy(update={"groups": tuple(name for name in here.groups if name != group)})
+        others = {name: given for name, given in identity.given.items() if name != workspace}
+        gives(tx, identity, others | ({workspace: less} if group else {}))
+
+
+def _unseen(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    return identities.c.last_used_at < before, cast(identities.c.given, Text) != "{}"
+
+
+def _json(given: Mapping[str, Given]) -> dict[str, Any]:
+    return {workspace: one.model_dump(mode="json") for workspace, one in given.items()}
 
 
 def invite(tx: Connection, invitation: Invitation, hashed: str) -> None:

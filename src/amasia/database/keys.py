@@ -8,7 +8,7 @@ sealed with the first.
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -51,15 +51,17 @@ class Keys:
     def begin(self, tx: Connection, *, older: bool) -> None:
         """Make the first ones where there are none. ``older``: of a version that sealed with the master key itself."""
         if tx.execute(select(func.count()).select_from(keys)).scalar():
-            return
+            return self.masters.enter(self._called(self._newest(tx, PLANE)[1].decode()), wrapped(tx).values())
         first = self.masters.first if older else None
         plane = hmac.new(first or Fernet.generate_key(), b"plane:tag", hashlib.sha256).hexdigest()[:12]
+        self.masters.enter(self._called(plane))
         for purpose, key in (
             (SEAL, first or Fernet.generate_key()),
             (DERIVE, first or Fernet.generate_key()),
             (PLANE, plane.encode()),
         ):
             add(tx, keys, purpose=purpose, wrapped=self.masters.wrap(key), created_at=now(), reason="")
+        return None
 
     def seal(self, tx: Connection, secret: str) -> Sealed:
         number, key = self._newest(tx, SEAL, hold=True)
@@ -70,14 +72,28 @@ class Keys:
         number, token = _parts(sealed)
         return Fernet(self._known.get(number) or self._find(number)).decrypt(token).decode()
 
-    def derive(self, purpose: str, name: str) -> str:
+    def derive(self, purpose: str, name: str) -> list[str]:
+        """With the newest key, and then with the one before, if there is one."""
         with self._engine.connect() as tx:
-            _, key = self._newest(tx, DERIVE)
-        return hmac.new(key, f"{purpose}:{name}".encode(), hashlib.sha256).hexdigest()
+            made = list(tx.execute(_made(DERIVE).order_by(keys.c.number.desc())))
+        known = [self._unwrapped(row.number, row.wrapped) for row in made]
+        return [hmac.new(key, f"{purpose}:{name}".encode(), hashlib.sha256).hexdigest() for key in known]
 
     def plane(self) -> str:
         with self._engine.connect() as tx:
             return self._newest(tx, PLANE)[1].decode()
+
+    def renew_master(self) -> None:
+        """Have a master key to wrap with that nothing was wrapped with before, where it is ours to make."""
+        self.masters.renew(self._called(self.plane()))
+
+    def keep_masters(self, wrapped: Iterable[str]) -> None:
+        """Forget those that neither these nor another database needs."""
+        self.masters.keep(self._called(self.plane()), wrapped)
+
+    def _called(self, plane: str) -> str:
+        """As others that use the same file of keys are told: by its plane and where it is, since it may be a copy."""
+        return f"{plane} {self._engine.url.render_as_string(hide_password=True)}"
 
     def reseal(self, tx: Connection, column: Column[Sealed], limit: int) -> int:
         """Seal rows of a column with the newest key that other keys sealed; how many there were."""
@@ -149,12 +165,16 @@ def older(tx: Connection) -> int:
 
 
 def make(tx: Connection, number: int, wrapped: str, root: str, others: Mapping[int, str]) -> bool:
-    """A wish comes true: a key, another one to derive from, and all others wrapped anew. False if it did already."""
+    """A wish comes true: a key, another one to derive from, and all others wrapped anew. False if it did already.
+
+    Of those to derive from, the one before is kept: what was derived a moment ago may have to be derived again.
+    """
     if not change(tx, keys, keys.c.number == number, keys.c.wrapped == "", wrapped=wrapped):
         return False
     for other, anew in others.items():
         change(tx, keys, keys.c.number == other, wrapped=anew)
-    tx.execute(delete(keys).where(keys.c.purpose == DERIVE))
+    last = select(func.max(keys.c.number)).where(keys.c.purpose == DERIVE).scalar_subquery()
+    tx.execute(delete(keys).where(keys.c.purpose == DERIVE, keys.c.number < last))
     add(tx, keys, purpose=DERIVE, wrapped=root, created_at=now(), reason="")
     return True
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, true
 
 from amasia.database.machines import STARTING
 from amasia.database.rows import add, change, mapping
-from amasia.database.tables import limits, machines, repositories, workspaces
+from amasia.database.tables import limits, machines, repositories, secrets, workspaces
 from amasia.models.base import now
 from amasia.models.limits import Limits
 
@@ -46,8 +46,11 @@ def machines_of(tx: Connection, workspace: str) -> int:
 
 
 def repositories_of(tx: Connection, workspace: str) -> int:
-    query = select(func.count()).select_from(repositories).where(repositories.c.workspace == workspace)
-    return int(tx.execute(query).scalar_one())
+    return _rows(tx, repositories, workspace)
+
+
+def secrets_of(tx: Connection, workspace: str) -> int:
+    return _rows(tx, secrets, workspace)
 
 
 def used(tx: Connection, only: str | None = None) -> dict[str, dict[str, Any]]:
@@ -69,11 +72,16 @@ def used(tx: Connection, only: str | None = None) -> dict[str, dict[str, Any]]:
             **{name: row[name] for name in ("machines", "starting", "waiting")},
             "waited_seconds": max(0.0, round(waited, 1)),
         }
-    count = select(repositories.c.workspace, func.count().label("n"))
-    count = count.where(_of(repositories.c.workspace, only)).group_by(repositories.c.workspace)
-    for row in tx.execute(count).mappings():
-        found.setdefault(row["workspace"], {})["repositories"] = row["n"]
+    for table in (repositories, secrets):
+        count = select(table.c.workspace, func.count().label("n"))
+        count = count.where(_of(table.c.workspace, only)).group_by(table.c.workspace)
+        for row in tx.execute(count).mappings():
+            found.setdefault(row["workspace"], {})[table.name] = row["n"]
     return found
+
+
+def _rows(tx: Connection, table: Table, workspace: str) -> int:
+    return int(tx.execute(select(func.count()).select_from(table).where(table.c.workspace == workspace)).scalar_one())
 
 
 def _of(workspace: ColumnElement[str], only: str | None) -> ColumnElement[bool]:

@@ -4,9 +4,11 @@ Those of a file or of the environment are ours, `Local`. A service for keys is a
 entry point ``amasia.masters`` of a package. A database's own is `Masters`: the newest wraps, and all of them unwrap.
 """
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol
@@ -40,7 +42,8 @@ class Wraps(Protocol):
 class Local:
     """Keys that this computer knows, the newest first, and the file that they are in, if they are in one.
 
-    Before it is changed the file is read again: another hand may have put a key there.
+    Before it is changed the file is read again: another hand may have put a key there. Several databases may have one
+    file: beside it, in `_uses`, is what each of them needs, and no other's key is dropped.
     """
 
     def __init__(self, keys: Sequence[bytes], path: Path | None = None) -> None:
@@ -62,29 +65,48 @@ class Local:
             cure="Give it back, below the newest one: in AMASIA_KEY_FILE, or in AMASIA_KEYS.",
         )
 
-    def renew(self) -> None:
-        """A new key before all others, where they are in a file; whoever keeps them elsewhere does that there."""
-        if self.path:
-            self._write((Fernet.generate_key(), *_read(self.path)))
-
-    def keep(self, names: Iterable[str]) -> None:
-        """Only the newest, and those of these names, where they are in a file."""
+    def enter(self, database: str, names: Iterable[str] | None) -> None:
+        """Say which keys of a file a database needs; None for the newest, which it is about to be written with."""
         if not self.path:
             return
-        wanted, (newest, *rest) = set(names), _read(self.path)
-        kept = [newest, *(key for key in rest if fingerprint(key) in wanted)]
-        if len(kept) <= len(rest):
-            self._write(kept)
+        with suppress(OSError), _held(self.path):  # where nothing can be written, nothing is renewed either
+            self.keys = tuple(_read(self.path))
+            _use(self.path, database, [fingerprint(self.keys[0])] if names is None else names)
 
-    def _write(self, keys: Sequence[bytes]) -> None:
-        assert self.path
+    def renew(self, database: str) -> None:
+        """A new key before all others, where they are in a file; whoever keeps them elsewhere does that there."""
+        if not self.path:
+            return
+        with self._changing(self.path):
+            keys = (Fernet.generate_key(), *_read(self.path))
+            _use(self.path, database, {fingerprint(keys[0]), *_uses(self.path).get(database, ())})
+            self._write(self.path, keys)
+
+    def keep(self, database: str, names: Iterable[str]) -> None:
+        """Only the newest, those of these names, and those that other databases need, where they are in a file."""
+        if not self.path:
+            return
+        with self._changing(self.path):
+            _use(self.path, database, names)
+            wanted = {name for needed in _uses(self.path).values() for name in needed}
+            newest, *rest = _read(self.path)
+            kept = [newest, *(key for key in rest if fingerprint(key) in wanted)]
+            if len(kept) <= len(rest):
+                self._write(self.path, kept)
+
+    @contextmanager
+    def _changing(self, path: Path) -> Iterator[None]:
         try:
-            write_private(self.path, "".join(f"{key.decode()}\n" for key in keys))
+            with _held(path):
+                yield
         except OSError as error:
             raise errors.Unavailable(
-                f"The master key cannot be changed: {self.path} cannot be written ({error.strerror}).",
+                f"The master key cannot be changed: {path} cannot be written ({error.strerror}).",
                 cure="Permit it; or put a new key before the old one there yourself, and restart the control plane.",
             ) from error
+
+    def _write(self, path: Path, keys: Sequence[bytes]) -> None:
+        write_private(path, "".join(f"{key.decode()}\n" for key in keys))
         self.keys = tuple(keys)
 
     def _names(self) -> str:
@@ -127,15 +149,20 @@ class Masters:
             f"Secrets are sealed by a key that {name!r} keeps.", cure=f"Name it again: AMASIA_KMS={name}:…"
         )
 
-    def renew(self) -> None:
+    def enter(self, database: str, wrapped: Iterable[str] | None = None) -> None:
+        """Say what a database needs to unwrap what it has; nothing yet where it is about to have it wrapped."""
+        if self._local.keys and not (self._kms and wrapped is None):
+            self._local.enter(database, None if wrapped is None else _names(wrapped))
+
+    def renew(self, database: str) -> None:
         """Have a new key to wrap with, where that is ours to make; a KMS renews its own."""
         if not self._kms:
-            self._local.renew()
+            self._local.renew(database)
 
-    def keep(self, wrapped: Iterable[str]) -> None:
-        """Forget local keys that none of these is wrapped with, but the newest."""
+    def keep(self, database: str, wrapped: Iterable[str]) -> None:
+        """Forget local keys that none of these is wrapped with, but the newest, and what other databases need."""
         if self._local.keys:
-            self._local.keep(one.split(":")[1] for one in wrapped if one.startswith(f"{LOCAL}:"))
+            self._local.keep(database, _names(wrapped))
 
 
 def open_masters(settings: ServerSettings) -> Masters:
@@ -161,6 +188,38 @@ def open_masters(settings: ServerSettings) -> Masters:
     if not path.exists():
         write_private(path, Fernet.generate_key().decode())
     return Masters(Local(_read(path), path), kms, name)
+
+
+def _names(wrapped: Iterable[str]) -> list[str]:
+    """Of the local keys that these were wrapped with."""
+    return [one.split(":")[1] for one in wrapped if one.startswith(f"{LOCAL}:")]
+
+
+def _users(path: Path) -> Path:
+    """Beside a file of keys: of each database that needs some, a line with their names and what it is called."""
+    return path.with_name(path.name + ".databases")
+
+
+def _uses(path: Path) -> dict[str, list[str]]:
+    if not _users(path).exists():
+        return {}
+    lines = (line.partition(" ") for line in _users(path).read_text().splitlines())
+    return {database: names.split(",") for names, _, database in lines}
+
+
+def _use(path: Path, database: str, names: Iterable[str]) -> None:
+    before, needed = _uses(path), sorted(set(names))
+    after = {name: kept for name, kept in before.items() if name != database} | ({database: needed} if needed else {})
+    if after != before:
+        write_private(_users(path), "".join(f"{','.join(kept)} {name}\n" for name, kept in after.items()))
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """One process at a time changes a file of keys."""
+    with path.with_name(path.name + ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def fingerprint(key: bytes) -> str:

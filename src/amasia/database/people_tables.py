@@ -1,6 +1,6 @@
 """The tables of the door: who somebody is elsewhere, what lets them in, and what they lost."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table
 
 from amasia.database.schema import Instant, metadata
 
@@ -14,6 +14,8 @@ identities = Table(
     Column("email", String, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("last_used_at", Instant, nullable=False),
+    # By workspace, what its claims gave when they were last seen.
+    Column("given", JSON, nullable=False, server_default="{}"),
 )
 
 invitations = Table(

@@ -14,6 +14,10 @@ from amasia.models.secrets import Secret
 _SEEN = [column for column in secrets.columns if column.name != "value"]
 
 
+def is_there(tx: Connection, workspace: str, grantee: str, name: str) -> bool:
+    return tx.execute(select(secrets.c.name).where(_this(workspace, grantee, name))).first() is not None
+
+
 def put(tx: Connection, secret: Secret, value: Sealed) -> None:
     """Make it, or change it: it was not used yet."""
     where = _this(secret.workspace, secret.grantee, secret.name)

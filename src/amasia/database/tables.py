@@ -418,7 +418,7 @@ group_members = Table(
 failures = Table(
     "failures",
     metadata,
-    # Of sign-ins: ``name:ada``, ``source:192.0.2.1``.
+    # Of sign-ins: ``name:ada``, ``source:192.0.2.1``; of denials, and of lendings to a machine: ``lend:ma-…``.
     Column("key", String, primary_key=True),
     Column("count", Integer, nullable=False),
     Column("since", Instant, nullable=False),

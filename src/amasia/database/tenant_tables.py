@@ -13,5 +13,6 @@ limits = Table(
     Column("starting", Integer),
     Column("requests", Integer),
     Column("repositories", Integer),
+    Column("secrets", Integer),
     Column("log_bytes", BigInteger),
 )

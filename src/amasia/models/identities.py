@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from amasia.models.base import Model, Name, Time
+from amasia.models.permissions import Role
 from amasia.models.users import User
 
 
@@ -23,6 +24,15 @@ class Claims(Model):
     """Every claim, for the rules."""
 
 
+class Given(Model):
+    """What claims give in one workspace."""
+
+    role: Role
+    groups: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    """Those that did, as they are shown."""
+
+
 class Identity(Model):
     """An issuer's subject is a user here; a user may have several."""
 
@@ -33,6 +43,8 @@ class Identity(Model):
     email: str = ""
     created_at: Time
     last_used_at: Time
+    given: dict[Name, Given] = {}
+    """By workspace, what its claims gave when they were last seen."""
 
 
 class Invitation(Model):

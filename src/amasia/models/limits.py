@@ -22,6 +22,8 @@ class Limits(Model):
     requests: Count = NONE
     """In a second, and ten times as many at once."""
     repositories: Count = NONE
+    secrets: Count = NONE
+    """Of all grantees together."""
     log_bytes: Bytes = NONE
     """Kept of one machine's log."""
 
@@ -33,6 +35,7 @@ class LimitsRequest(Model):
     starting: Count | None = None
     requests: Count | None = None
     repositories: Count | None = None
+    secrets: Count | None = None
     log_bytes: Bytes | None = None
 
 
@@ -52,3 +55,4 @@ class Allowance(Model):
     waited_seconds: float = 0.0
     """Since the first of those was wished for."""
     repositories: int = 0
+    secrets: int = 0

@@ -14,7 +14,7 @@ class Role(StrEnum):
     auditor = "auditor"
     """Reads the audit trail and who is a member. No data, no costs, no machines."""
     guest = "guest"
-    """A member who has nothing but what grants on repositories give."""
+    """A member who has nothing but what grants on repositories give, and what they did themselves."""
 
 
 class Permission(StrEnum):
@@ -30,6 +30,8 @@ class Permission(StrEnum):
     """Create and write repositories, upload environments."""
     budget = "budget"
     """Make, change and delete budgets."""
+    trail = "trail"
+    """See what one did oneself; whoever may audit sees what everybody did."""
     audit = "audit"
     """Read the audit trail, and check that nothing in it was changed."""
     manage = "manage"
@@ -40,17 +42,17 @@ class Permission(StrEnum):
 
 _P = Permission
 GRANTS: dict[Role, frozenset[Permission]] = {
-    Role.guest: frozenset(),
-    Role.auditor: frozenset({_P.people, _P.audit}),
-    Role.viewer: frozenset({_P.people, _P.read, _P.costs}),
-    Role.billing: frozenset({_P.people, _P.costs, _P.budget}),
-    Role.member: frozenset({_P.people, _P.read, _P.costs, _P.run, _P.write}),
+    Role.guest: frozenset({_P.trail}),
+    Role.auditor: frozenset({_P.trail, _P.people, _P.audit}),
+    Role.viewer: frozenset({_P.trail, _P.people, _P.read, _P.costs}),
+    Role.billing: frozenset({_P.trail, _P.people, _P.costs, _P.budget}),
+    Role.member: frozenset({_P.trail, _P.people, _P.read, _P.costs, _P.run, _P.write}),
     Role.admin: frozenset(_P) - {_P.own},
     Role.owner: frozenset(_P),
 }
 STRENGTH = (Role.guest, Role.auditor, Role.viewer, Role.billing, Role.member, Role.admin, Role.owner)
 """Roles are no ladder; where one of several is to be had, it is the last of these."""
-LOOKING = frozenset({_P.people, _P.read, _P.costs, _P.audit})
+LOOKING = frozenset({_P.trail, _P.people, _P.read, _P.costs, _P.audit})
 """Those that change nothing: all that a token of scope *read* has."""
 
 

@@ -20,7 +20,7 @@ def reconcile(db: Database) -> None:
     try:
         if number is not None:
             _make(db, number)
-        db.keys.masters.keep(keys.wrapped(db).values())
+        db.keys.keep_masters(keys.wrapped(db).values())
         while keys.reseal(db, BATCH):
             pass
         keys.finish(db)
@@ -31,6 +31,6 @@ def reconcile(db: Database) -> None:
 def _make(db: Database, number: int) -> None:
     masters = db.keys.masters
     had = {other: masters.unwrap(text) for other, text in keys.wrapped(db).items()}
-    masters.renew()
+    db.keys.renew_master()
     others = {other: masters.wrap(key) for other, key in had.items()}
     keys.made(db, number, masters.wrap(Fernet.generate_key()), masters.wrap(Fernet.generate_key()), others)

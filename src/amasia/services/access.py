@@ -6,7 +6,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 from typing import NoReturn
 
 from sqlalchemy import Connection
@@ -24,6 +25,9 @@ TASKS = frozenset({Scope.everything, Scope.read, Scope.data})
 
 DENIALS, WHILE = 100, timedelta(minutes=1)
 """Of one caller, so many denials are written down in so long: a flood of them fills no database."""
+OF_ADDRESS, ADDRESSES = 20, 100
+"""Of somebody whom nobody knows so many, by their address, so that one flood does not hide another's tries. Of so many
+addresses, that is; those that are more share one count."""
 
 _TOUCH = timedelta(minutes=1)
 
@@ -213,17 +217,20 @@ def deny(db: Database, who: Principal, workspace: str | None, verb: str, target:
     Of what is over `DENIALS`, the first one that is written down again says how many there were. Until then most of it
     does not even reach the database: anybody can be refused, as often as they like.
     """
-    key, at = f"denied:{who.actor}", now()
+    at, most = now(), OF_ADDRESS if who.anonymous else DENIALS
+    key = f"{failures.UNKNOWN} {_network(who.source)}" if who.anonymous else f"{failures.DENIED}{who.actor}"
     waited = db.denied.add(key, at)
     if waited is None:
         return
     with db.write(quiet=True) as tx:
-        before = failures.count(tx, key) + waited
-        count = failures.add(tx, key, at - WHILE, waited=waited)
-        if count > DENIALS:
+        row, left = _row(tx, key, at) if who.anonymous else (key, 0)
+        before = failures.count(tx, row) + waited
+        count = failures.add(tx, row, at - WHILE, waited=waited + left)
+        if count > most:
             db.denied.begin(key, at)
             return
-        detail = {"left_out": before - DENIALS} if count == 1 and before > DENIALS else {}
+        left += max(0, before - most)
+        detail = {"left_out": left} if count == 1 and left else {}
         events.append(
             tx,
             actor=who.actor,
@@ -234,6 +241,23 @@ def deny(db: Database, who: Principal, workspace: str | None, verb: str, target:
             outcome=Outcome.denied,
             **detail,
         )
+
+
+def _row(tx: Connection, key: str, at: datetime) -> tuple[str, int]:
+    """Where an address is counted, and how many denials were left out of those that have been quiet for a while."""
+    if failures.count(tx, key):
+        return key, 0
+    left = failures.end(tx, f"{failures.UNKNOWN} ", at - WHILE, OF_ADDRESS)
+    return (key if failures.rows(tx, f"{failures.UNKNOWN} ") < ADDRESSES else failures.UNKNOWN), left
+
+
+def _network(source: str) -> str:
+    """Of an address: in IPv6 everybody has more addresses than could be counted."""
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return source[:100]
+    return str(ip_network((source, 64), strict=False)) if address.version == 6 else source
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """What an issuer's claims give: memberships, roles and groups, by the rules of the settings; and what goes with them.
 
-All rules that match count: of several for one workspace the strongest role, and the groups of all. Claims change only
-what claims of the same issuer gave; what somebody gave by hand stays as it is.
+All rules that match count: of several for one workspace the strongest role, and the groups of all; and so do all
+identities of a user, each with what its claims gave when they were last seen. Claims change only what claims gave; what
+somebody gave by hand stays as it is.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,20 +15,11 @@ from amasia import errors
 from amasia.database import events, groups, identities, users
 from amasia.database.engine import Database
 from amasia.models.base import now
+from amasia.models.identities import Given
 from amasia.models.permissions import STRENGTH, Role
 from amasia.models.users import Membership
 from amasia.services import removals
 from amasia.settings import Issuer, Rule, ServerSettings
-
-
-@dataclass(frozen=True)
-class Given:
-    """What claims give in one workspace."""
-
-    role: Role
-    groups: frozenset[str]
-    claims: tuple[str, ...]
-    """Those that did, as they are shown."""
 
 
 def check(issuers: Iterable[Issuer]) -> None:
@@ -55,31 +46,35 @@ def given(tx: Connection, rules: Iterable[Rule], said: Mapping[str, Any]) -> dic
     for rule in rules:
         if rule.value not in _values(said, rule.claim) or users.find_workspace(tx, rule.workspace) is None:
             continue
-        before = found.get(rule.workspace, Given(Role(rule.role), frozenset(), ()))
+        before = found.get(rule.workspace, Given(role=Role(rule.role)))
         claim = f"{rule.claim}={rule.value}"
         found[rule.workspace] = Given(
-            max(before.role, Role(rule.role), key=STRENGTH.index),
-            before.groups | set(rule.groups),
-            before.claims if claim in before.claims else (*before.claims, claim),
+            role=max(before.role, Role(rule.role), key=STRENGTH.index),
+            groups=tuple(sorted({*before.groups, *rule.groups})),
+            claims=before.claims if claim in before.claims else (*before.claims, claim),
         )
     return found
 
 
-def follow(tx: Connection, user: str, issuer: str, wished: Mapping[str, Given]) -> None:
-    """Make what came from this issuer's claims what its claims are now."""
+def follow(tx: Connection, user: str) -> None:
+    """Make what came from claims what those of all identities of a user give, as they were last seen."""
+    said = [(one.issuer, one.given) for one in identities.of_user(tx, user)]
     mine = {one.workspace: one for one in users.memberships_of(tx, user)}
+    wished = {workspace for _, given in said for workspace in given}
     for workspace, member in mine.items():
-        if member.origin == issuer and workspace not in wished:
+        if member.origin and workspace not in wished:
             removals.leave(tx, workspace, user)
-            _tell(tx, "member.remove", user, workspace, issuer, claims=member.claims)
-    for workspace, one in wished.items():
-        member = Membership(workspace=workspace, user=user, role=one.role, origin=issuer, claims=one.claims)
+            _tell(tx, "member.remove", user, workspace, member.origin, claims=member.claims)
+    for workspace in sorted(wished):
         before = mine.get(workspace)
-        if before == member or (before is not None and before.origin != issuer):
+        if before is not None and not before.origin:
             continue
-        users.set_member(tx, member)
-        _tell(tx, "member.set", user, workspace, issuer, role=one.role.value, claims=one.claims)
-    _follow_groups(tx, user, issuer, wished)
+        issuer, one = _strongest([(origin, given[workspace]) for origin, given in said if workspace in given], before)
+        member = Membership(workspace=workspace, user=user, role=one.role, origin=issuer, claims=one.claims)
+        if before != member:
+            users.set_member(tx, member)
+            _tell(tx, "member.set", user, workspace, issuer, role=one.role.value, claims=one.claims)
+    _follow_groups(tx, user, said)
 
 
 def lapse(db: Database, settings: ServerSettings) -> None:
@@ -89,27 +84,38 @@ def lapse(db: Database, settings: ServerSettings) -> None:
     before = now() - timedelta(days=settings.claims_days)
     with db.read() as tx:
         found = identities.unseen(tx, before)
-    for user, issuer in found:
+    for identity in found:
         with db.write() as tx:
-            if (user, issuer) in identities.unseen(tx, before):  # they may be signing in at this moment
-                follow(tx, user, issuer, {})
+            if identities.lapse(tx, identity, before):
+                follow(tx, identity.user)
 
 
-def _follow_groups(tx: Connection, user: str, issuer: str, wished: Mapping[str, Given]) -> None:
+def _strongest(said: list[tuple[str, Given]], before: Membership | None) -> tuple[str, Given]:
+    """Of what several issuers give in a workspace; of the same by two, what it was by before."""
+    held = before.origin if before else ""
+    return max(said, key=lambda one: (STRENGTH.index(one[1].role), one[0] == held))
+
+
+def _follow_groups(tx: Connection, user: str, said: Sequence[tuple[str, Mapping[str, Given]]]) -> None:
     """After the memberships: only members are in groups, and only in those that there are."""
-    wanted = {
-        (workspace, name)
-        for workspace, one in wished.items()
-        for name in sorted(one.groups)
-        if users.role(tx, workspace, user) is not None and groups.find(tx, workspace, name) is not None
-    }
+    wanted: dict[tuple[str, str], list[str]] = {}
+    for issuer, given in said:
+        for workspace, one in given.items():
+            if users.role(tx, workspace, user) is None:
+                continue
+            for name in one.groups:
+                if groups.find(tx, workspace, name) is not None:
+                    wanted.setdefault((workspace, name), []).append(issuer)
     mine = groups.of_user(tx, user)
-    for workspace, name in sorted(key for key, origin in mine.items() if origin == issuer and key not in wanted):
+    for workspace, name in sorted(key for key, origin in mine.items() if origin and key not in wanted):
         groups.remove_member(tx, user, workspace, name)
-        _tell(tx, "group.remove", name, workspace, issuer, user=user)
-    for workspace, name in sorted(wanted - mine.keys()):
-        groups.add_member(tx, workspace, name, user, issuer)
-        _tell(tx, "group.add", name, workspace, issuer, user=user)
+        _tell(tx, "group.remove", name, workspace, mine[workspace, name], user=user)
+    for (workspace, name), issuers in sorted(wanted.items()):
+        held = mine.get((workspace, name))
+        if held == "" or held in issuers:  # by hand, or by a claim that still gives it
+            continue
+        groups.add_member(tx, workspace, name, user, issuers[0])
+        _tell(tx, "group.add", name, workspace, issuers[0], user=user)
 
 
 def _values(said: Mapping[str, Any], claim: str) -> list[str]:

@@ -56,11 +56,7 @@ def create(db: Database, settings: ServerSettings, who: Principal, workspace: st
         cluster = cluster.model_copy(update={"placement": placement})
         sealed = db.seal(tx, security.tls_key)
         rows.create(tx, cluster, location=placement.location, security=security, sealed_key=sealed)
-        scheduler, *workers = choices
-        wanted = [(MachineRole.scheduler, "", scheduler)]
-        for group, choice in zip(cluster.spec.groups, workers, strict=True):
-            wanted += [(MachineRole.worker, group, choice)] * cluster.wanted(group)
-        _add_machines(tx, settings, cluster, placement.location, wanted, first=0)
+        _add_machines(tx, settings, cluster, placement.location, _wanted(cluster, choices), first=0)
         events.append(tx, actor=who.actor, verb="cluster.create", target=cluster.id, workspace=workspace,
                       source=who.source, name=cluster.name, spec=cluster.spec.model_dump(mode="json"))  # fmt: skip
     return get(db, workspace, cluster.id)
@@ -73,6 +69,8 @@ def quote(db: Database, settings: ServerSettings, who: Principal, workspace: str
     with db.write() as tx:
         usable.check(tx, cluster)
         placement, choices = _place(tx, settings, cluster, data)
+        wanted = [(role, 0, group, choice) for role, group, choice in _wanted(cluster, choices)]
+        limits.check_machines(tx, settings, workspace, standbys.lacking(tx, cluster, placement.location, wanted))
         return _quote(tx, cluster, placement, choices)
 
 
@@ -194,6 +192,15 @@ def follow(db: Database, settings: ServerSettings, cluster_id: str) -> None:
                 _wind_down(tx, cluster, own)
             case _:
                 _keep_up(tx, settings, cluster, own)
+
+
+def _wanted(cluster: Cluster, choices: Sequence[Choice]) -> list[tuple[MachineRole, str, Choice]]:
+    """The role, worker group and type of each machine that it begins with."""
+    scheduler, *workers = choices
+    wanted = [(MachineRole.scheduler, "", scheduler)]
+    for group, choice in zip(cluster.spec.groups, workers, strict=True):
+        wanted += [(MachineRole.worker, group, choice)] * cluster.wanted(group)
+    return wanted
 
 
 def _quote(tx: Connection, cluster: Cluster, placement: Placement, choices: Sequence[Choice]) -> Quote:

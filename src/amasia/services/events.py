@@ -11,8 +11,12 @@ from amasia.database import exports
 from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.events import DROPPED, Event, EventFilter, Head
+from amasia.models.permissions import Permission, Role, may
+from amasia.models.users import ANONYMOUS, Principal
 
 EVERYTHING = EventFilter()
+OURS = frozenset({"amasia", "publisher", ANONYMOUS})
+"""Actors that are no user, also where a user has such a name."""
 HOLD = timedelta(minutes=1)
 """So long somebody may be at work on what is to go elsewhere."""
 
@@ -23,6 +27,25 @@ def find(
     """Newest first; with no workspace, those of the control plane itself."""
     with db.read() as tx:
         return rows.page(tx, workspace, wanted, before, limit)
+
+
+def seen(
+    db: Database,
+    who: Principal,
+    role: Role,
+    workspace: str,
+    before: int | None,
+    limit: int = 100,
+    wanted: EventFilter = EVERYTHING,
+) -> list[Event]:
+    """Newest first, those of a workspace that somebody may see: all of them, or what they did themselves."""
+    if may(role, Permission.audit):
+        return find(db, workspace, before, limit, wanted)
+    if who.user in OURS or wanted.actor not in (None, who.user):
+        return []
+    mine = find(db, workspace, before, limit, wanted.model_copy(update={"actor": who.user}))
+    # How many there are of others is nothing that they did.
+    return [one.model_copy(update={"seq": 0, "hash": ""}) for one in mine]
 
 
 def follow(db: Database, workspace: str | None, after: int, limit: int = 100) -> list[Event]:

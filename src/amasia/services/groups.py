@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import events, grants, secrets, users
+from amasia.database import events, grants, identities, secrets, users
 from amasia.database import groups as rows
 from amasia.database.engine import Database
 from amasia.models.grants import Group, GroupRequest
@@ -55,6 +55,7 @@ def remove(db: Database, who: Principal, workspace: str, name: str, user: str) -
         _known(tx, workspace, name)
         if not rows.remove_member(tx, user, workspace, name):
             raise errors.NotFound(f"{user!r} is not in the group {name!r}.", cure="`amasia group list` shows who is.")
+        identities.forget(tx, user, workspace, name)
         _say(tx, who, workspace, "group.remove", name, user=user)
 
 

@@ -36,9 +36,11 @@ def sign_in(
         given = rules.given(tx, issuer.rules, claims.said)
         user = _user(tx, settings, claims, code, welcome=bool(given))
         if isinstance(user, User):
-            rules.follow(tx, user.name, claims.issuer, given)
+            identity = _identity(claims, user.name)
+            rows.put(tx, identity)
+            rows.gives(tx, identity, given)
+            rules.follow(tx, user.name)
             if not _lives_by_claims(settings, user, claims) or users.memberships_of(tx, user.name):
-                rows.put(tx, _identity(claims, user.name))
                 _say(tx, user.name, "user.sign-in", claims, source)
                 life = timedelta(seconds=settings.session_seconds)
                 return issue_token(

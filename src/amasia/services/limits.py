@@ -1,6 +1,6 @@
 """What each tenant may take: said by operators, counted in the transaction that takes it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -107,14 +107,30 @@ def check_repositories(tx: Connection, workspace: str, most: int) -> None:
     ------
     TooLarge
     """
+    _check_one_more(tx, workspace, most, rows.repositories_of, "repositories")
+
+
+def check_secrets(tx: Connection, workspace: str, most: int) -> None:
+    """Whether it may have one more.
+
+    Raises
+    ------
+    TooLarge
+    """
+    _check_one_more(tx, workspace, most, rows.secrets_of, "secrets")
+
+
+def _check_one_more(
+    tx: Connection, workspace: str, most: int, count: Callable[[Connection, str], int], what: str
+) -> None:
     if not most:
         return
     budgets.workspace(tx, workspace, lock=True)
-    have = rows.repositories_of(tx, workspace)
+    have = count(tx, workspace)
     if have >= most:
         raise errors.TooLarge(
-            f"{workspace!r} has {have} of the {most} repositories that it may have here.",
-            cure=f"Delete one, or have an operator raise it: `amasia limit set {workspace} --repositories {have + 1}`.",
+            f"{workspace!r} has {have} of the {most} {what} that it may have here.",
+            cure=f"Remove one, or have an operator raise it: `amasia limit set {workspace} --{what} {have + 1}`.",
             limit=most,
             have=have,
         )

@@ -91,18 +91,20 @@ def wish_warm(tx: Connection, standby: Standby, groups: tuple[str, ...], choice:
 def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | None:
     """Remember that the provider is about to be asked; None if the wish changed in the meantime, or it has to wait.
 
-    The lease counts from here. The join token is derived, so that a repeated start carries the same one.
+    The lease counts from here. The join token is derived, so that a repeated start carries the same one, also when the
+    keys were renewed in between.
     """
-    token = db.derive("join", machine.id)
+    tokens = db.derived("join", machine.id)
     until = now() + timedelta(seconds=settings.lease_seconds)
     with db.write() as tx:
-        held = _living(tx, machine.id)
-        if held is None:
+        held = machines.waiting(tx, [machine.id]).get(machine.id)
+        if held is None or held.machine.status is MachineStatus.stopped:
             return None
+        token = next((one for one in tokens if digest(one) == held.join_hash), tokens[0])
         if not limits.may_start(tx, settings, machine.workspace, machine.id):
             machines.update(tx, machine.id, claimed_until=now() + timedelta(seconds=0.5))
             return None
-        if not _moved(tx, settings, held[0]):
+        if not _moved(tx, settings, held.machine):
             return None
         done = machines.begin(tx, machine.id, lease_until=until, join_hash=digest(token))
         location = locations.find_location(tx, machine.workspace, machine.location)

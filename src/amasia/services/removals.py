@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from amasia.database import clusters, users
+from amasia.database import clusters, identities, users
 from amasia.database import revocations as rows
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
@@ -19,6 +19,7 @@ def leave(tx: Connection, workspace: str, user: str) -> None:
     users.delete_member(tx, workspace, user)
     users.delete_tokens_of_member(tx, workspace, user)
     grants.forget(tx, user, workspace)
+    identities.forget(tx, user, workspace)
     live = [one for one in clusters.live(tx) if one.workspace == workspace]
     held = rows.connected(tx, workspace, user, [one.id for one in live if one.spec.shared])
     for cluster in live:

@@ -1,29 +1,47 @@
 """Secrets: set and removed by people, lent to machines, and given back to nobody."""
 
+import hashlib
+from collections.abc import Iterable
+from datetime import timedelta
+
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import clusters, events, groups, machines, users
+from amasia.database import clusters, events, failures, groups, machines, users
 from amasia.database import secrets as rows
 from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.clusters import Cluster
 from amasia.models.grants import EVERYONE
+from amasia.models.limits import NONE
 from amasia.models.machines import MachineTarget
 from amasia.models.permissions import Permission, Role, may
 from amasia.models.secrets import Lent, Secret, SecretRequest
 from amasia.models.users import SERVICE, Principal
-from amasia.services import grants
+from amasia.services import grants, limits
 from amasia.services.access import deny
 
+LENDINGS, WHILE = 300, timedelta(minutes=15)
+"""A machine may ask so often in so long: more often than an agent that gets no answer. The same again is one event."""
 
-def put(db: Database, who: Principal, role: Role, workspace: str, name: str, request: SecretRequest) -> Secret:
-    """Set it, for the caller or for somebody else. Machines that start from now on are lent the new one."""
+
+def put(
+    db: Database, who: Principal, role: Role, workspace: str, name: str, request: SecretRequest, *, most: int = NONE
+) -> Secret:
+    """Set it, for the caller or for somebody else. Machines that start from now on are lent the new one.
+
+    Raises
+    ------
+    TooLarge
+        It would be one more than the ``most`` that the workspace may have.
+    """
     grantee = request.grantee or own(db, who)
     _require(db, who, role, workspace, grantee, "secret.set")
     secret = Secret(workspace=workspace, name=name, grantee=grantee, set_by=who.user, set_at=now())
     with db.write() as tx:
         grants.check_there(tx, workspace, grantee)
+        if not rows.is_there(tx, workspace, grantee, name):
+            limits.check_secrets(tx, workspace, most)
         rows.put(tx, secret, db.seal(tx, request.value))
         events.append(tx, actor=who.actor, verb="secret.set", target=name, workspace=workspace, source=who.source,
                       grantee=grantee)  # fmt: skip
@@ -82,7 +100,13 @@ def check(tx: Connection, cluster: Cluster) -> None:
 
 
 def lend(db: Database, who: Principal, machine_id: str) -> Lent:
-    """What the processes of a machine get, for the machine itself: of each name the nearest to its cluster's owner."""
+    """What the processes of a machine get, for the machine itself: of each name the nearest to its cluster's owner.
+
+    Raises
+    ------
+    TooOften
+        No agent asks like that.
+    """
     with db.write() as tx:
         held = machines.locked(tx, machine_id)
         cluster = clusters.find(tx, held[0].cluster_id) if held else None
@@ -95,10 +119,22 @@ def lend(db: Database, who: Principal, machine_id: str) -> Lent:
         lent = {one.name: (one, sealed) for one, sealed in found if one.name in cluster.spec.secrets}
         for secret, _ in lent.values():
             rows.used(tx, secret, now())
-        events.append(tx, actor=who.actor, verb="secret.lend", target=cluster.id, workspace=cluster.workspace,
-                      source=who.source, secrets={name: one.grantee for name, (one, _) in lent.items()})  # fmt: skip
+        if _is_news(tx, machine_id, cluster, [one for one, _ in lent.values()]):
+            whose = {name: one.grantee for name, (one, _) in lent.items()}
+            events.append(tx, actor=who.actor, verb="secret.lend", target=cluster.id, workspace=cluster.workspace,
+                          source=who.source, secrets=whose)  # fmt: skip
     missing = tuple(name for name in cluster.spec.secrets if name not in lent)
     return Lent(values={name: db.unseal(sealed) for name, (_, sealed) in lent.items()}, missing=missing)
+
+
+def _is_news(tx: Connection, machine_id: str, cluster: Cluster, lent: Iterable[Secret]) -> bool:
+    """Whether it was not lent just this a moment ago; its answer may have been lost."""
+    before = now() - WHILE
+    if failures.add(tx, f"lend:{machine_id}", before) > LENDINGS:
+        raise errors.TooOften(f"Machine {machine_id} asked for its secrets too often.", retry_after=60)
+    said = "\n".join(one.model_dump_json(exclude={"last_used_at"}) for one in lent)
+    what = hashlib.sha256(f"{cluster.id}\n{said}".encode()).hexdigest()
+    return failures.add(tx, f"lend:{machine_id} {what}", before) == 1
 
 
 def _usable(tx: Connection, cluster: Cluster) -> list[str]:

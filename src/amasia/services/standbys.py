@@ -1,5 +1,6 @@
 """Machines that are kept warm: wished, looked after, and taken by clusters before others are asked for."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,10 @@ DEAR = 2
 MAX_DEATHS = 5
 """Machines per one that is kept that may end unasked before no more are started."""
 NO_LONGER = "it is no longer kept warm"
+
+
+type Wanted = tuple[MachineRole, int, str, Choice]
+"""A machine of a cluster: its role, index, worker group and type."""
 
 
 def put(
@@ -68,27 +73,40 @@ def follow(db: Database, settings: ServerSettings) -> None:
             rows.wish_stop(tx, strays, NO_LONGER)
 
 
-def take(
-    tx: Connection, cluster: Cluster, location: str, wanted: list[tuple[MachineRole, int, str, Choice]]
-) -> list[tuple[MachineRole, int, str, Choice]]:
-    """Give warm machines that will do to a cluster: (role, index, worker group, choice) of those that it still lacks.
+def take(tx: Connection, cluster: Cluster, location: str, wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Give warm machines that will do to a cluster; those that it still lacks.
 
     Their leases are paid for already, and go on.
     """
+    return [
+        one
+        for one, machine in _matched(tx, cluster, location, wanted)
+        if machine is None or not _give(tx, machine, cluster, *one[:3])
+    ]
+
+
+def lacking(tx: Connection, cluster: Cluster, location: str, wanted: Sequence[Wanted]) -> int:
+    """How many a cluster would still lack, if it took those that will do."""
+    return sum(machine is None for _, machine in _matched(tx, cluster, location, wanted))
+
+
+def _matched(
+    tx: Connection, cluster: Cluster, location: str, wanted: Sequence[Wanted]
+) -> list[tuple[Wanted, Machine | None]]:
+    """Each with a warm machine that will do, as long as there are some."""
     ready = rows.ready(tx, cluster.workspace, location)
     offers = _offers(tx, cluster.workspace, location) if ready else {}
-    lacking = []
+    found: list[tuple[Wanted, Machine | None]] = []
     for role, index, group, choice in wanted:
         wants = cluster.spec.wants(role, group)
         machine = next(
             (one for one in ready if one.machine_type in offers and one.price <= DEAR * choice.price
              and placements.suits(offers[one.machine_type], wants)), None,
         )  # fmt: skip
-        if machine is None or not _give(tx, machine, cluster, role, index, group):
-            lacking.append((role, index, group, choice))
-            continue
-        ready.remove(machine)
-    return lacking
+        found.append(((role, index, group, choice), machine))
+        if machine:
+            ready.remove(machine)
+    return found
 
 
 def _give(tx: Connection, machine: Machine, cluster: Cluster, role: MachineRole, index: int, group: str) -> bool:

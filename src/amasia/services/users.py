@@ -7,7 +7,7 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import Connection
 
 from amasia import errors
-from amasia.database import clusters, events, failures, identities
+from amasia.database import budgets, clusters, events, failures, identities
 from amasia.database import users as rows
 from amasia.database.engine import Database
 from amasia.models.base import new_id, now
@@ -107,7 +107,7 @@ def _count(db: Database, name: str, source: str) -> list[str]:
     limits = {f"name:{name} source:{source}": TRIES, f"source:{source}": 5 * TRIES, f"name:{name}": 10 * TRIES}
     before = now() - WINDOW
     with db.write() as tx:
-        failures.forget(tx, before)
+        failures.forget(tx, before, access.DENIALS)
         over = [failures.add(tx, key, before) - limit for key, limit in limits.items()]
         if max(over) == 1:  # later ones are not written down: they would fill the trail
             events.append(tx, actor=name, verb="user.sign-in", target=name, workspace=None, source=source,
@@ -158,6 +158,8 @@ def remove(db: Database, who: Principal, name: str) -> None:
         _person(tx, name)
         if name == who.user:
             raise errors.Conflict("Nobody removes themselves.", cure="Ask another operator.")
+        for workspace in sorted(one.workspace for one in rows.memberships_of(tx, name)):
+            budgets.workspace(tx, workspace, lock=True)  # of two owners who go at once the second counts what is left
         alone = [item.workspace for item in rows.memberships_of(tx, name) if _sole_owner(tx, item)]
         if alone:
             raise errors.Conflict(

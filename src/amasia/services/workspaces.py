@@ -79,7 +79,7 @@ def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> 
         found = users.find_user(tx, member.user)
         if found and found.issuer == SERVICE and not found.subject.startswith(f"{member.workspace}/"):
             raise errors.Conflict(f"{member.user!r} is a service account of another workspace.")
-        before = users.role(tx, member.workspace, member.user)
+        before = _locked_role(tx, member.workspace, member.user)
         _check_owners(tx, mine, before, member.role, member.workspace)
         users.set_member(tx, member)
         events.append(tx, actor=who.actor, verb="member.set", target=member.user, workspace=member.workspace,
@@ -90,7 +90,7 @@ def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> 
 def remove_member(db: Database, who: Principal, mine: Role, workspace: str, user: str) -> None:
     """End a membership, and within seconds all that hung on it; see `services.removals`."""
     with denials(db, who, workspace, "member.remove", user), db.write() as tx:
-        before = users.role(tx, workspace, user)
+        before = _locked_role(tx, workspace, user)
         if before is None:
             raise errors.NotFound(f"{user!r} is no member of {workspace!r}.")
         _check_owners(tx, mine, before, None, workspace)
@@ -98,12 +98,17 @@ def remove_member(db: Database, who: Principal, mine: Role, workspace: str, user
         events.append(tx, actor=who.actor, verb="member.remove", target=user, workspace=workspace, source=who.source)
 
 
+def _locked_role(tx: Connection, workspace: str, user: str) -> Role | None:
+    """Somebody's role, which stays what it is: of two owners who unmake each other the second counts what is left."""
+    budgets.workspace(tx, workspace, lock=True)
+    return users.role(tx, workspace, user)
+
+
 def _check_owners(tx: Connection, mine: Role, before: Role | None, after: Role | None, workspace: str) -> None:
     if Role.owner not in (before, after):
         return
     if not may(mine, Permission.own):
         raise errors.PermissionDenied("Only an owner makes or unmakes owners.", cure="Ask an owner of the workspace.")
-    budgets.workspace(tx, workspace, lock=True)  # of two owners who unmake each other the second counts what is left
     owners = sum(member.role is Role.owner for member in users.members(tx, workspace))
     if before is Role.owner and after is not Role.owner and owners == 1:
         raise errors.Conflict("A workspace keeps at least one owner.", cure="Make another member owner first.")

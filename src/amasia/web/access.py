@@ -85,8 +85,8 @@ def budgeter(db: Db, who: Who, workspace: str) -> Grant:
     return Grant(who, access.require(db, who, workspace, Permission.budget, "console.budget"))
 
 
-def auditor(db: Db, who: Who, workspace: str) -> Grant:
-    return Grant(who, access.require(db, who, workspace, Permission.audit, "console.audit"))
+def doer(db: Db, who: Who, workspace: str) -> Grant:
+    return Grant(who, access.require(db, who, workspace, Permission.trail, "console.audit"))
 
 
 def runner(db: Db, who: Who, workspace: str) -> Grant:
@@ -112,7 +112,7 @@ Reader = Annotated[Grant, Depends(reader)]
 Payer = Annotated[Grant, Depends(payer)]
 Budgeter = Annotated[Grant, Depends(budgeter)]
 Knower = Annotated[Grant, Depends(knower)]
-Auditor = Annotated[Grant, Depends(auditor)]
+Doer = Annotated[Grant, Depends(doer)]
 Member = Annotated[Grant, Depends(member)]
 Viewer = Annotated[Grant, Depends(viewer)]
 Runner = Annotated[Grant, Depends(runner)]

@@ -1,4 +1,4 @@
-"""The audit trail of a workspace."""
+"""The audit trail of a workspace; for whoever may not audit it, what they did themselves."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from amasia.models.base import Cursor
 from amasia.models.events import EventFilter, Outcome
 from amasia.services import events
 from amasia.web import pages
-from amasia.web.access import Auditor, Db
+from amasia.web.access import Db, Doer
 
 router = APIRouter()
 
@@ -20,7 +20,7 @@ Text = Annotated[str, Query(max_length=500)]
 def audit(
     request: Request,
     db: Db,
-    grant: Auditor,
+    grant: Doer,
     workspace: str,
     actor: Text = "",
     verb: Text = "",
@@ -29,7 +29,7 @@ def audit(
 ) -> Response:
     chosen = Outcome(outcome) if outcome in set(Outcome) else None
     wanted = EventFilter(actor=actor.strip() or None, verb=verb.strip() or None, outcome=chosen)
-    found = events.find(db, workspace, before, SHOWN, wanted)
+    found = events.seen(db, grant.who, grant.role, workspace, before, SHOWN, wanted)
     return pages.render(
         request,
         "audit.html",
@@ -37,7 +37,7 @@ def audit(
         events=found,
         newest=before is None,
         older=found[-1].id if len(found) == SHOWN else None,
-        head=events.head(db, workspace),
+        head=events.head(db, workspace) if grant.may("audit") else None,
         asked={"actor": actor, "verb": verb, "outcome": chosen.value if chosen else ""},
         outcomes=[one.value for one in Outcome],
     )

@@ -19,6 +19,7 @@ from amasia.web.access import Db, Grant, Knower, Manager
 router = APIRouter(prefix="/{workspace}/people")
 
 WORDS = {
+    Permission.trail: "see what they did themselves",
     Permission.people: "see who is here",
     Permission.read: "see clusters, views and locations, read data",
     Permission.costs: "see what was spent",

@@ -11,9 +11,9 @@ from amasia.database.engine import Database
 from amasia.models.grants import EVERYONE
 from amasia.models.permissions import Permission
 from amasia.models.secrets import Named, SecretRequest
-from amasia.services import groups, secrets
+from amasia.services import groups, limits, secrets
 from amasia.web import pages
-from amasia.web.access import Db, Grant, Runner
+from amasia.web.access import Db, Grant, Runner, Settings
 
 router = APIRouter(prefix="/{workspace}/secrets")
 
@@ -27,6 +27,7 @@ def get(request: Request, db: Db, grant: Runner, workspace: str) -> Response:
 def put(
     request: Request,
     db: Db,
+    settings: Settings,
     grant: Runner,
     workspace: str,
     name: Annotated[str, Form()] = "",
@@ -36,11 +37,12 @@ def put(
     try:
         name = read(Named, name=name.strip()).name
         wish = read(SecretRequest, value=value, grantee=grantee or None)
-        secrets.put(db, grant.who, grant.role, workspace, name, wish)
+        most = limits.in_force(db, settings, workspace).secrets
+        secrets.put(db, grant.who, grant.role, workspace, name, wish, most=most)
     except errors.InvalidRequest as error:
         told = errors.InvalidRequest(error.message, cure="Correct it, and type the value again.")
         return _page(request, db, grant, workspace, name, told)
-    except errors.NotFound as error:
+    except (errors.NotFound, errors.TooLarge) as error:
         return _page(request, db, grant, workspace, name, error)
     return RedirectResponse(f"/{workspace}/secrets", status_code=303)
 
