@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher, profiles
 from cryptography.fernet import Fernet
 from sqlalchemy import create_engine, make_url, text
 
@@ -32,6 +33,10 @@ DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2] / "shar
 
 # Whoever starts tests in the background has Ctrl-C ignored, and all that tests start would have it so too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# argon2's own profile for tests, in these processes only: a hash at full cost takes 0.2 s of a processor, and there are
+# hundreds. `tests/cli/test_server.py` sees what a real control plane keeps.
+users._hasher = PasswordHasher.from_parameters(profiles.CHEAPEST)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -110,6 +115,11 @@ def _prepare(url: str) -> None:
     database = Database(url, KEY)
     database.migrate()
     populate(database)
+    closed(database)
+
+
+def closed(database: Database) -> None:
+    """Whole in its file, or its server, from where it is copied."""
     with database.engine.connect() as connection:
         if database.dialect == "sqlite":
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

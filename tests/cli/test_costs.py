@@ -14,7 +14,7 @@ from amasia.client.reconciliations import compare, read
 from amasia.database import budgets as rows
 from amasia.models.base import now
 from amasia.models.budgets import Charge
-from tests.client.conftest import control_plane  # noqa: F401
+from tests.client.conftest import _demo, control_plane  # noqa: F401
 
 RUNNER = CliRunner()
 
