@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher, profiles
@@ -26,6 +27,7 @@ from amasia.models.users import Membership, Principal, Scope, Token, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.services import access, clusters, environments, users, workspaces
 from amasia.settings import ServerSettings
+from tests import turns
 
 pytest_plugins = ["tests.browsers", "tests.client.houses"]
 DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -40,8 +42,11 @@ users._hasher = PasswordHasher.from_parameters(profiles.CHEAPEST)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that may take longest first, so that no process is left alone with one at the end."""
-    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout")), default=0))
+    items.sort(key=lambda item: turns.place(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> turns.Turns:
+    return turns.Turns(config, log)
 
 
 @pytest.fixture(scope="session")
