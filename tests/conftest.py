@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from argon2 import PasswordHasher, profiles
 from cryptography.fernet import Fernet
 from sqlalchemy import create_engine, make_url, text
@@ -39,6 +40,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # argon2's own profile for tests, in these processes only: a hash at full cost takes 0.2 s of a processor, and there are
 # hundreds. `tests/cli/test_server.py` sees what a real control plane keeps.
 users._hasher = PasswordHasher.from_parameters(profiles.CHEAPEST)
+
+# Tracebacks without local variables, as the server has them: to draw those takes seconds each.
+structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -132,7 +136,7 @@ def closed(database: Database) -> None:
 
 
 def _create(url: str, name: str, template: str) -> str:
-    _admin(url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    _admin(url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     return str(make_url(url).set(database=name).render_as_string(hide_password=False))
 
 

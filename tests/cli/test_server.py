@@ -17,6 +17,7 @@ import pytest
 from argon2 import extract_parameters, profiles
 
 from amasia.cli import processes
+from amasia.services import users
 from amasia.settings import ServerSettings, save_profile
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -144,6 +145,7 @@ def test_passwords_are_kept_as_argon2_makes_them_at_its_recommended_cost(variabl
     with closing(sqlite3.connect(Path(variables["AMASIA_HOME"]) / "amasia.db")) as db:
         ((kept,),) = db.execute("SELECT password_hash FROM users WHERE password_hash IS NOT NULL").fetchall()
     assert extract_parameters(kept) == profiles.RFC_9106_LOW_MEMORY
+    assert extract_parameters(users._NOBODY) == profiles.RFC_9106_LOW_MEMORY  # so that nobody's takes as long
 
 
 def test_status_is_one_screen_and_the_same_as_json(run: Run) -> None:
