@@ -8,7 +8,6 @@ left alone at the end.
 from xdist.scheduler import LoadFileScheduling
 
 LONG = (
-    ("tests/end_to_end/test_story.py",),
     (
         *(f"tests/end_to_end/test_{name}.py" for name in ("stores", "views", "ingests", "clusters", "clouds")),
         *(f"tests/end_to_end/test_{name}.py" for name in ("secrets", "refusals", "leases")),
