@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,6 +48,8 @@ PASSWORD = secrets.token_urlsafe(12)
 DAYS, PEOPLE, TYPES, PROJECTS, MACHINES = 365, 150, 8, 40, 10
 PER_CLUSTER = 100
 """Charges: ten machines that had ten each. Every cluster is of one person, day and project."""
+VIEWS = 20
+"""That every second cluster was a refresh of; each of them committed."""
 RUNNING = 200
 """Machines that run, with something reserved."""
 
@@ -236,6 +238,7 @@ def _statements(dialect: str, count: int, repository: str) -> Iterator[str]:
         'INSERT INTO cluster_costs SELECT workspace, cluster_id, "group", "user", day, sum(milliseconds), '
         'sum(amount) FROM charges GROUP BY workspace, cluster_id, "group", "user", day'
     )
+    yield from _refreshed(clusters, at, day, text_of, series)
     stored = max(DAYS, count // 100)
     ago = f"i % {DAYS}"
     yield (
@@ -258,6 +261,34 @@ def _statements(dialect: str, count: int, repository: str) -> Iterator[str]:
         f"CASE WHEN i >= {count // MACHINES - RUNNING} THEN 'running' ELSE 'stopped' END, 'stopped', 'type-0', 1, 1, "
         f"45000, '{{}}', '', '', '{{}}', '{{}}', CASE WHEN i >= {count // MACHINES - RUNNING} THEN 750 ELSE 0 END, "
         f"600000, 7500, '', 0 FROM {series(count // MACHINES)}"
+    )
+
+
+def _refreshed(
+    clusters: int, at: Callable[..., str], day: str, text_of: str, series: Callable[[int], str]
+) -> Iterator[str]:
+    """Views that clusters refreshed, and the commits that these made."""
+    of = text_of.format("i * 2")
+    when = at(day.format("(i * 2)"))
+    yield (
+        "INSERT INTO views (id, workspace, name, owner, source_id, source_group, target_id, target_group, along, kind, "
+        '"plan", "function", environment_hash, "trigger", schedule, workers, worker_memory, paused, snapshot, seen, '
+        f"reason, failures, created_at) SELECT 'vi-' || {text_of.format('i')}, '{WORKSPACE}', "
+        f"'view-' || {text_of.format('i')}, 'ada', source.id, '', target.id, {text_of.format('i')}, 'time', "
+        f"'resample', '', '', '', 'commit', '', 0, 0, false, '', '', '', 0, {at('0')} FROM {series(VIEWS)}, "
+        "repositories AS source, repositories AS target WHERE source.name = 'data' AND target.name = 'means'"
+    )
+    yield (
+        'INSERT INTO refreshes (id, view_id, status, "trigger", "by", from_snapshot, to_snapshot, applied, tries, '
+        f"reason, requested_at, ended_at, cluster_id, claim_hash) SELECT 're-' || {text_of.format('i')}, "
+        f"'vi-' || {text_of.format(f'i % {VIEWS}')}, 'done', 'commit', 'amasia', '', '', '[]', 1, '', {when}, {when}, "
+        f"'cl-' || {of}, '' FROM {series(clusters // 2)}"
+    )
+    yield (
+        "INSERT INTO commits (id, repository_id, cluster_id, branch, status, snapshot, parent, message, at, metadata, "
+        f"amount, milliseconds) SELECT 'co-' || {text_of.format('i')}, repositories.id, 'cl-' || {of}, 'main', "
+        f"'committed', 'S' || {text_of.format('i')}, '', '', {when}, '{{}}', 100000, 6000000 "
+        f"FROM {series(clusters // 2)}, repositories WHERE repositories.name = 'means'"
     )
 
 

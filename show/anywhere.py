@@ -2,15 +2,13 @@
 story is told wherever machines come from, and the page of each provider works as it stands there.
 """
 
-import subprocess
-import sys
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
 from amasia.testing.providers import ProviderTests
-from show import pages, planes, runs, sites, stories
+from show import pages, runs, sites, stories
+from show.cases import tested, troubled
 from show.lines import Line
 
 PROVIDERS = ("local", "ssh", "slurm", "aws", "gcp", "azure")
@@ -22,10 +20,10 @@ def contract(base: Path) -> Iterator[Line]:
     """`ProviderTests` on every provider, each against its real server or stand-in."""
     files = [f"tests/providers/test_{provider}.py" for provider in PROVIDERS]
     wanted = " or ".join(f"Test{provider.capitalize()}Provider" for provider in PROVIDERS)
-    cases = _tested(base, "-n", "2", "--dist", "loadfile", *files, "-k", wanted)
+    cases = tested(base, "-n", "2", "--dist", "loadfile", *files, "-k", wanted)
     for provider in PROVIDERS:
         mine = {case.get("name"): case for case in cases if f".test_{provider}." in str(case.get("classname"))}
-        kept = {name for name, case in mine.items() if len(case.findall("*")) == 0} & CONTRACT
+        kept = {name for name, case in mine.items() if len(case) == 0} & CONTRACT
         lacking = sorted(CONTRACT - kept)
         yield Line(1, f"promises of the contract that {provider} keeps", f"{len(kept)} of {len(CONTRACT)}",
                    f"{len(CONTRACT)}", not lacking, ", ".join(lacking))  # fmt: skip
@@ -33,19 +31,11 @@ def contract(base: Path) -> Iterator[Line]:
 
 def placement(base: Path) -> Iterator[Line]:
     """Where machines are taken for data in one location and offers in five: the cases that are written down."""
-    cases = _tested(base, "tests/services/test_placements.py", "-k", "test_the_choice_is_right")
-    wrong = [str(case.get("name")) for case in cases if len(case.findall("*"))]
+    cases = tested(base, "tests/services/test_placements.py", "-k", "test_the_choice_is_right")
+    wrong = troubled(cases)
     yield Line(4, "choices among machines in five locations that are right, of the cases written down",
                f"{len(cases) - len(wrong)} of {len(cases)}", f"all, {CASES} or more",
                len(cases) >= CASES and not wrong, ", ".join(wrong))  # fmt: skip
-
-
-def _tested(base: Path, *wanted: str) -> list[ET.Element]:
-    """The cases of a run of tests: one that has anything inside failed, broke or was skipped."""
-    report = base / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *wanted]
-    subprocess.run(command, cwd=planes.ROOT, env=planes.clean(), capture_output=True, check=False)
-    return list(ET.parse(report).iter("testcase")) if report.exists() else []  # noqa: S314 - pytest wrote it
 
 
 def elsewhere(base: Path, cache: Path) -> Iterator[Line]:

@@ -13,7 +13,6 @@ from uv import find_uv_bin
 
 from benchmarks import costs
 from show.lines import Line
-from show.runs import folder
 
 ROUNDS = 40
 EXPORTED = 20_000
@@ -98,15 +97,3 @@ def _export(url: str, file: Path) -> None:
     variables = os.environ | {"AMASIA_URL": url, "AMASIA_TOKEN": secret, "AMASIA_WORKSPACE": costs.WORKSPACE}
     command = [sys.executable, "-m", "amasia.cli.main", "cost", "--format", "focus", "--output", str(file)]
     subprocess.run(command, env=variables, check=True, capture_output=True)
-
-
-def main() -> int:
-    base = folder(Path(sys.argv[1]))
-    found = list(focus(base))
-    for line in found:
-        print("holds" if line.holds else "FALLS SHORT", line.what, line.figure, line.detail)
-    return 0 if all(line.holds for line in found) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

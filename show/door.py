@@ -1,14 +1,10 @@
-"""Line 4: the door. Sign-in by a real issuer in a real browser, a command line that is let in, a member who is removed.
-
-``python -m show.door`` runs it alone.
-"""
+"""Line 4: the door: a real issuer in a real browser, a command line that is let in, a member who is removed."""
 
 import json
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -249,15 +245,3 @@ def browser() -> Iterator[Callable[[], Page]]:
 
         yield open_page
         chromium.close()
-
-
-def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="amasia-door-") as folder:
-        found = list(lines(Path(folder) / "plane", Path(folder) / "built"))
-    for line in found:
-        print("holds" if line.holds else "FALLS SHORT", line.what, line.figure, f"(goal: {line.goal})", line.detail)
-    return 0 if all(line.holds for line in found) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,8 @@
-"""Line 2: a running cluster meets its hard budget, with the control plane alive, and with it dead from before.
-
-``python -m show.limits`` runs it alone.
-"""
+"""Line 2: a running cluster meets its hard budget, with the control plane alive, and with it dead from before."""
 
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -173,15 +169,3 @@ def judge(plane: Plane, what: str, limit: int) -> Iterator[Line]:
     good = budget.spent <= limit and budget.reserved == 0 and charged <= budget.spent
     yield Line(2, f"{what}: micro-units spent of {limit}", str(budget.spent), f"<= {limit}", good,
                f"{charged} for machines, {budget.reserved} still reserved")  # fmt: skip
-
-
-def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="amasia-limits-") as folder:
-        found = list(lines(Path(folder) / "plane", Path(folder) / "built"))
-    for line in found:
-        print("holds" if line.holds else "FALLS SHORT", line.what, line.figure, f"(goal: {line.goal})", line.detail)
-    return 0 if all(line.holds for line in found) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

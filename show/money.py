@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from show import bills, databases, door, fuzz, launching, limits, rights, runs
+from show import bills, databases, door, fuzz, launching, limits, rights, runs, tour
 from show.runs import Wanted, folder
 
 
@@ -37,6 +37,7 @@ def proofs(dose: float, seed: int, base: Path) -> Wanted:
         "door": ((4,), lambda: door.lines(folder(base / "door"), built)),
         **bill,
         "FOCUS": ((6,), lambda: bills.focus(folder(base / "focus"))),
+        "tour": ((7,), lambda: tour.lines(folder(base / "tour"))),
     }
 
 

@@ -107,7 +107,7 @@ class AwsWorld:
 
     def trouble(self, dice: random.Random) -> str:
         faults = self.ec2.faults
-        self.ec2.forget(20)
+        self.ec2.forget(60)  # as AWS does after an hour; a round on a busy computer may take half a minute
         kind = dice.choice(("lost", "lost", "doubled", "late", "no room", "throttled", "none", "none"))
         faults.no_room, faults.late = set(), 0.0
         match kind:

@@ -83,6 +83,14 @@ def test_a_name_belongs_to_one_live_cluster(world):
         )
 
 
+@pytest.mark.parametrize(
+    "size", [{}, {"maximum": 3}, {"n_workers": 0, "maximum": 3}, {"n_workers": 1, "minimum": 0, "maximum": 3}]
+)
+def test_a_size_is_a_number_or_both_ends_of_a_range_and_nothing_between(size):
+    with pytest.raises(ValueError, match="give n_workers, or minimum and maximum"):
+        ScaleRequest(**size)
+
+
 def test_stop_is_final_and_may_be_repeated(world):
     made = world.cluster()
     clusters.stop(world.db, world.ada, "lab", made.id)

@@ -118,6 +118,34 @@ def test_settling_twice_charges_once(world):
     assert machines.alive(world.db) == []
 
 
+def test_a_machine_that_has_ended_is_not_begun_again_by_somebody_who_was_late(world):
+    """Two control planes may hold the same wish; one of them is through with it before the other begins."""
+    machine = world.cluster(n_workers=0).machines[0]
+    boot = machines.begin(world.db, world.settings, machine)
+    machines.accepted(world.db, machine, {})
+    late = Join(machine_id=machine.id, join_token=boot.join_token, agent_version="0", started_at=now())
+    joins.join(world.db, world.settings, late)
+    held = machines.alive(world.db)[0]
+    machines.gone(world.db, held, Found(machine_id=machine.id, alive=False))
+    with world.db.read() as tx:
+        ended = rows.accounts(tx)
+
+    assert machines.begin(world.db, world.settings, machine) is None
+    with pytest.raises(errors.PermissionDenied, match="it was ended"):
+        joins.join(world.db, world.settings, late)
+    assert joins.join_all(world.db, world.settings, [late]) == [None]
+    machines.accepted(world.db, machine, {"machine_type": "small", "zone": "b"})
+    machines.started(world.db, machine.model_copy(update={"started_at": None}),
+                     Found(machine_id=machine.id, alive=True, started_at=now()))  # fmt: skip
+    refusal = errors.NoCapacity("no room")
+    machines.refused(world.db, world.settings, machine, refusal, final=True, limit=1)
+    machines.expire(world.db, machine)
+    machines.expect_join(world.db, machine, 60, "kernel panic")
+    with world.db.read() as tx:
+        assert rows.accounts(tx) == ended
+    assert budgets.get(world.db, "lab").reserved == 0
+
+
 def test_a_member_who_was_removed_keeps_no_machine_whatever_its_lease(world):
     workspaces.set_member(world.db, world.ada, Role.owner, Membership(workspace="lab", user="eve", role="owner"))
     cluster = world.cluster(n_workers=0)

@@ -66,6 +66,7 @@ PAGES = {
     "locations": "/{workspace}/locations",
     "location": "/{workspace}/locations/{name}",
     "costs": "/{workspace}/costs",
+    "budgets": "/{workspace}/budgets",
     "people": "/{workspace}/people",
     "secrets": "/{workspace}/secrets",
     "audit": "/{workspace}/audit",

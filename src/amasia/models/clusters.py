@@ -183,10 +183,10 @@ class ScaleRequest(Model):
 
     @model_validator(mode="after")
     def one_of(self) -> "ScaleRequest":
-        adaptive = self.minimum is not None and self.maximum is not None
-        if (self.n_workers is not None) == adaptive:
+        given = [one is not None for one in (self.minimum, self.maximum)]
+        if not (all(given) if self.n_workers is None else not any(given)):
             raise ValueError("give n_workers, or minimum and maximum")
-        if adaptive and self.minimum > self.maximum:  # type: ignore[operator]
+        if all(given) and self.minimum > self.maximum:  # type: ignore[operator]
             raise ValueError(f"minimum ({self.minimum}) is greater than maximum ({self.maximum})")
         return self
 

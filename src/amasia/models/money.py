@@ -39,6 +39,12 @@ def show(amount: int | None, currency: str = "EUR") -> str:
     return f"{'-' if amount < 0 else ''}{text} {currency}"
 
 
+def plain(amount: int) -> str:
+    """``12.50``: exactly as much as `parse` reads from it; not for what is below zero."""
+    whole, part = divmod(amount, 1_000_000)
+    return f"{whole}.{f'{part:06d}'.rstrip('0').ljust(2, '0')}"
+
+
 def parse(text: str) -> Micros:
     """``"12.50"`` as 12_500_000 micro-units. Exact: read as digits, never as a float."""
     whole, _, part = text.strip().partition(".")

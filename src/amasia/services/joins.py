@@ -59,7 +59,9 @@ def _is_welcome(held: Waiting, request: Join) -> bool:
 
 
 def _may_join(machine: Machine) -> bool:
-    return machine.target is MachineTarget.running and machine.last_heartbeat_at is None
+    """One that has ended does not begin again: its life is paid for."""
+    wanted = machine.target is MachineTarget.running and machine.status is not MachineStatus.stopped
+    return wanted and machine.last_heartbeat_at is None
 
 
 def _take_in(

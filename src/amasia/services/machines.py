@@ -96,7 +96,7 @@ def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | No
     token = db.derive("join", machine.id)
     until = now() + timedelta(seconds=settings.lease_seconds)
     with db.write() as tx:
-        held = machines.locked(tx, machine.id)
+        held = _living(tx, machine.id)
         if held is None:
             return None
         if not limits.may_start(tx, settings, machine.workspace, machine.id):
@@ -124,9 +124,9 @@ def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | No
 def accepted(db: Database, machine: Machine, handle: dict[str, object]) -> None:
     """The provider has it. The agent may have joined before this is written: the status only ever goes on."""
     with db.write() as tx:
-        held = machines.locked(tx, machine.id)
+        held = _living(tx, machine.id)
         if held is None:
-            return
+            return  # what the provider has of it is of nobody now, and is swept
         current, _ = held
         location = locations.find_location(tx, machine.workspace, machine.location)
         stages = current.stages.model_copy(update={"accepted": current.stages.accepted or now()})
@@ -144,6 +144,8 @@ def refused(
     Where it only had no room for this type, the next best one is asked for at once.
     """
     with db.write() as tx:
+        if _living(tx, machine.id) is None:
+            return
         if isinstance(error, errors.NoCapacity) and _retype(tx, settings, machine):
             return
         tries = machines.tries(tx, machine.id) + 1
@@ -168,6 +170,8 @@ def expect_join(db: Database, machine: Machine, seconds: int, console: str) -> N
     last = " | ".join(line.strip() for line in console.splitlines()[-5:] if line.strip())
     hint = f"it last said: {last}" if last else "nothing is known of what it printed"
     with db.write() as tx:
+        if _living(tx, machine.id) is None:
+            return
         if console:
             clusters.add_log(tx, machine.cluster_id, machine.id, now(), console)
         machines.wish_stop(tx, [machine.id], f"its agent did not join within {seconds} s; {hint}")
@@ -176,7 +180,7 @@ def expect_join(db: Database, machine: Machine, seconds: int, console: str) -> N
 def expire(db: Database, machine: Machine) -> None:
     """Wish the end of a machine that its provider still has, unless its lease was renewed in the meantime."""
     with db.write() as tx:
-        held = machines.locked(tx, machine.id)
+        held = _living(tx, machine.id)
         if held is None or held[0].lease_until is None or held[0].lease_until > now():
             return
         reason = f"its lease ended at {held[0].lease_until:%H:%M:%S} UTC, and its agent did not end it"
@@ -188,8 +192,8 @@ def expire(db: Database, machine: Machine) -> None:
 def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Heartbeat) -> Wishes:
     """Take down what is, renew the lease, answer what should be."""
     with db.write() as tx:
-        held = machines.locked(tx, machine_id)
-        if held is None or held[0].status is MachineStatus.stopped:
+        held = _living(tx, machine_id)
+        if held is None:
             raise errors.NotFound(f"Machine {machine_id} is no longer known.")
         machine = _heard(tx, settings, held[0], beat)
         machine = _renewed(tx, settings, machine, held[1], beat)  # money before clusters: see `ledgers.Ledger`
@@ -201,8 +205,8 @@ def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Hea
 def gone(db: Database, machine: Machine, found: Found | None) -> None:
     """The provider no longer has it: settle, and tell its cluster why."""
     with db.write() as tx:
-        held = machines.locked(tx, machine.id)
-        if held is None or held[0].status is MachineStatus.stopped:
+        held = _living(tx, machine.id)
+        if held is None:
             return
         current, account = held
         started = (found.started_at if found else None) or current.started_at
@@ -239,7 +243,8 @@ def started(db: Database, machine: Machine, found: Found) -> None:
     if machine.started_at is not None or found.started_at is None:
         return
     with db.write() as tx:
-        machines.set_started(tx, machine.id, found.started_at)
+        if _living(tx, machine.id):
+            machines.set_started(tx, machine.id, found.started_at)
 
 
 def wait(db: Database, settings: ServerSettings, machine: Machine, found: Found) -> None:
@@ -257,6 +262,12 @@ def wait(db: Database, settings: ServerSettings, machine: Machine, found: Found)
         text = f"{machine.role.value} {machine.index} waits. {found.reason}."
         if found.reason and text not in clusters.last_notices(tx, machine.cluster_id):
             clusters.add_notice(tx, machine.cluster_id, text)
+
+
+def _living(tx: Connection, machine_id: str) -> tuple[Machine, Account] | None:
+    """It and its account, locked; None once it has ended: that is settled, and nothing begins it again."""
+    held = machines.locked(tx, machine_id)
+    return None if held is None or held[0].status is MachineStatus.stopped else held
 
 
 def _typed(choice: Choice) -> dict[str, Any]:
@@ -297,7 +308,7 @@ def _moved(tx: Connection, settings: ServerSettings, machine: Machine, *, queued
 
 def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
     """Ask for the next best type from now on; False where there is none that the budget holds."""
-    held = machines.locked(tx, machine.id)
+    held = _living(tx, machine.id)
     location = locations.find_location(tx, machine.workspace, machine.location)
     cluster = clusters.find(tx, machine.cluster_id)
     if held is None or location is None or cluster is None or held[0].target is MachineTarget.stopped:

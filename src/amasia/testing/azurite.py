@@ -1,12 +1,11 @@
 """Azurite, Microsoft's own emulator of Azure Blob Storage, from npm: a real server with real signatures."""
 
-import shutil
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-from filelock import FileLock
+from amasia.testing import npm
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -16,29 +15,7 @@ VERSION = "3.37.0"
 
 def missing(cache: Path) -> str:
     """Why there is no Azurite here; empty where there is. The first call puts it in the cache, with npm."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        return "Azurite needs node and npm"
-    if _program(cache).exists():
-        return ""
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "install.lock"):
-        return "" if _program(cache).exists() else _install(cache)
-
-
-def _install(cache: Path) -> str:
-    """Beside its place, and there only when it is whole: an installation may be killed."""
-    draft = cache / "draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    command = ["npm", "install", "--prefix", str(draft), "--no-audit", "--no-fund", f"azurite@{VERSION}"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    except subprocess.TimeoutExpired:
-        return "npm did not install azurite within 100 s"
-    if done.returncode != 0:
-        return f"npm cannot install azurite: {done.stderr.strip()[-200:]}"
-    draft.rename(cache / VERSION)
-    return ""
+    return npm.missing("azurite", VERSION, cache)
 
 
 class Azurite:
@@ -83,4 +60,4 @@ class Azurite:
 
 
 def _program(cache: Path) -> Path:
-    return cache / VERSION / "node_modules/azurite/dist/src/blob/main.js"
+    return npm.folder("azurite", VERSION, cache) / "dist/src/blob/main.js"

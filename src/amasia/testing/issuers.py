@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import shutil
 import socket
 import subprocess
 import time
@@ -10,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from amasia.settings import Issuer, Rule
+from amasia.testing import npm
 
 VERSION = "9.13.3"
 CLIENT = "amasia"
@@ -21,29 +19,7 @@ START = Path(__file__).with_name("issuer.mjs")
 
 def missing(cache: Path) -> str:
     """Why there is no issuer here; empty where there is. The first call puts it in the cache, with npm."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        return "the issuer needs node and npm"
-    if _package(cache).exists():
-        return ""
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "install.lock"):
-        return "" if _package(cache).exists() else _install(cache)
-
-
-def _install(cache: Path) -> str:
-    """Beside its place, and there only when it is whole: an installation may be killed."""
-    draft = cache / "draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    command = ["npm", "install", "--prefix", str(draft), "--no-audit", "--no-fund", f"oidc-provider@{VERSION}"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    except subprocess.TimeoutExpired:
-        return "npm did not install oidc-provider within 100 s"
-    if done.returncode != 0:
-        return f"npm cannot install oidc-provider: {done.stderr.strip()[-200:]}"
-    draft.rename(cache / VERSION)
-    return ""
+    return npm.missing("oidc-provider", VERSION, cache)
 
 
 class RealIssuer:
@@ -117,4 +93,4 @@ class RealIssuer:
 
 
 def _package(cache: Path) -> Path:
-    return cache / VERSION / "node_modules" / "oidc-provider"
+    return npm.folder("oidc-provider", VERSION, cache)

@@ -81,6 +81,10 @@ def knower(db: Db, who: Who, workspace: str) -> Grant:
     return Grant(who, access.require(db, who, workspace, Permission.people, "console.people"))
 
 
+def budgeter(db: Db, who: Who, workspace: str) -> Grant:
+    return Grant(who, access.require(db, who, workspace, Permission.budget, "console.budget"))
+
+
 def auditor(db: Db, who: Who, workspace: str) -> Grant:
     return Grant(who, access.require(db, who, workspace, Permission.audit, "console.audit"))
 
@@ -106,6 +110,7 @@ def viewer(db: Db, who: Who, workspace: str, name: str) -> Grant:
 
 Reader = Annotated[Grant, Depends(reader)]
 Payer = Annotated[Grant, Depends(payer)]
+Budgeter = Annotated[Grant, Depends(budgeter)]
 Knower = Annotated[Grant, Depends(knower)]
 Auditor = Annotated[Grant, Depends(auditor)]
 Member = Annotated[Grant, Depends(member)]

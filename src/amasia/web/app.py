@@ -11,6 +11,7 @@ from amasia.settings import ServerSettings
 from amasia.web import (
     accounts,
     answers,
+    budgets,
     clusters,
     costs,
     datasets,
@@ -56,7 +57,7 @@ def create(db: Database, settings: ServerSettings) -> FastAPI:
     oidc.install(app, db, settings)
     app.mount("/-/static", Files(directory=pages.STATIC))
     of_people = (users, oidc, accounts, health)
-    of_workspaces = (people, events, workspaces, costs, clusters, locations, repositories, views, secrets)
+    of_workspaces = (people, events, workspaces, costs, budgets, clusters, locations, repositories, views, secrets)
     for noun in (datasets, *of_people, *of_workspaces):
         app.include_router(noun.router)
     return app

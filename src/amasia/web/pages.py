@@ -14,7 +14,7 @@ from amasia import __version__
 from amasia.client import grids, timelines
 from amasia.models import costs
 from amasia.models.base import NAME, now
-from amasia.models.money import show
+from amasia.models.money import plain, show
 from amasia.models.repositories import Input
 from amasia.models.storage import volume
 from amasia.models.users import Me
@@ -63,6 +63,7 @@ def _make() -> Environment:
     )
     made.filters |= {
         "money": show,
+        "plain": plain,
         "address": address,
         "ago": words.ago,
         "told": words.told,
