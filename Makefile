@@ -32,7 +32,7 @@ down: .venv/.synced  ## Stop all that the demo started
 
 test: .venv/.synced  ## The whole test suite
 	@tools/debian.sh
-	$(RUN) pytest -n $(PROCESSES) --dist worksteal $(ARGS)
+	$(RUN) pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-publish: .venv/.synced  ## Tests of the publishing process; its libraries are 700 MB, so that they are not in the others' environment
 	$(RUN) --group publish pytest -n 2 --dist loadfile tests/integrations/test_publishing.py $(ARGS)

@@ -20,11 +20,27 @@ def lines(base: Path, cache: Path) -> Iterator[Line]:
     place, facts = Place(base), Facts()
     planes.share_cache(place.home, cache)
     try:
-        for _ in story(place, facts):
-            pass
+        told = [step.title for step in story(place, facts)]
+        yield Line(2, "the demo's story", f"{len(told)} steps", "10 steps", len(told) == 10)
+        yield from _facts(place, facts)
         yield from compare(place, facts)
-    finally:
         amasia(place, "down", "--yes")
+        left = planes.processes_of(place.home)
+        names = "; ".join(" ".join(each.cmdline())[:120] for each in left)
+        yield Line(2, "processes left after the story", str(len(left)), "0", not left, names)
+    finally:
+        planes.kill_all(place.home)
+
+
+def _facts(place: Place, facts: Facts) -> Iterator[Line]:
+    """What its steps came upon."""
+    sizes, reason = facts.told["append"], facts.told["ended"]["reason"]
+    before, reader, now = sizes["before"], sizes["reader"], sizes["now"]
+    figure = f"{before} steps, {reader} for its reader, {now} for others"
+    yield Line(2, "a file appended beside a reader", figure, "unseen by the reader", before == reader < now)
+    yield Line(2, "a cluster without work ends", reason, "it was idle", "idle" in reason)
+    size = (place.base / "climatology.png").stat().st_size
+    yield Line(2, "the picture of the climatology", f"{size:,} bytes", "more than 10,000 bytes", size > 10_000)
 
 
 def compare(place: Place, facts: Facts) -> Iterator[Line]:

@@ -40,12 +40,13 @@ class Catalog:
     stranger: str
     """Token of eve, who is in no workspace of this one."""
     profile: Path
+    loop: catalog_loop.Catalog
 
     def describe(self) -> None:
         """What the reconcilers do within seconds, now."""
         with patch.object(loop, "SETTLE", -loop.SETTLE), patch.object(datasets, "SETTLE", -datasets.SETTLE):
             settled(lambda: loop.index(self.db), lambda: repositories.stale(self.db, now()))
-            catalog_loop.describe(self.db, server.lend, threading.Event())
+            self.loop.look()
 
     def link(self, secret: str | None = None) -> Connection:
         return Connection(self.url, self.secret if secret is None else secret)
@@ -85,7 +86,9 @@ def made(home: Path) -> Iterator[Catalog]:
     web.install(app, db, settings)
     with serving(app) as url:
         save_profile(home / "profile.json", url=url, token=secrets["ada"], workspace="demo")
-        yield Catalog(url, db, settings, ada, secrets["ada"], secrets["eve"], home / "profile.json")
+        looking = catalog_loop.Catalog(db, server.lend, threading.Event())
+        yield Catalog(url, db, settings, ada, secrets["ada"], secrets["eve"], home / "profile.json", looking)
+        looking.close()
     db.close()
 
 

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
+from argon2 import PasswordHasher, profiles
 from cryptography.fernet import Fernet
 from sqlalchemy import create_engine, make_url, text
 
@@ -25,6 +28,7 @@ from amasia.models.users import Membership, Principal, Scope, Token, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.services import access, clusters, environments, users, workspaces
 from amasia.settings import ServerSettings
+from tests import turns
 
 pytest_plugins = ["tests.browsers", "tests.client.houses"]
 DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -33,10 +37,21 @@ DATA = Path(os.environ.get("AMASIA_TEST_DATA", Path(__file__).parents[2] / "shar
 # Whoever starts tests in the background has Ctrl-C ignored, and all that tests start would have it so too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# argon2's own profile for tests, in these processes only: a hash at full cost takes 0.2 s of a processor, and there are
+# hundreds. `tests/cli/test_server.py` sees what a real control plane keeps.
+users._hasher = PasswordHasher.from_parameters(profiles.CHEAPEST)
+
+# Tracebacks without local variables, as the server has them: to draw those takes seconds each.
+structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that may take longest first, so that no process is left alone with one at the end."""
-    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout")), default=0))
+    items.sort(key=lambda item: turns.place(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> turns.Turns:
+    return turns.Turns(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +125,11 @@ def _prepare(url: str) -> None:
     database = Database(url, KEY)
     database.migrate()
     populate(database)
+    closed(database)
+
+
+def closed(database: Database) -> None:
+    """Whole in its file, or its server, from where it is copied."""
     with database.engine.connect() as connection:
         if database.dialect == "sqlite":
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -117,7 +137,7 @@ def _prepare(url: str) -> None:
 
 
 def _create(url: str, name: str, template: str) -> str:
-    _admin(url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    _admin(url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     return str(make_url(url).set(database=name).render_as_string(hide_password=False))
 
 

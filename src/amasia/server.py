@@ -136,7 +136,7 @@ def run(settings: ServerSettings) -> None:
             role=store.keys.role,
         )
         ended = threading.Event()
-        loops = [Loop("store", 1.0, lambda: keep(store)), *reconcilers(db, settings, fleet, ended)]
+        loops = [Loop("store", 1.0, lambda: keep(store)), *reconcilers(db, settings, fleet)]
 
         def pulse() -> tuple[str, dict[str, float]]:
             return store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}
@@ -153,6 +153,9 @@ def run(settings: ServerSettings) -> None:
             kit=kit.made,
         )
         web.install(app, db, settings)
+        catalog = datasets.Catalog(db, lend, ended)
+        loops.append(Loop("catalog", 1.0, catalog.look))
+        stack.callback(catalog.close)
         gateway = gateways.Gateway(settings, door)
         loops.append(Loop("gateway", 1.0, gateway.look))
         loops.append(Loop("revocations", 2.0, revocations.Revocations(db, store).look, db.changes))
@@ -170,7 +173,7 @@ def run(settings: ServerSettings) -> None:
         serve(app, settings, listener)
 
 
-def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: threading.Event) -> list[Loop]:
+def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet) -> list[Loop]:
     """Each loop and its pace in seconds; at once when something was written where a person waits for it."""
     return [
         Loop("clusters", 0.5, lambda: clusters.reconcile(db, settings), db.changes),
@@ -184,7 +187,6 @@ def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet, ended: thr
         Loop("repositories", 0.5, lambda: repositories.create(db), db.changes),
         Loop("buckets", 0.5, lambda: buckets.check(db), db.changes),
         Loop("history", 0.5, lambda: repositories.index(db)),
-        Loop("catalog", 1.0, lambda: datasets.describe(db, lend, ended)),
         Loop("changes", 1.0, lambda: repositories.compare(db)),
         Loop("cleanings", 1.0, lambda: cleanings.reconcile(db)),
         Loop("deleted repositories", 60.0, lambda: cleanings.remove(db, timedelta(days=settings.grace_days))),

@@ -16,7 +16,7 @@ from amasia.database import budgets as rows
 from amasia.errors import InvalidRequest
 from amasia.models.base import now
 from amasia.models.budgets import Charge
-from tests.client.conftest import control_plane  # noqa: F401
+from tests.client.conftest import _demo, control_plane  # noqa: F401
 
 RUNNER = CliRunner()
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from amasia import errors
 from amasia.cli.main import app
 from amasia.client import health, limits
-from tests.client.conftest import control_plane  # noqa: F401
+from tests.client.conftest import _demo, control_plane  # noqa: F401
 
 
 def amasia(*words):

@@ -8,7 +8,7 @@ from amasia.client import accounts, publications, repositories
 from amasia.models.repositories import RepositoryRequest
 from amasia.models.users import Principal, Scope
 from amasia.services import repositories as services
-from tests.client.conftest import ControlPlane, control_plane  # noqa: F401  # a fixture
+from tests.client.conftest import ControlPlane, _demo, control_plane  # noqa: F401  # a fixture
 
 
 @pytest.fixture

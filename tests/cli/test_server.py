@@ -14,8 +14,10 @@ from time import monotonic, sleep
 
 import psutil
 import pytest
+from argon2 import extract_parameters, profiles
 
 from amasia.cli import processes
+from amasia.services import users
 from amasia.settings import ServerSettings, save_profile
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -136,6 +138,14 @@ def test_the_console_shows_a_password_that_signs_in(run: Run, tmp_path: Path) ->
     wrong = run(*words, stdin="wrong\n", AMASIA_PROFILE=other)
     assert wrong.returncode == 4
     assert shown["password"] not in run("up").stdout
+
+
+def test_passwords_are_kept_as_argon2_makes_them_at_its_recommended_cost(variables: dict[str, str]) -> None:
+    """Here, as tests in process hash at the least cost."""
+    with closing(sqlite3.connect(Path(variables["AMASIA_HOME"]) / "amasia.db")) as db:
+        ((kept,),) = db.execute("SELECT password_hash FROM users WHERE password_hash IS NOT NULL").fetchall()
+    assert extract_parameters(kept) == profiles.RFC_9106_LOW_MEMORY
+    assert extract_parameters(users._NOBODY) == profiles.RFC_9106_LOW_MEMORY  # so that nobody's takes as long
 
 
 def test_status_is_one_screen_and_the_same_as_json(run: Run) -> None:

@@ -1,5 +1,6 @@
 """A control plane that answers on a real port and starts no machines: the API on SQLite."""
 
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -10,19 +11,19 @@ from threading import Thread
 
 import pytest
 import uvicorn
-from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
 from amasia import server
 from amasia.api import app as api
 from amasia.client.transport import Connection
 from amasia.database.engine import Database
-from amasia.models.environments import Environment, EnvironmentRecord
+from amasia.models.environments import Environment
 from amasia.models.locations import Offer
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
-from amasia.services import users, workspaces
+from amasia.services import environments, users, workspaces
 from amasia.settings import ServerSettings, save_profile
+from tests.conftest import KEY, closed
 
 OFFERS = (Offer(type="c1-m1", cpus=1, memory=1 << 30, price=45_000),)
 
@@ -44,24 +45,36 @@ class ControlPlane:
         return Connection(self.url, made.secret)
 
 
-@pytest.fixture
-def control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
-    """Signed in as ada, the operator, who owns the workspace demo with a budget of 10 EUR."""
-    settings = ServerSettings(home=tmp_path / "home", lease_seconds=60)
-    db = Database(f"sqlite:///{tmp_path / 'amasia.db'}", Fernet.generate_key())
+WISH = Environment(python="3.13.0", pylock="")
+
+
+@pytest.fixture(scope="session")
+def _demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The database that each control plane starts with a copy of, and ada's token in it."""
+    path = tmp_path_factory.mktemp("demo") / "amasia.db"
+    db = Database(f"sqlite:///{path}", KEY)
     db.migrate()
     users.create(db, None, UserRequest(name="ada", password="correct horse", operator=True))
     made = users.sign_in(db, SignIn(name="ada", password="correct horse"), source="")
     who = Principal(user="ada", operator=True, scope=Scope.everything, token_id=made.token.id)
     workspaces.create(db, who, WorkspaceRequest(name="demo"), limit=10_000_000, offers=OFFERS)
+    environments.put(db, who, "demo", WISH.hash, WISH)
+    closed(db)
+    return path, made.secret
+
+
+@pytest.fixture
+def control_plane(_demo: tuple[Path, str], tmp_path: Path) -> Iterator[ControlPlane]:
+    """Signed in as ada, the operator, who owns the workspace demo with a budget of 10 EUR."""
+    settings = ServerSettings(home=tmp_path / "home", lease_seconds=60)
+    template, secret = _demo
+    shutil.copy(template, tmp_path / "amasia.db")
+    db = Database(f"sqlite:///{tmp_path / 'amasia.db'}", KEY)
     app = api.create(db, settings, lend=server.lend, local_offers=OFFERS)
     with serving(app) as url:
-        link = Connection(url, made.secret)
-        wish = Environment(python="3.13.0", pylock="")
-        where = f"/v1/workspaces/demo/environments/{wish.hash}"
-        link.put(where, wish, EnvironmentRecord)
-        save_profile(tmp_path / "profile.json", url=url, token=made.secret, workspace="demo")
-        yield ControlPlane(url, db, settings, link, "correct horse", wish.hash)
+        link = Connection(url, secret)
+        save_profile(tmp_path / "profile.json", url=url, token=secret, workspace="demo")
+        yield ControlPlane(url, db, settings, link, "correct horse", WISH.hash)
         link.close()
     db.close()
 

@@ -106,8 +106,9 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _plane(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Iterator[Plane]:
+    """For this room alone: a control plane takes some hundredths of a processor without work, too."""
     plane = Plane(tmp_path_factory.mktemp("plane"), {"AMASIA_LEASE_SECONDS": "60", "AMASIA_HEARTBEAT_SECONDS": "1"})
     plane.share_cache(shared_cache)
     with planes.cleared(plane):

@@ -55,7 +55,7 @@ class Connection:
             timeout=timeout,
             transport=transport,
             limits=limits,
-            verify=trust.context(settings.ca) if settings.ca else True,
+            verify=trust.verified(settings.ca),
         )
 
     def reach(self, told: str, path: str) -> socket.socket:

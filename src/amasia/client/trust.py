@@ -6,6 +6,8 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+import httpx2
+
 from amasia.errors import InvalidRequest
 from amasia.settings import ClientSettings
 
@@ -29,6 +31,17 @@ def context(ca: Path | None) -> ssl.SSLContext:
                 cure="Name a PEM file with the authority's certificate, or unset AMASIA_CA.",
             ) from None
     return made
+
+
+def verified(ca: Path | None) -> ssl.SSLContext:
+    """For HTTP. Made once: to read the system's authorities takes longer than a request to this computer."""
+    return context(ca) if ca else _system(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _system(*_: str | None) -> ssl.SSLContext:
+    """By the variables that say where they are."""
+    return httpx2.create_ssl_context()
 
 
 def extend(settings: ClientSettings) -> None:
