@@ -1,9 +1,11 @@
 """Clouds' own bills: which lines are egress, and of what, in each format that clouds write."""
 
+import gzip
 from datetime import date
 
 import pytest
 
+from amasia import errors
 from amasia.client import bills, tables
 
 DAY, NEXT = date(2026, 11, 25), date(2026, 11, 26)
@@ -82,3 +84,43 @@ def test_egress_of_azure_and_google_is_told_by_meter_and_description(tmp_path, m
     vm = "/subscriptions/1/resourcegroups/lab/providers/microsoft.compute/virtualmachines/amasia-ma-1"
     bill = bills.read(write(tmp_path / "a.csv", columns, [(vm, "2026-11-25T00:00:00Z", "1.5", said, meter)]))
     assert bill.egress == ({"amasia-ma-1": {DAY: 1_500_000}} if leaves else {})
+
+
+@pytest.mark.parametrize(
+    ("resource", "name"),
+    [
+        ("arn:aws:ec2:eu-central-1:1:instance/i-0abc", "i-0abc"),
+        ("arn:aws-cn:s3:::lab-data", "lab-data"),
+        ("//storage.googleapis.com/projects/_/buckets/lab-data", "lab-data"),
+        ("//compute.googleapis.com/projects/p/zones/europe-west1-b/instances/am-1", "am-1"),
+        ("/subscriptions/1/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/am-1", "am-1"),
+        ("lab-data", "lab-data"),
+    ],
+)
+def test_a_machine_or_bucket_is_known_by_its_own_name_in_every_clouds_words(resource, name):
+    assert bills.short(resource) == name
+
+
+@pytest.mark.parametrize(
+    "resource",
+    ["arn:aws:rds:eu-central-1:1:db:lab-data", "arn:aws:lambda:eu-central-1:1:function:lab-data",
+     "//cloudsql.googleapis.com/projects/p/instances/lab-data", "arn:aws:s3:::lab-data/"],
+)  # fmt: skip
+def test_what_only_ends_in_the_same_word_is_something_else(resource):
+    assert bills.short(resource) == resource
+
+
+def test_a_credit_is_no_egress(tmp_path):
+    lines = [("lab-data", "2026-11-25T00:00:00Z", "EUC1-DataTransfer-Out-Bytes", "Usage", amount)
+             for amount in ("3", "-50")]  # fmt: skip
+    bill = bills.read(write(tmp_path / "a.csv", AWS["CUR"], lines))
+    assert bill.egress == {"lab-data": {DAY: 0}}
+    assert bill.others == -47_000_000
+
+
+@pytest.mark.parametrize("broken", [lambda whole: whole[:-9], lambda whole: whole[:40] + b"0" * 20 + whole[60:]])
+def test_a_compressed_file_that_is_cut_or_spoilt_is_no_bill(tmp_path, broken):
+    whole = gzip.compress(write(tmp_path / "a.csv", AWS["CUR"]).read_bytes())
+    (tmp_path / "a.csv.gz").write_bytes(broken(whole))
+    with pytest.raises(errors.InvalidRequest, match="cannot be read as a bill"):
+        bills.read(tmp_path / "a.csv.gz")

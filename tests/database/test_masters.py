@@ -218,3 +218,12 @@ def test_keys_renewed_at_the_same_moment_are_both_in_the_file(tmp_path):
         wrapped = list(pool.map(renew, range(8)))
     fresh = open_masters(ServerSettings(home=tmp_path))
     assert [fresh.unwrap(one) for one in wrapped] == [b"x"] * 8
+
+
+@pytest.mark.parametrize("spoilt", [b"\xff\xfe", b"one word", b"a b c"])
+def test_a_spoilt_list_of_databases_is_named_with_the_cure(opened, tmp_path, spoilt):
+    path = tmp_path / "keys"
+    path.write_bytes(Fernet.generate_key())
+    path.with_name("keys.databases").write_bytes(spoilt)
+    with pytest.raises(errors.Unavailable, match=r"keys\.databases is no list"):
+        Local([path.read_bytes()], path).enter("one", None)

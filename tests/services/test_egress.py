@@ -183,3 +183,16 @@ def test_very_many_lines_end_in_one_for_the_others(world, cloud):
     assert len(found.egress) == MOST + 1
     assert found.egress[-1].key == "(others)"
     assert sum(line.amount for line in found.egress) == found.egress_amount
+
+
+@pytest.mark.parametrize("amount", [-1, -(10**18)])
+def test_a_credit_makes_no_budget_larger(amount):
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        EgressRequest(currency="EUR", amounts={"i-0": {DAY: amount}})
+
+
+def test_egress_that_is_yet_to_come_is_refused(world, cloud):
+    later = TODAY + timedelta(days=2)
+    with pytest.raises(errors.InvalidRequest, match="is yet to come"):
+        take(world, {"i-0": {later: 5}})
+    assert kept(world) == {}

@@ -53,6 +53,8 @@ def test_a_grant_has_days_and_a_soft_budget_only_tells(world, as_):
         ({"of": ""}, 422, "says which"),
         ({"kind": "planet"}, 422, "cannot have a budget"),
         ({"period": "grant", "starts": "tomorrow"}, 422, "is no day"),
+        ({"period": "grant", "starts": "2026-01-01", "ends": "9999-12-31"}, 422, "2999-12-31"),
+        ({"limit": "9" * 4296}, 422, "no amount of money"),
         ({"name": "workspace"}, 409, "already"),
     ],
 )

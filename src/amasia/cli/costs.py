@@ -111,7 +111,9 @@ def egress(
     bill = bills.read(*files)
     if not bill.egress:
         raise InvalidRequest(
-            f"The bill ({bill.format}, {bill.first} to {bill.last}) has no egress of any resource.",
+            f"The bill ({bill.format}, {bill.first} to {bill.last}) has no egress of any resource."
+            if bill.first
+            else f"The bill ({bill.format}) has no lines of what was used.",
             cure="Have the cloud write resource ids and types of use into it; see docs/how-to/know-what-it-costs.md.",
         )
     found = costs.take_egress(bill, workspace)

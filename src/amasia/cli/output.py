@@ -68,7 +68,7 @@ def printable(text: str) -> str:
 
 def bar(part: int, whole: int) -> str:
     """``█████░░░░░ 50%``; full where the whole is nothing."""
-    share = min(1.0, part / whole) if whole else 1.0
+    share = max(0.0, min(1.0, part / whole)) if whole else 1.0
     filled = round(share * BAR)
     return f"{'█' * filled}{'░' * (BAR - filled)} {share:.0%}"
 

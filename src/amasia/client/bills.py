@@ -12,6 +12,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,16 @@ TRANSFER = re.compile(r"(DataTransfer|AWS|CloudFront)-(Out|Regional)-A?Bytes(-T\
 """Of AWS's types of use, such as ``EUC1-DataTransfer-Out-Bytes`` and ``EUC1-USE1-AWS-Out-Bytes``."""
 SAID = re.compile(r"\bdata transfer\b(?! in\b)", re.IGNORECASE)
 """In the description of a charge: ``Network Internet Data Transfer Out from EMEA to EMEA``."""
+NAMED = (
+    re.compile(r"^arn:[\w-]+:ec2:[^:]*:[^:]*:instance/([^/:]+)$"),
+    re.compile(r"^arn:[\w-]+:s3:::([^/:]+)$"),
+    re.compile(r"/zones/[^/]+/instances/([^/]+)$"),
+    re.compile(r"^(?://storage\.googleapis\.com/)?projects/[^/]+/buckets/([^/]+)$"),
+    re.compile(r"/microsoft\.(?:compute/virtualmachines|storage/storageaccounts)/([^/]+)$", re.IGNORECASE),
+)
+"""Names of machines and buckets in AWS, Google Cloud and Azure. Of other things the last word may be the same one."""
+LONGEST = 300
+"""Characters of a resource's name."""
 LARGEST = 10**12
 """Of one amount; more is no money."""
 
@@ -49,11 +60,11 @@ class Bill:
     resources: Mapping[str, int]
     """By the name that the file has for it, without egress."""
     egress: Mapping[str, Mapping[date, int]]
-    """By the last word of the resource's name, and day."""
+    """By what the resource is called by itself, and day; never below zero, as a credit is no egress."""
     first: date | None
     last: date | None
     others: int
-    """Of lines without a resource, and of those that are no use of one."""
+    """Of lines without a resource, of those that are no use of one, and of credits above a day's egress."""
     nameless: int
     """Of the others: egress that says no resource."""
 
@@ -99,13 +110,16 @@ def read(*paths: Path) -> Bill:
             f"{' and '.join(map(str, paths))} has amounts in {', '.join(sorted(currencies))}.",
             cure="Give one file for each currency.",
         )
-    return Bill(" and ".join(forms), next(iter(currencies), ""), dict(resources), dict(egress),
-                min(days, default=None), max(days, default=None), others, nameless)  # fmt: skip
+    credits = sum(min(0, amount) for of_one in egress.values() for amount in of_one.values())
+    left = {name: {day: max(0, amount) for day, amount in of_one.items()} for name, of_one in egress.items()}
+    return Bill(" and ".join(forms), next(iter(currencies), ""), dict(resources), left,
+                min(days, default=None), max(days, default=None), others + credits, nameless)  # fmt: skip
 
 
 def short(resource: str) -> str:
-    """The last word of an ARN or a path: ``i-0abc``."""
-    return re.split("[/:]", resource)[-1]
+    """What a machine or a bucket is called by itself, of its ARN or path: ``i-0abc``; others have their whole name."""
+    found = next(filter(None, (form.search(resource) for form in NAMED)), None)
+    return found[1] if found else resource
 
 
 def _read(path: Path) -> Iterator[tuple[str, _Line]]:
@@ -115,7 +129,7 @@ def _read(path: Path) -> Iterator[tuple[str, _Line]]:
         for cells in _cells(path):
             form = form or _format(path, list(cells))
             yield form, _line(cells, form)
-    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, csv.Error) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, ArithmeticError, csv.Error, zlib.error) as error:
         raise errors.InvalidRequest(
             f"{path} cannot be read as a bill ({type(error).__name__}: {error}).",
             cure="Give a FOCUS or AWS CUR file, as .csv, .csv.gz or .parquet.",
@@ -159,6 +173,8 @@ def _line(cells: Mapping[str, str], form: str) -> _Line:
     value = Decimal(amount or "0")
     if not value.is_finite() or abs(value) > LARGEST:
         raise ValueError(f"{amount} is no amount")
+    if not resource.isprintable() or len(resource) > LONGEST:
+        resource = ""  # no machine and no bucket is called so
     used = (cells.get(KINDS[form]) or "") in USED
     return _Line(resource, date.fromisoformat(at[:10]), round(value * 1_000_000), currency, used, _leaves(cells, form))
 

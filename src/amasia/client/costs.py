@@ -1,9 +1,12 @@
 """What was spent, what is to come, and what is spent for nothing."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime
+from itertools import batched
 
 from amasia.client.bills import Bill
+from amasia.client.inputs import request
 from amasia.client.transport import Connection, connect
 from amasia.client.workspaces import path
 from amasia.models.budgets import Charge
@@ -12,6 +15,9 @@ from amasia.models.egress import EgressRequest, EgressTaken
 from amasia.models.forecasts import Forecast
 from amasia.models.usage import Usage
 from amasia.models.waste import WasteReport
+
+MOST_DAYS = 10_000
+"""Days of resources in one request; with the longest names half of what a request may have."""
 
 
 def get(
@@ -68,16 +74,30 @@ def take_egress(bill: Bill, workspace: str | None = None, *, connection: Connect
     """Take the egress of a cloud's bill, as `amasia.client.bills.read` gives it, into the workspace's own.
 
     Days and resources that were told before are replaced; those that are nobody's in the workspace are told by name.
+    More than 10,000 days of resources are taken in parts, each as a whole.
 
     Raises
     ------
     InvalidRequest
-        The bill is in another currency.
+        The bill is in another currency, or has what cannot be.
     BudgetExceeded
-        The workspace's budget has no room for it, and nothing was taken.
+        The workspace's budget has no room for it; nothing of that part was taken.
     """
-    body = EgressRequest(currency=bill.currency, amounts={name: dict(days) for name, days in bill.egress.items()})
-    return (connection or connect()).put(f"{path(workspace)}/costs/egress", body, EgressTaken)
+    told = [(name, day, amount) for name, days in bill.egress.items() for day, amount in days.items()]
+    to, place = connection or connect(), f"{path(workspace)}/costs/egress"
+    found = []
+    for part in batched(told, MOST_DAYS):
+        amounts: dict[str, dict[date, int]] = defaultdict(dict)
+        for name, day, amount in part:
+            amounts[name][day] = amount
+        found.append(to.put(place, request(EgressRequest, currency=bill.currency, amounts=amounts), EgressTaken))
+    return EgressTaken(
+        currency=bill.currency,
+        resources=len(bill.egress.keys() - {name for one in found for name in one.unknown}),
+        amount=sum(one.amount for one in found),
+        change=sum(one.change for one in found),
+        unknown=tuple(sorted({name for one in found for name in one.unknown})),
+    )
 
 
 def forecast(workspace: str | None = None, *, connection: Connection | None = None) -> Forecast:

@@ -203,8 +203,16 @@ def _users(path: Path) -> Path:
 def _uses(path: Path) -> dict[str, list[str]]:
     if not _users(path).exists():
         return {}
-    lines = (line.partition(" ") for line in _users(path).read_text().splitlines())
-    return {database: names.split(",") for names, _, database in lines}
+    try:
+        lines = [line.split(" ", 1) for line in _users(path).read_text().splitlines()]
+        found = {database: names.split(",") for names, database in lines}
+        bytes.fromhex("".join(name for names in found.values() for name in names))  # as `fingerprint` writes them
+        return found
+    except (OSError, ValueError) as error:  # UnicodeDecodeError is one
+        raise errors.Unavailable(
+            f"{_users(path)} is no list of the databases that use {path} ({error}).",
+            cure="Stop every control plane that uses that file of keys, remove the list, and start them again.",
+        ) from None
 
 
 def _use(path: Path, database: str, names: Iterable[str]) -> None:

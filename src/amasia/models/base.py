@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -41,6 +41,8 @@ LARGEST = 2**63 - 1
 Name = Annotated[str, AfterValidator(check_name)]
 Cursor = Annotated[int, Field(ge=0, le=LARGEST)]
 """Id of the last row of a page."""
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
+"""That somebody writes."""
 Time = AwareDatetime
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from amasia.models.base import LARGEST, Model, Name, Time
+from amasia.models.base import LARGEST, Day, Model, Name, Time
 from amasia.models.calendars import midnight, next_month
 from amasia.models.money import show
 
@@ -163,8 +163,8 @@ class NewBudget(Model):
     name: Name
     scope: NewScope = NewScope()
     period: Period = Period.total
-    starts: date | None = None
-    ends: date | None = None
+    starts: Day | None = None
+    ends: Day | None = None
     hard: bool = True
     limit: Money
 

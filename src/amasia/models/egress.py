@@ -1,11 +1,10 @@
 """Egress: what a cloud's own bill says that data cost on its way out of a machine or a bucket."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from amasia.models.base import Model
+from amasia.models.base import Day, Model
 
 MOST = 10**17
 """Micro-units of one bill; more is no money."""
@@ -18,19 +17,20 @@ def check_resource(value: str) -> str:
 
 
 Resource = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(check_resource)]
-Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
+Amount = Annotated[int, Field(ge=0)]
+"""A credit is none: it would make budgets larger than their limits."""
 
 
 class EgressRequest(Model):
     """What leaves, as a bill tells it. Days and resources that were told before are replaced."""
 
     currency: str = Field(max_length=10)
-    amounts: dict[Resource, dict[Day, int]]
+    amounts: dict[Resource, dict[Day, Amount]]
     """Micro-units by day, of each resource: an instance's id or name, a bucket's name, a storage account."""
 
     @model_validator(mode="after")
     def bounded(self) -> "EgressRequest":
-        if sum(abs(amount) for days in self.amounts.values() for amount in days.values()) > MOST:
+        if sum(amount for days in self.amounts.values() for amount in days.values()) > MOST:
             raise ValueError("so much is no money")
         return self
 

@@ -9,6 +9,8 @@ from typing import NewType
 Micros = NewType("Micros", int)
 
 HOUR_MS = 3_600_000
+LONGEST = 12
+"""Digits before the point of an amount that somebody writes."""
 
 
 def cost(price_per_hour: int, milliseconds: int) -> Micros:
@@ -49,6 +51,8 @@ def parse(text: str) -> Micros:
     """``"12.50"`` as 12_500_000 micro-units. Exact: read as digits, never as a float."""
     whole, _, part = text.strip().partition(".")
     digits = (part + "000000")[:6]
-    if not (whole or part) or not (whole or "0").isdigit() or not digits.isdigit() or len(part) > 6:
+    figures = f"{whole or '0'}{digits}"
+    good = (whole or part) and figures.isascii() and figures.isdecimal()
+    if not good or len(part) > 6 or len(whole) > LONGEST:
         raise ValueError(f"{text!r} is no amount of money: write it as 12.50, with at most six decimals")
     return Micros(int(whole or "0") * 1_000_000 + int(digits))

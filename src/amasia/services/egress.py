@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from amasia import errors
 from amasia.database import egress as rows
 from amasia.database import events
 from amasia.database.engine import Database
+from amasia.models.base import now
 from amasia.models.budgets import Key
 from amasia.models.egress import EgressRequest, EgressTaken
 from amasia.models.users import Principal
@@ -20,6 +21,10 @@ def take(db: Database, who: Principal, workspace: str, request: EgressRequest) -
     All of it or nothing: where a budget has no room, it is taken when that was raised.
     """
     days = {day for of_one in request.amounts.values() for day in of_one}
+    if days and max(days) > now().date() + timedelta(days=1):
+        raise errors.InvalidRequest(
+            f"The bill has egress of {max(days)}, which is yet to come.", cure="A bill tells of what was: look at it."
+        )
     with db.read() as tx:  # before the money is held: it may look at very many machines
         owners = rows.owners(tx, workspace, min(days, default=date.max))
     after = {
