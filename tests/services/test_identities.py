@@ -126,6 +126,17 @@ def test_nobody_takes_another_ones_identity(world):
     assert sign_in(world, "closed", claims("s-2")).token.user == "bo"
 
 
+def test_to_link_an_identity_again_is_no_sign_in_by_it(world):
+    sign_in(world, "open", claims(groups=["climate"]))
+    long_ago = access.now() - timedelta(days=91)
+    with world.db.write() as tx:
+        change(tx, identity_table, identity_table.c.issuer == URL, last_used_at=long_ago)
+    who = Principal(user="grace-hopper", operator=False, scope=Scope.everything, token_id="")
+    assert identities.link(world.db, who, claims()).last_used_at == long_ago
+    rules.lapse(world.db, world.settings)
+    assert roles(world, "grace-hopper") == {}
+
+
 def test_no_claim_makes_an_owner_or_a_role_that_there_is_not():
     for role in ("owner", "king"):
         wrong = ISSUER.model_copy(update={"rules": (Rule(value="x", workspace="lab", role=role),)})

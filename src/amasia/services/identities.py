@@ -68,6 +68,8 @@ def link(db: Database, who: Principal, claims: Claims) -> Identity:
             raise errors.Conflict(
                 f"This identity of {claims.provider} is another user's already.", cure="Sign in with it to be them."
             )
+        if found is not None:
+            return found  # it is there already, and this no sign-in by it: what its claims gave lapses as it would
         made = _identity(claims, who.user)
         rows.put(tx, made)
         _say(tx, who.user, "identity.link", claims, who.source)
