@@ -124,3 +124,9 @@ def test_a_compressed_file_that_is_cut_or_spoilt_is_no_bill(tmp_path, broken):
     (tmp_path / "a.csv.gz").write_bytes(broken(whole))
     with pytest.raises(errors.InvalidRequest, match="cannot be read as a bill"):
         bills.read(tmp_path / "a.csv.gz")
+
+
+def test_a_bill_without_a_line_of_anything_that_was_used_is_none(tmp_path):
+    for lines in ([], [("", "2026-11-25T00:00:00Z", "", "Tax", "2")]):
+        with pytest.raises(errors.InvalidRequest, match="no line of a resource that was used"):
+            bills.read(write(tmp_path / "a.csv", AWS["CUR"], lines))

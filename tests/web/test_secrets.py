@@ -1,10 +1,11 @@
 """The console's page of secrets takes them, and shows none."""
 
 from amasia.models.grants import GroupRequest
+from amasia.models.limits import LimitsRequest
 from amasia.models.permissions import Role
 from amasia.models.secrets import SecretRequest
 from amasia.models.users import Membership
-from amasia.services import groups, secrets, workspaces
+from amasia.services import groups, limits, secrets, workspaces
 from tests.browsers import picture, sideways
 
 from .conftest import sign_in
@@ -36,6 +37,16 @@ def test_what_cannot_be_one_is_said_beside_the_form_without_the_value(world, as_
         assert answer.status_code in (404, 422)
         assert word in answer.text
         assert fields["value"] not in answer.text
+
+
+def test_at_the_limit_the_form_says_what_an_operator_can_do(world, as_):
+    limits.put(world.db, world.ada, world.settings, "lab", LimitsRequest(secrets=1))
+    ada = as_("ada")
+    assert ada.post("/lab/secrets", data={"name": "KEY_1", "value": VALUE}).status_code == 303
+    answer = ada.post("/lab/secrets", data={"name": "KEY_2", "value": VALUE})
+    assert answer.status_code == 422
+    assert "operator" in answer.text
+    assert "type the value again" not in answer.text
 
 
 def test_a_member_sees_everyones_and_removes_only_their_own(world, as_):

@@ -111,9 +111,7 @@ def egress(
     bill = bills.read(*files)
     if not bill.egress:
         raise InvalidRequest(
-            f"The bill ({bill.format}, {bill.first} to {bill.last}) has no egress of any resource."
-            if bill.first
-            else f"The bill ({bill.format}) has no lines of what was used.",
+            f"The bill ({bill.format}, {bill.first} to {bill.last}) has no egress of any resource.",
             cure="Have the cloud write resource ids and types of use into it; see docs/how-to/know-what-it-costs.md.",
         )
     found = costs.take_egress(bill, workspace)
@@ -142,7 +140,7 @@ def reconcile(
 ) -> None:
     """Compare a cloud's own bill with ours, machine for machine, over the file's days. Status 1 if they differ."""
     bill = bills.read(file)
-    ours = costs.usage(workspace, since=bill.first, until=bill.last) if bill.first else iter(())
+    ours = costs.usage(workspace, since=bill.first, until=bill.last)
     found = reconciliations.compare(bill, ours, _money(tolerance))
     if as_json:
         show_json(asdict(found) | {"differences": [asdict(one) | {"by": one.by} for one in found.differences]})

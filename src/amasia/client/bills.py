@@ -61,8 +61,8 @@ class Bill:
     """By the name that the file has for it, without egress."""
     egress: Mapping[str, Mapping[date, int]]
     """By what the resource is called by itself, and day; never below zero, as a credit is no egress."""
-    first: date | None
-    last: date | None
+    first: date
+    last: date
     others: int
     """Of lines without a resource, of those that are no use of one, and of credits above a day's egress."""
     nameless: int
@@ -87,7 +87,7 @@ def read(*paths: Path) -> Bill:
     Raises
     ------
     InvalidRequest
-        It is no bill that is understood: which columns were found, and which are looked for.
+        It is no bill that is understood, with which columns were found and which are looked for; or it has no line.
     """
     resources: Counter[str] = Counter()
     egress: dict[str, Counter[date]] = defaultdict(Counter)
@@ -105,6 +105,11 @@ def read(*paths: Path) -> Bill:
                 egress[short(line.resource)][line.day] += line.amount
             else:
                 resources[line.resource] += line.amount
+    if not days:
+        raise errors.InvalidRequest(
+            f"{' and '.join(map(str, paths))} has no line of a resource that was used.",
+            cure="Was it written to its end, and with resource ids?",
+        )
     if len(currencies) > 1:
         raise errors.InvalidRequest(
             f"{' and '.join(map(str, paths))} has amounts in {', '.join(sorted(currencies))}.",
@@ -113,7 +118,7 @@ def read(*paths: Path) -> Bill:
     credits = sum(min(0, amount) for of_one in egress.values() for amount in of_one.values())
     left = {name: {day: max(0, amount) for day, amount in of_one.items()} for name, of_one in egress.items()}
     return Bill(" and ".join(forms), next(iter(currencies), ""), dict(resources), left,
-                min(days, default=None), max(days, default=None), others + credits, nameless)  # fmt: skip
+                min(days), max(days), others + credits, nameless)  # fmt: skip
 
 
 def short(resource: str) -> str:

@@ -39,11 +39,11 @@ def put(
         wish = read(SecretRequest, value=value, grantee=grantee or None)
         most = limits.in_force(db, settings, workspace).secrets
         secrets.put(db, grant.who, grant.role, workspace, name, wish, most=most)
+    except (errors.NotFound, errors.TooLarge) as error:
+        return _page(request, db, grant, workspace, name, error)
     except errors.InvalidRequest as error:
         told = errors.InvalidRequest(error.message, cure="Correct it, and type the value again.")
         return _page(request, db, grant, workspace, name, told)
-    except (errors.NotFound, errors.TooLarge) as error:
-        return _page(request, db, grant, workspace, name, error)
     return RedirectResponse(f"/{workspace}/secrets", status_code=303)
 
 
