@@ -39,7 +39,7 @@ def test_money_is_read_exactly() -> None:
         inputs.amount(0.1)  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest, match="1e3"):
         inputs.amount("1e3")
-    for text in ("9" * 4296, "1" * 13, "\u00b2", "\u0663"):
+    for text in ("9" * 4296, "1" * 41, "\u00b2", "\u0663"):
         with pytest.raises(InvalidRequest, match="no amount of money"):
             inputs.amount(text)
 

@@ -9,8 +9,8 @@ from typing import NewType
 Micros = NewType("Micros", int)
 
 HOUR_MS = 3_600_000
-LONGEST = 12
-"""Digits before the point of an amount that somebody writes."""
+LONGEST = 40
+"""Digits before the point of an amount that somebody writes; how much it may be, is for what it is an amount of."""
 
 
 def cost(price_per_hour: int, milliseconds: int) -> Micros:
