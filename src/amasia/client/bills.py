@@ -115,10 +115,10 @@ def read(*paths: Path) -> Bill:
             f"{' and '.join(map(str, paths))} has amounts in {', '.join(sorted(currencies))}.",
             cure="Give one file for each currency.",
         )
-    credits = sum(min(0, amount) for of_one in egress.values() for amount in of_one.values())
+    credited = sum(min(0, amount) for of_one in egress.values() for amount in of_one.values())
     left = {name: {day: max(0, amount) for day, amount in of_one.items()} for name, of_one in egress.items()}
     return Bill(" and ".join(forms), next(iter(currencies), ""), dict(resources), left,
-                min(days), max(days), others + credits, nameless)  # fmt: skip
+                min(days), max(days), others + credited, nameless)  # fmt: skip
 
 
 def short(resource: str) -> str:

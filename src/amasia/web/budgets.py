@@ -59,7 +59,7 @@ def create(
             NewBudget, name=name.strip(), scope=scope, period=period, hard=bool(hard), limit=amount(limit), **days
         )
         budgets.create(db, grant.who, workspace, wish)
-    except (errors.InvalidRequest, errors.NotFound, errors.Conflict, errors.TooLarge) as error:
+    except (errors.InvalidRequest, errors.NotFound, errors.Conflict) as error:
         return _page(request, db, grant, workspace, error=error, typed=typed)
     return _back(workspace)
 
