@@ -1,6 +1,7 @@
 """Real files in, and the same values out; bad ones refused with nothing written."""
 
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,6 +77,12 @@ def test_grib_comes_out_as_cfgrib_reads_it_and_leaves_no_index(on_disk: leases.S
     reference = subprocess.run([sys.executable, "-c", _CFGRIB, data / file], capture_output=True, check=True)
     xr.testing.assert_equal(stored(on_disk, done.groups[0]), pickle.loads(reference.stdout))
     assert set((data / file).parent.iterdir()) == before
+
+
+def test_a_grib_file_makes_the_same_commit_wherever_and_whenever_it_is_read(on_disk: leases.Source, data: Path) -> None:
+    done = take(on_disk, data / "reanalysis/era5-2mt-2019-03-uk.grib")
+    said = stored(on_disk, done.groups[0]).attrs["history"]
+    assert re.fullmatch(r"GRIB to CDM\+CF via cfgrib-\S+/ecCodes-\S+", said)
 
 
 def test_files_are_appended_one_commit_each_while_a_reader_keeps_the_first(source: leases.Source, data: Path) -> None:
