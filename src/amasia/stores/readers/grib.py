@@ -52,7 +52,8 @@ def read(path: Path, stack: ExitStack) -> Contents:
 
 def _same_anywhere(ds: xr.Dataset) -> xr.Dataset:
     """With a history that tells neither the minute of reading nor where the file lay: one file makes one commit."""
-    return ds.assign_attrs(history=ds.attrs["history"].partition(" with ")[0].partition(" ")[2])
+    said = ds.attrs.get("history", "")
+    return ds.assign_attrs(history=said.partition(" with ")[0].partition(" ")[2]) if said else ds
 
 
 def _names(datasets: Sequence[xr.Dataset]) -> tuple[list[str], list[str]]:
