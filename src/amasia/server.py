@@ -20,11 +20,11 @@ import uvicorn
 from fastapi import FastAPI
 from filelock import FileLock, Timeout
 
-from amasia import errors
+from amasia import errors, files
 from amasia.api import app as api
 from amasia.client import trust
 from amasia.database.engine import Database
-from amasia.database.masters import open_masters, write_private
+from amasia.database.masters import open_masters
 from amasia.environments import commands, kits
 from amasia.models.money import parse
 from amasia.models.repositories import Lease, Mode
@@ -258,7 +258,7 @@ def bootstrap(db: Database, settings: ServerSettings, provider: LocalProvider) -
         "token": made.secret,
         "workspace": settings.first_workspace,
     }
-    write_private(settings.home / "first-user.json", json.dumps(told, indent=2))
+    files.write(settings.home / "first-user.json", json.dumps(told, indent=2), private=True, durable=True)
 
 
 def first_name() -> str:
@@ -313,7 +313,7 @@ def listening(settings: ServerSettings) -> Iterator[socket.socket]:
 def announced(settings: ServerSettings) -> Iterator[None]:
     """``server.json``: who serves this home, for ``amasia status`` and ``amasia down``."""
     path = settings.home / "server.json"
-    write_private(path, json.dumps({"pid": os.getpid(), "url": settings.url}))
+    files.write(path, json.dumps({"pid": os.getpid(), "url": settings.url}), private=True)
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from amasia import files
 from amasia.errors import InvalidRequest
 
 
@@ -439,9 +440,4 @@ def save_profile(path: Path, *, url: str, token: str, workspace: str) -> None:
     """Write the profile file so that only its owner can read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"url": url, "token": token, "workspace": workspace}, indent=2)
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    fresh.replace(path)
+    files.write(path, text, private=True)

@@ -1,5 +1,6 @@
 """Where the master key comes from, and how one place is left for another."""
 
+import resource
 import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -158,11 +159,16 @@ def test_another_process_finds_the_key_that_was_put_into_the_file_after_its_star
 def test_a_file_that_cannot_be_written_is_no_reason_to_lose_a_key(tmp_path):
     path = tmp_path / "key"
     path.write_text(key())
-    (tmp_path / "key.new").mkdir()
-    before = path.read_text()
-    with pytest.raises(errors.Unavailable, match="cannot be written"):
-        open_masters(ServerSettings(home=tmp_path)).renew("a")
+    before, masters = path.read_text(), open_masters(ServerSettings(home=tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # as on a disk that is full
+    try:
+        with pytest.raises(errors.Unavailable, match="cannot be written"):
+            masters.renew("a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_text() == before
+    assert {one.name for one in tmp_path.iterdir()} == {"key", "key.lock"}
 
 
 def test_of_many_keys_of_a_file_each_that_something_is_wrapped_with_is_kept(tmp_path):

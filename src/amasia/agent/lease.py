@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
+from amasia import files
 from amasia.models.base import now
 
 MARGIN = 8.0
@@ -35,9 +36,7 @@ class Lease:
 
     def write(self, path: Path) -> None:
         """Tell whoever watches over the agent; whole or not at all."""
-        draft = path.with_name(f".{path.name}")
-        draft.write_text(f"{int(uptime() + self._left())}\n")
-        draft.replace(path)
+        files.write(path, f"{int(uptime() + self._left())}\n")
 
     def _begin(self, until: datetime) -> None:
         self.until = until

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx2
 
+from amasia import files
 from amasia.errors import InvalidRequest
 from amasia.settings import ClientSettings
 
@@ -55,7 +56,8 @@ def extend(settings: ClientSettings) -> None:
     text = f"{known.rstrip()}\n{own}\n"
     bundle = settings.cache / f"trusted-{sha256(text.encode()).hexdigest()[:12]}.pem"
     if not bundle.exists():
-        _write(bundle, text)
+        settings.cache.mkdir(parents=True, exist_ok=True)
+        files.write(bundle, text)
     for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
         os.environ[name] = str(bundle)
 
@@ -64,10 +66,3 @@ def _known() -> str:
     """The authorities that are trusted now, as PEM; empty where there is no such file."""
     found = ssl.get_default_verify_paths().cafile  # SSL_CERT_FILE where it is set
     return Path(found).read_text() if found else ""
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(text)
-    fresh.replace(path)

@@ -6,7 +6,6 @@ entry point ``amasia.masters`` of a package. A database's own is `Masters`: the 
 
 import fcntl
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import EntryPoint, entry_points
@@ -15,7 +14,7 @@ from typing import Protocol
 
 from cryptography.fernet import Fernet
 
-from amasia import errors
+from amasia import errors, files
 from amasia.settings import ServerSettings
 
 GROUP = "amasia.masters"
@@ -106,7 +105,7 @@ class Local:
             ) from error
 
     def _write(self, path: Path, keys: Sequence[bytes]) -> None:
-        write_private(path, "".join(f"{key.decode()}\n" for key in keys))
+        files.write(path, "".join(f"{key.decode()}\n" for key in keys), private=True, durable=True)
         self.keys = tuple(keys)
 
     def _names(self) -> str:
@@ -186,7 +185,7 @@ def open_masters(settings: ServerSettings) -> Masters:
             return Masters(Local([]), kms, name)
         raise errors.Unavailable(f"The file of keys {path} is not there.", cure=f"Make one: {MAKE} > {path}")
     if not path.exists():
-        write_private(path, Fernet.generate_key().decode())
+        files.write(path, Fernet.generate_key().decode(), private=True, durable=True)
     return Masters(Local(_read(path), path), kms, name)
 
 
@@ -219,7 +218,12 @@ def _use(path: Path, database: str, names: Iterable[str]) -> None:
     before, needed = _uses(path), sorted(set(names))
     after = {name: kept for name, kept in before.items() if name != database} | ({database: needed} if needed else {})
     if after != before:
-        write_private(_users(path), "".join(f"{','.join(kept)} {name}\n" for name, kept in after.items()))
+        files.write(
+            _users(path),
+            "".join(f"{','.join(kept)} {name}\n" for name, kept in after.items()),
+            private=True,
+            durable=True,
+        )
 
 
 @contextmanager
@@ -233,23 +237,6 @@ def _held(path: Path) -> Iterator[None]:
 def fingerprint(key: bytes) -> str:
     """What a master key is called, which tells nothing of it."""
     return hashlib.sha256(key).hexdigest()[:12]
-
-
-def write_private(path: Path, text: str) -> None:
-    """Whole or not at all, readable by its owner only."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # that it is this file, and not the one before, is on disk as well
-    finally:
-        os.close(folder)
 
 
 def _read(path: Path) -> list[bytes]:

@@ -2,13 +2,13 @@
 
 import hashlib
 import io
-import os
 import stat
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from amasia import files
 from amasia.errors import EnvironmentFailed
 from amasia.models.environments import Artifact
 
@@ -92,12 +92,6 @@ def keep(cache: Path, one: Artifact, content: Callable[[], bytes]) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all."""
+    """Write a file so that it is there as a whole or not at all, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        fresh.write_bytes(content)
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+    files.write(path, content)

@@ -1,15 +1,14 @@
 """What a machine's directory holds: the words between a provider and the agent that it started there."""
 
-import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import Literal
 
 import psutil
 from pydantic import ValidationError
 
+from amasia import files
 from amasia.models.base import Model, Time
 
 BOOT = "boot.json"
@@ -66,14 +65,4 @@ def read[M: Model](path: Path, model: type[M]) -> M | None:
 
 def write(path: Path, model: Model, *, replace: bool = True) -> None:
     """Whole or not at all, readable by its owner only. `FileExistsError` where it may not replace."""
-    draft = path.with_name(f".{path.name}.{token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(model.model_dump_json())
-        if replace:
-            draft.replace(path)
-        else:
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    files.write(path, model.model_dump_json(), private=True, replace=replace)

@@ -5,11 +5,12 @@ asks the same host again. What a host itself remembers is the truth; this says w
 """
 
 import contextlib
-import os
 import time
 from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
+
+from amasia import files
 
 FORGET = 48 * 3600.0
 """Seconds after which a note is dropped whose machine no host has any more."""
@@ -37,12 +38,7 @@ class Whereabouts:
 
     def put(self, machine_id: str, host: str) -> None:
         """Whole or not at all, and on the disk before this returns."""
-        draft = self.folder / f".{machine_id}"
-        with draft.open("w") as file:
-            file.write(host)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.folder / machine_id)
+        files.write(self.folder / machine_id, host, durable=True)
 
     def stop(self, machine_id: str) -> None:
         (self.folder / f"{machine_id}~stopped").touch()

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from amasia import errors
+from amasia import errors, files
 from amasia.models.revocations import Revocation
 from amasia.stores import refusals
 from amasia.stores.credentials import LONGEST, ROLE, Keys
@@ -181,7 +181,7 @@ class EmbeddedStore:
         """The process of a starter that was killed before it could write down whom it had started."""
         for process in psutil.process_iter(["cmdline"]):
             if f"-dir={self.home / 'data'}" in (process.info["cmdline"] or ()):
-                _write_private(self._pid_file, {"pid": process.pid, "started": process.create_time()})
+                _write(self._pid_file, {"pid": process.pid, "started": process.create_time()})
                 return process
         return None
 
@@ -219,7 +219,7 @@ class EmbeddedStore:
                 start_new_session=True,
             )
         process = psutil.Process(child.pid)
-        _write_private(self._pid_file, {"pid": child.pid, "started": process.create_time()})
+        _write(self._pid_file, {"pid": child.pid, "started": process.create_time()})
         return process
 
     def _command(self, ports: dict[str, int]) -> list[str]:
@@ -250,7 +250,7 @@ class EmbeddedStore:
         if kept and all(_free(port) for port in kept.values()):
             return kept
         fresh = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
-        _write_private(file, fresh)
+        _write(file, fresh)
         return fresh
 
     def _secrets(self) -> dict[str, str]:
@@ -263,7 +263,7 @@ class EmbeddedStore:
         fresh["sts"] = base64.b64encode(secrets.token_bytes(32)).decode()
         for who in ("owner", "broker"):
             fresh |= {f"{who}_access": secrets.token_hex(10).upper(), f"{who}_secret": secrets.token_urlsafe(40)}
-        _write_private(file, fresh)
+        _write(file, fresh)
         return fresh
 
     def _write_config(self, held: dict[str, str]) -> None:
@@ -289,8 +289,8 @@ class EmbeddedStore:
         policy = {"name": "bucket", "document": {"Version": "2012-10-17", "Statement": [everything]}}
         longest = f"{LONGEST}s"
         service = {"tokenDuration": longest, "maxSessionLength": longest, "issuer": "amasia", "signingKey": held["sts"]}
-        _write_private(self.home / "identities.json", {"identities": identities})
-        _write_private(
+        _write(self.home / "identities.json", {"identities": identities})
+        _write(
             self.home / "roles.json",
             {
                 "sts": service,
@@ -318,8 +318,8 @@ class EmbeddedStore:
         )
         encoding = serialization.Encoding.PEM
         private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        _write_private(self.home / "grpc.key", private.decode())
-        _write_private(self.home / "grpc.crt", certificate.public_bytes(encoding).decode())
+        files.write(self.home / "grpc.key", private, private=True)
+        files.write(self.home / "grpc.crt", certificate.public_bytes(encoding), private=True)
 
     def _environment(self, held: dict[str, str]) -> dict[str, str]:
         """Secrets go by environment, which only this user can read, never by command line, which all can."""
@@ -474,10 +474,5 @@ def _free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def _write_private(path: Path, content: dict[str, Any] | str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content if isinstance(content, str) else json.dumps(content, indent=1))
-    fresh.replace(path)
+def _write(path: Path, content: dict[str, Any]) -> None:
+    files.write(path, json.dumps(content, indent=1), private=True)

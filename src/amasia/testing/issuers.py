@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from amasia import files
 from amasia.settings import Issuer, Rule
 from amasia.testing import npm
 
@@ -64,9 +65,7 @@ class RealIssuer:
         said = {"preferred_username": subject, "email": f"{subject}@institute.example", **claims}
         self._people[subject] = {**said, "groups": groups} if groups else said
         self._home.mkdir(parents=True, exist_ok=True)
-        fresh = self._home / "people.new"
-        fresh.write_text(json.dumps(self._people))
-        fresh.replace(self._home / "people.json")
+        files.write(self._home / "people.json", json.dumps(self._people))
 
     def start(self, seconds: float = 60) -> None:
         self.know("nobody")
