@@ -17,7 +17,7 @@ from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.clusters import ClusterRequest, ClusterSpec
 from amasia.models.machines import Heartbeat, Join, Machine, MachineStatus, ProcessReport
-from amasia.services import clusters, joins, machines
+from amasia.services import clusters, heartbeats, joins, machines
 from amasia.settings import ServerSettings
 from show.launching import ENVIRONMENT, LEASE, PEOPLE, WORKSPACE, ended, principal
 
@@ -49,7 +49,7 @@ def take_on(db: Database, dice: random.Random) -> str:
         machines.gone(db, machine, ended(machine))
         return "ended"
     try:
-        machines.heartbeat(db, SETTINGS, machine.id, Heartbeat(at=now(), process=RUNNING))
+        heartbeats.hear(db, SETTINGS, machine.id, Heartbeat(at=now(), process=RUNNING))
     except errors.NotFound:  # another process ended it in between
         return "late"
     return "reported"

@@ -16,7 +16,7 @@ from amasia.gateway.doors import Gateway
 from amasia.models.base import now
 from amasia.models.machines import Heartbeat, Join, ProcessReport, SchedulerReport
 from amasia.models.tunnels import Service, of_client
-from amasia.services import clusters, joins, machines
+from amasia.services import clusters, heartbeats, joins, machines
 from tests.conftest import SECRETS
 
 
@@ -62,7 +62,7 @@ def running(world):
         assignment = joins.join(world.db, world.settings, join)
         process = ProcessReport(status="running", address="tls://192.0.2.1:1", dashboard_address=dashboard)
         beat = Heartbeat(at=now(), process=process, scheduler=SchedulerReport())
-        machines.heartbeat(world.db, world.settings, machine.id, beat)
+        heartbeats.hear(world.db, world.settings, machine.id, beat)
         return clusters.get(world.db, "lab", cluster.id), machine.id, assignment.token
 
     return make

@@ -17,7 +17,7 @@ from amasia.models.machines import Found, Heartbeat, ProcessReport
 from amasia.models.money import cost
 from amasia.models.permissions import Role
 from amasia.models.workspaces import PolicyRequest
-from amasia.services import alerts, budgets, clusters, costs, groups, leases, machines, workspaces
+from amasia.services import alerts, budgets, clusters, costs, groups, heartbeats, leases, machines, workspaces
 from tests.services.test_leases import joined
 
 PRICE = 45_000
@@ -58,7 +58,7 @@ def clock(monkeypatch):
 def beat(world, machine, at, seconds=60):
     report = ProcessReport(status="running", address="tls://127.0.0.1:1")
     settings = world.settings.model_copy(update={"lease_seconds": seconds})
-    return machines.heartbeat(world.db, settings, machine.id, Heartbeat(at=at, process=report))
+    return heartbeats.hear(world.db, settings, machine.id, Heartbeat(at=at, process=report))
 
 
 def aged(world, machine, seconds):

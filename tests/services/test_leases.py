@@ -12,7 +12,7 @@ from amasia.models.machines import Found, Heartbeat, Join, MachineStatus, Proces
 from amasia.models.money import cost
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
-from amasia.services import budgets, clusters, costs, joins, machines, workspaces
+from amasia.services import budgets, clusters, costs, heartbeats, joins, machines, workspaces
 from amasia.settings import ServerSettings
 
 
@@ -26,7 +26,7 @@ def joined(world, machine, settings=None):
 
 def beat(world, machine_id, settings, at=None):
     report = ProcessReport(status="running", address="tls://127.0.0.1:1")
-    return machines.heartbeat(world.db, settings, machine_id, Heartbeat(at=at or now(), process=report))
+    return heartbeats.hear(world.db, settings, machine_id, Heartbeat(at=at or now(), process=report))
 
 
 @given(price=st.integers(0, 10**9), cuts=st.lists(st.integers(0, 10**8), max_size=20))
@@ -192,12 +192,12 @@ def test_a_worker_that_is_taken_back_is_told_replaced_and_let_go_of_by_the_sched
     at = now() + timedelta(minutes=2)
     running = ProcessReport(status="running", address="tls://127.0.0.1:1")
     for _ in range(2):
-        machines.heartbeat(world.db, world.settings, worker.id,
+        heartbeats.hear(world.db, world.settings, worker.id,
                            Heartbeat(at=now(), process=running, stages={"leaves": at}))  # fmt: skip
     clusters.follow(world.db, world.settings, cluster.id)
     clusters.follow(world.db, world.settings, cluster.id)
     seen = clusters.get(world.db, "lab", cluster.id)
     assert [one.index for one in seen.machines if one.role == "worker"] == [0, 1]
     assert len([notice for notice in seen.notices if f"{at:%H:%M:%S}" in notice]) == 1
-    wishes = machines.heartbeat(world.db, world.settings, scheduler.id, Heartbeat(at=now(), process=running))
+    wishes = heartbeats.hear(world.db, world.settings, scheduler.id, Heartbeat(at=now(), process=running))
     assert wishes.scale["leaving"] == [worker.id]

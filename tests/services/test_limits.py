@@ -16,7 +16,7 @@ from amasia.models.permissions import Role
 from amasia.models.repositories import RepositoryRequest
 from amasia.models.secrets import SecretRequest
 from amasia.models.standbys import StandbyRequest
-from amasia.services import clusters, events, limits, machines, repositories, secrets, standbys
+from amasia.services import clusters, events, heartbeats, limits, machines, repositories, secrets, standbys
 
 
 def allow(world, **limit):
@@ -121,7 +121,7 @@ def test_of_a_log_so_much_is_kept_and_its_end_says_so(world):
         until = now() + timedelta(hours=1)
         rows.update(tx, made.machines[0].id, status=MachineStatus.running, started_at=now(), lease_until=until)
     for text in ("12345678", "9äöü\n", "never seen"):
-        machines.heartbeat(world.db, world.settings, made.machines[0].id, Heartbeat(at=now(), log=text))
+        heartbeats.hear(world.db, world.settings, made.machines[0].id, Heartbeat(at=now(), log=text))
     said = "".join(line.text for line in clusters.tail(world.db, "lab", made.id))
     assert said.startswith("123456789\n[10 bytes of this machine's log are kept")
     assert "never" not in said

@@ -11,7 +11,7 @@ from amasia.models.budgets import BudgetRequest
 from amasia.models.clusters import ScaleRequest
 from amasia.models.machines import Heartbeat, ProcessReport, SchedulerReport
 from amasia.models.permissions import Role
-from amasia.services import budgets, clusters, costs, locations, machines
+from amasia.services import budgets, clusters, costs, heartbeats, locations, machines
 from tests.services.test_leases import joined
 
 GIB = 1 << 30
@@ -22,7 +22,7 @@ BIG = {"n_workers": 2, "worker_memory": 4 * GIB}
 def beat(world, machine, stages=None, **report):
     process = ProcessReport(status="running", address="tls://127.0.0.1:1")
     said = Heartbeat(at=now(), process=process, scheduler=SchedulerReport(**report), stages=stages or {})
-    return machines.heartbeat(world.db, world.settings, machine.id, said)
+    return heartbeats.hear(world.db, world.settings, machine.id, said)
 
 
 def found(world, cluster):

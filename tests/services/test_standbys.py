@@ -14,7 +14,7 @@ from amasia.models.limits import LimitsRequest
 from amasia.models.machines import Heartbeat, Join, MachineRole, MachineStatus, ProcessReport
 from amasia.models.permissions import Role
 from amasia.models.standbys import StandbyRequest
-from amasia.services import budgets, clusters, costs, joins, limits, locations, machines, standbys
+from amasia.services import budgets, clusters, costs, heartbeats, joins, limits, locations, machines, standbys
 
 HALF = timedelta(seconds=30)
 PRICE = 750
@@ -48,7 +48,7 @@ def warm_up(world, machine):
 
 def beat(world, machine, status="warm", **more):
     said = Heartbeat(at=now(), process=ProcessReport(status=status), stages={"environment_ready": now()}, **more)
-    return machines.heartbeat(world.db, world.settings, machine.id, said)
+    return heartbeats.hear(world.db, world.settings, machine.id, said)
 
 
 def test_as_many_as_are_to_be_are_wished_once_and_paid_for_in_advance(world):

@@ -25,7 +25,7 @@ from amasia.models.budgets import BudgetRequest, Charge
 from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
 from amasia.models.machines import Heartbeat, Join, Metrics, ProcessReport
 from amasia.models.repositories import CommitDone, CommitRequest, Input, RepositoryRequest
-from amasia.services import budgets, clusters, joins, machines, repositories
+from amasia.services import budgets, clusters, heartbeats, joins, machines, repositories
 from amasia.services.ledgers import Ledger, Move, Spender
 from amasia.web import app as web
 from tests.browsers import LOOKS
@@ -156,7 +156,7 @@ def beat(world, machine, status, log=""):
         process=ProcessReport(status=status, address="tls://127.0.0.1:1"),
         log=log,
     )
-    machines.heartbeat(world.db, world.settings, machine.id, report)
+    heartbeats.hear(world.db, world.settings, machine.id, report)
 
 
 def commit(world, who, name, message, *, cluster=None, inputs=(), minutes=0):

@@ -13,8 +13,8 @@ from amasia.models.base import Model
 from amasia.models.machines import Assignment, Heartbeat, Join, Wishes
 from amasia.models.secrets import Lent
 from amasia.models.users import Principal
-from amasia.services import access, heartbeats, joins, machines, secrets
-from amasia.services.heartbeats import Told
+from amasia.services import access, crowds, heartbeats, joins, secrets
+from amasia.services.crowds import Told
 from amasia.settings import ServerSettings
 
 router = APIRouter(prefix="/machines", tags=["machines"])
@@ -28,7 +28,7 @@ def install(app: FastAPI, db: Database, settings: ServerSettings) -> None:
         return joins.join_all(db, settings, said)
 
     def hear_all(said: Sequence[Told]) -> Sequence[Wishes | None]:
-        return heartbeats.hear(db, settings, said, crowd.size)
+        return crowds.hear(db, settings, said, crowd.size)
 
     app.state.joins = Gathering[Join, Assignment](crowd, join_all)
     app.state.heartbeats = Gathering[Told, Wishes](crowd, hear_all)
@@ -74,4 +74,4 @@ def _answer(model: Model) -> Response:
 def _hear(request: Request, machine_id: str, body: Heartbeat) -> Wishes:
     db = request.app.state.db
     access.require_machine(db, principal(request, db), machine_id)
-    return machines.heartbeat(db, request.app.state.settings, machine_id, body)
+    return heartbeats.hear(db, request.app.state.settings, machine_id, body)

@@ -1,4 +1,4 @@
-"""The life of a machine as the control plane writes it: wished, begun, joined, heard of, gone."""
+"""The life of a machine as the control plane writes it: wished, begun, accepted or refused, looked after, gone."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,22 +12,10 @@ from amasia.database.machines import Account
 from amasia.models.base import new_id, now
 from amasia.models.clusters import Cluster
 from amasia.models.locations import Location
-from amasia.models.machines import (
-    FINAL,
-    Boot,
-    Found,
-    Heartbeat,
-    Machine,
-    MachineRole,
-    MachineStatus,
-    MachineTarget,
-    Stages,
-    Wishes,
-)
-from amasia.models.permissions import Permission, may
+from amasia.models.machines import Boot, Found, Machine, MachineRole, MachineStatus, MachineTarget, Stages
 from amasia.models.placements import Choice
 from amasia.models.standbys import Standby
-from amasia.services import leases, limits, placements, schedulers
+from amasia.services import leases, limits, placements
 from amasia.services.access import digest
 from amasia.services.leases import Promise
 from amasia.services.ledgers import Spender, exceeded
@@ -126,7 +114,7 @@ def begin(db: Database, settings: ServerSettings, machine: Machine) -> Boot | No
 def accepted(db: Database, machine: Machine, handle: dict[str, object]) -> None:
     """The provider has it. The agent may have joined before this is written: the status only ever goes on."""
     with db.write() as tx:
-        held = _living(tx, machine.id)
+        held = living(tx, machine.id)
         if held is None:
             return  # what the provider has of it is of nobody now, and is swept
         current, _ = held
@@ -146,7 +134,7 @@ def refused(
     Where it only had no room for this type, the next best one is asked for at once.
     """
     with db.write() as tx:
-        if _living(tx, machine.id) is None:
+        if living(tx, machine.id) is None:
             return
         if isinstance(error, errors.NoCapacity) and _retype(tx, settings, machine):
             return
@@ -172,7 +160,7 @@ def expect_join(db: Database, machine: Machine, seconds: int, console: str) -> N
     last = " | ".join(line.strip() for line in console.splitlines()[-5:] if line.strip())
     hint = f"it last said: {last}" if last else "nothing is known of what it printed"
     with db.write() as tx:
-        if _living(tx, machine.id) is None:
+        if living(tx, machine.id) is None:
             return
         if console:
             clusters.add_log(tx, machine.cluster_id, machine.id, now(), console)
@@ -182,7 +170,7 @@ def expect_join(db: Database, machine: Machine, seconds: int, console: str) -> N
 def expire(db: Database, machine: Machine) -> None:
     """Wish the end of a machine that its provider still has, unless its lease was renewed in the meantime."""
     with db.write() as tx:
-        held = _living(tx, machine.id)
+        held = living(tx, machine.id)
         if held is None or held[0].lease_until is None or held[0].lease_until > now():
             return
         reason = f"its lease ended at {held[0].lease_until:%H:%M:%S} UTC, and its agent did not end it"
@@ -191,23 +179,10 @@ def expire(db: Database, machine: Machine) -> None:
         events.append(tx, actor="amasia", verb="machine.expire", target=machine.id, workspace=machine.workspace)
 
 
-def heartbeat(db: Database, settings: ServerSettings, machine_id: str, beat: Heartbeat) -> Wishes:
-    """Take down what is, renew the lease, answer what should be."""
-    with db.write() as tx:
-        held = _living(tx, machine_id)
-        if held is None:
-            raise errors.NotFound(f"Machine {machine_id} is no longer known.")
-        machine = _heard(tx, settings, held[0], beat)
-        machine = _renewed(tx, settings, machine, held[1], beat)  # money before clusters: see `ledgers.Ledger`
-        if machine.role is MachineRole.scheduler and beat.scheduler is not None:
-            schedulers.take(tx, machine, beat)
-        return _wishes(tx, machine, beat)
-
-
 def gone(db: Database, machine: Machine, found: Found | None) -> None:
     """The provider no longer has it: settle, and tell its cluster why."""
     with db.write() as tx:
-        held = _living(tx, machine.id)
+        held = living(tx, machine.id)
         if held is None:
             return
         current, account = held
@@ -245,7 +220,7 @@ def started(db: Database, machine: Machine, found: Found) -> None:
     if machine.started_at is not None or found.started_at is None:
         return
     with db.write() as tx:
-        if _living(tx, machine.id):
+        if living(tx, machine.id):
             machines.set_started(tx, machine.id, found.started_at)
 
 
@@ -266,7 +241,7 @@ def wait(db: Database, settings: ServerSettings, machine: Machine, found: Found)
             clusters.add_notice(tx, machine.cluster_id, text)
 
 
-def _living(tx: Connection, machine_id: str) -> tuple[Machine, Account] | None:
+def living(tx: Connection, machine_id: str) -> tuple[Machine, Account] | None:
     """It and its account, locked; None once it has ended: that is settled, and nothing begins it again."""
     held = machines.locked(tx, machine_id)
     return None if held is None or held[0].status is MachineStatus.stopped else held
@@ -310,7 +285,7 @@ def _moved(tx: Connection, settings: ServerSettings, machine: Machine, *, queued
 
 def _retype(tx: Connection, settings: ServerSettings, machine: Machine) -> bool:
     """Ask for the next best type from now on; False where there is none that the budget holds."""
-    held = _living(tx, machine.id)
+    held = living(tx, machine.id)
     location = locations.find_location(tx, machine.workspace, machine.location)
     cluster = clusters.find(tx, machine.cluster_id)
     if held is None or location is None or cluster is None or held[0].target is MachineTarget.stopped:
@@ -338,106 +313,6 @@ def _end(machine: Machine, started: datetime | None, found: Found | None) -> dat
     if told or heard:
         return max(one for one in (told, heard) if one)
     return started and min(now(), machine.lease_until or started)
-
-
-def _heard(tx: Connection, settings: ServerSettings, machine: Machine, beat: Heartbeat) -> Machine:
-    at = now()
-    unaware = _is_unaware(machine, beat)
-    told = {} if unaware else {key: time for key, time in beat.stages.items() if key in Stages.model_fields}
-    stages = machine.stages.model_copy(update=told)
-    changes: dict[str, Any] = {
-        "last_heartbeat_at": at,
-        "metrics": beat.metrics,
-        "stages": stages,
-        "address": beat.process.address or machine.address,
-    }
-    if beat.process.reason and not machine.reason and beat.process.status in FINAL:
-        changes["reason"] = beat.process.reason  # what a process recovers from is a notice, and no reason of its end
-    machines.update(tx, machine.id, **changes)
-    status = machine.status
-    of_use = beat.process.status == "running" or (machine.role is MachineRole.warm and stages.environment_ready)
-    if of_use and status in (MachineStatus.booting, MachineStatus.preparing):
-        machines.advance(tx, machine.id, status, MachineStatus.running)
-        changes["status"] = MachineStatus.running
-    was_warm = machine.started_at is not None and machine.started_at < stages.requested
-    if stages.process_up and not machine.stages.process_up and not was_warm:
-        locations.measure(tx, machine.workspace, machine.location, (at - stages.requested).total_seconds())
-    if stages.leaves and not machine.stages.leaves:
-        _tell_leave(tx, machine, stages.leaves)
-    for death in beat.deaths:
-        _tell_death(tx, machine, death.reason)
-    if beat.log:
-        _log(tx, settings, machine, at, beat.log)
-    return machine.model_copy(update=changes)
-
-
-def _log(tx: Connection, settings: ServerSettings, machine: Machine, at: datetime, text: str) -> None:
-    """Keep as much of a machine's log as its workspace may have of one."""
-    most, had = limits.of(tx, settings, machine.workspace).log_bytes, machines.logged(tx, machine.id)
-    if most and had >= most:
-        return
-    size = len(text.encode(errors="replace"))
-    if most and had + size > most:
-        text = text.encode(errors="replace")[: most - had].decode(errors="ignore")
-        text += f"\n[{most} bytes of this machine's log are kept, and no more; an operator can raise that]\n"
-    clusters.add_log(tx, machine.cluster_id, machine.id, at, text)
-    machines.update(tx, machine.id, log_bytes=had + size)
-
-
-def _is_unaware(machine: Machine, beat: Heartbeat) -> bool:
-    """Whether a cluster took it and its agent does not know yet: what it says is of its time before."""
-    return beat.process.status == "warm" and machine.role is not MachineRole.warm
-
-
-def _tell_leave(tx: Connection, machine: Machine, at: datetime) -> None:
-    worker = machine.role is MachineRole.worker
-    then = "its work moves to others, and another machine is started" if worker else "commit what must not be lost"
-    text = f"{machine.role.value} {machine.index} is taken back by its provider at {at:%H:%M:%S} UTC: {then}."
-    clusters.add_notice(tx, machine.cluster_id, text)
-    events.append(tx, actor="amasia", verb="machine.leave", target=machine.id, workspace=machine.workspace)
-
-
-def _tell_death(tx: Connection, machine: Machine, reason: str) -> None:
-    """The restarted process tells the scheduler itself, so the notice is for people who look later."""
-    clusters.add_notice(tx, machine.cluster_id, f"worker {machine.index}: {reason}", told=True)
-
-
-def _renewed(tx: Connection, settings: ServerSettings, machine: Machine, account: Account, beat: Heartbeat) -> Machine:
-    if machine.target is MachineTarget.stopped or machine.lease_until is None:
-        return machine
-    at = min(now(), beat.at)
-    if not leases.is_due(machine.lease_until, at, settings.lease_seconds):
-        return machine
-    role = users.role(tx, machine.workspace, machine.owner)
-    if not may(role, Permission.run):
-        reason = f"{machine.owner} may no longer run anything in {machine.workspace!r}"
-        clusters.wish_stop(tx, machine.cluster_id, reason)
-        if machine.role is MachineRole.warm:
-            machines.wish_stop(tx, [machine.id], reason)
-        return machine
-    until = leases.renew(tx, machine, account, at, settings.lease_seconds)
-    return machine if until is None else machine.model_copy(update={"lease_until": until})
-
-
-def _wishes(tx: Connection, machine: Machine, beat: Heartbeat) -> Wishes:
-    cluster = clusters.find(tx, machine.cluster_id)
-    current = machines.find(tx, machine.id)
-    assert current is not None
-    assert current.lease_until is not None
-    if cluster is None:
-        return Wishes(target=current.target, lease_until=current.lease_until)
-    ending = cluster.target.value == "stopped" or current.target is MachineTarget.stopped
-    target = MachineTarget.stopped if ending else MachineTarget.running
-    if _is_unaware(machine, beat):
-        return Wishes(target=target, lease_until=current.lease_until, taken=True)
-    if machine.role is MachineRole.worker:
-        return Wishes(target=target, lease_until=current.lease_until, scheduler_address=cluster.scheduler_address)
-    return Wishes(
-        target=target,
-        lease_until=current.lease_until,
-        scale=schedulers.wish(tx, cluster),
-        notices=tuple(clusters.take_notices(tx, cluster.id)),
-    )
 
 
 def alive(db: Database) -> list[Machine]:

@@ -12,8 +12,8 @@ from amasia.models.machines import Death, Heartbeat, Join, MachineTarget, Metric
 from amasia.models.money import cost
 from amasia.models.permissions import Role
 from amasia.models.users import Membership
-from amasia.services import access, budgets, clusters, costs, heartbeats, joins, machines, workspaces
-from amasia.services.heartbeats import Told
+from amasia.services import access, budgets, clusters, costs, crowds, heartbeats, joins, machines, workspaces
+from amasia.services.crowds import Told
 
 ADDRESS = "tls://127.0.0.1:1"
 
@@ -26,7 +26,7 @@ def running(world, **spec):
         machines.accepted(world.db, machine, {})
         body = Join(machine_id=machine.id, join_token=boot.join_token, agent_version="0", started_at=now())
         assignment = joins.join(world.db, world.settings, body)
-        machines.heartbeat(world.db, world.settings, machine.id, beat(machine))
+        heartbeats.hear(world.db, world.settings, machine.id, beat(machine))
         found.append((machine, access.digest(assignment.token)))
     return found
 
@@ -38,7 +38,7 @@ def beat(machine, at=None, **told):
 
 
 def hear(world, *told, crowd=0):
-    return heartbeats.hear(world.db, world.settings, told, crowd)
+    return crowds.hear(world.db, world.settings, told, crowd)
 
 
 def of(world, machine):
@@ -54,7 +54,7 @@ def test_what_goes_on_as_it_was_is_written_down_and_answered_like_one_by_one(wor
     _, *found = running(world, n_workers=3)
     told = [Told(machine.id, digest, beat(machine, metrics=Metrics(memory=7))) for machine, digest in found]
     together = hear(world, *told)
-    alone = [machines.heartbeat(world.db, world.settings, one.machine_id, one.beat) for one in told]
+    alone = [heartbeats.hear(world.db, world.settings, one.machine_id, one.beat) for one in told]
     assert [wishes.model_copy(update={"heartbeat_seconds": 0.0}) for wishes in together] == alone
     assert together[0].scheduler_address == ADDRESS
     assert [of(world, machine)[0].metrics.memory for machine, _ in found] == [7, 7, 7]
@@ -170,14 +170,14 @@ def test_whoever_may_no_longer_run_gets_no_lease(world):
         rows.update(tx, worker[0].id, lease_until=now() + timedelta(seconds=10))
     workspaces.set_member(world.db, world.bo, "owner", Membership(workspace="lab", user="ada", role="viewer"))
     assert hear(world, Told(worker[0].id, worker[1], beat(worker[0]))) == [None]
-    wishes = machines.heartbeat(world.db, world.settings, worker[0].id, beat(worker[0]))
+    wishes = heartbeats.hear(world.db, world.settings, worker[0].id, beat(worker[0]))
     assert wishes.target is MachineTarget.stopped
 
 
 def test_a_crowd_is_asked_for_fewer_heartbeats_but_in_time_for_its_lease(settings):
-    assert heartbeats.pace(settings, 10) == settings.heartbeat_seconds
-    assert heartbeats.pace(settings, 400) == 4
-    assert heartbeats.pace(settings, 10_000) == settings.lease_seconds / 12
+    assert crowds.pace(settings, 10) == settings.heartbeat_seconds
+    assert crowds.pace(settings, 400) == 4
+    assert crowds.pace(settings, 10_000) == settings.lease_seconds / 12
 
 
 def test_the_machine_of_a_token_that_was_ended_is_not_known(world):
@@ -185,4 +185,4 @@ def test_the_machine_of_a_token_that_was_ended_is_not_known(world):
     machines.gone(world.db, of(world, worker[0])[0], None)
     assert hear(world, Told(worker[0].id, worker[1], beat(worker[0]))) == [None]
     with pytest.raises(errors.NotFound):
-        machines.heartbeat(world.db, world.settings, worker[0].id, beat(worker[0]))
+        heartbeats.hear(world.db, world.settings, worker[0].id, beat(worker[0]))
