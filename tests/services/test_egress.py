@@ -7,8 +7,8 @@ import pytest
 from amasia import errors
 from amasia.database import events as event_rows
 from amasia.database import machines as machine_rows
-from amasia.database.money_tables import egress as egress_rows
-from amasia.database.money_tables import egress_costs
+from amasia.database.tables import egress as egress_rows
+from amasia.database.tables import egress_costs
 from amasia.models.budgets import BudgetRequest, NewBudget
 from amasia.models.costs import MOST, Cut
 from amasia.models.egress import EgressRequest

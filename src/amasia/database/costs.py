@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, Text, cast, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from amasia.database.money_tables import egress_costs
 from amasia.database.rows import every
 from amasia.database.tables import (
     cluster_costs,
     clusters,
     commits,
     daily_costs,
+    egress_costs,
     machines,
     refreshes,
     repositories,

@@ -1,4 +1,4 @@
-"""Tables of what is in repositories: refs, differences, cleanings, storage, arrivals, the catalog."""
+"""Tables of buckets and repositories, who may read them, and what is in them."""
 
 from typing import Any
 
@@ -15,9 +15,86 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-from amasia.database.schema import Instant, Serial, metadata, workspace
+from amasia.database.schema import Instant, SealedText, Serial, metadata, workspace
+
+buckets = Table(
+    "buckets",
+    metadata,
+    workspace(primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("uri", String, nullable=False),
+    Column("endpoint", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("keys", SealedText, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("status", String, nullable=False, server_default="ready"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("private_endpoint", Boolean, nullable=False, server_default=false()),
+    Column("egress_price", BigInteger),
+)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", String, primary_key=True),
+    workspace(),
+    Column("name", String, nullable=False),
+    Column("bucket", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("stale_since", Instant),
+    Column("lent_until", Instant),
+    UniqueConstraint("workspace", "name"),
+)
+
+commits = Table(
+    "commits",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("cluster_id", String, index=True),
+    Column("branch", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("snapshot", String, nullable=False),
+    Column("parent", String, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("provenance", JSON(none_as_null=True)),
+    Column("metadata", JSON, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("reported_at", Instant),
+    Index("ix_commits_repository_id_at", "repository_id", "at"),
+    Index("ix_commits_repository_id_snapshot", "repository_id", "snapshot"),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("grantee", String, primary_key=True, index=True),
+    # `Level.rank`, so that the database itself finds the highest.
+    Column("rank", Integer, nullable=False),
+    Column("granted_by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("protocols", JSON, nullable=False),
+    Column("public", Boolean, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+)
 
 datasets = Table(
     "datasets",

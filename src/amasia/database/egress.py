@@ -19,8 +19,7 @@ from sqlalchemy import (
 )
 
 from amasia.database import costs
-from amasia.database.money_tables import egress, egress_costs
-from amasia.database.tables import buckets, clusters, locations, machines, repositories
+from amasia.database.tables import buckets, clusters, egress, egress_costs, locations, machines, repositories
 from amasia.database.usage import resource_of
 from amasia.models.costs import CostLine, Span
 from amasia.models.repositories import BucketKind

@@ -1,8 +1,103 @@
-"""The tables of the door: who somebody is elsewhere, what lets them in, and what they lost."""
+"""Tables of people and workspaces: who is who, who is in what, what lets somebody in, and what they lost."""
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
-from amasia.database.schema import Instant, metadata
+from amasia.database.schema import Instant, metadata, workspace
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("issuer", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("password_hash", String),
+    Column("operator", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("removed_at", Instant),
+    UniqueConstraint("issuer", "subject"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("user", ForeignKey("users.name"), nullable=False, index=True),
+    Column("label", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("prefix", String, nullable=False),
+    Column("hash", String, nullable=False, unique=True),
+    Column("workspace", String),
+    Column("cluster_id", String, index=True),
+    Column("machine_id", String, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("last_used_at", Instant),
+    # A session's: it ends when it was not used for so long.
+    Column("idle_seconds", Integer),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("currency", String, nullable=False),
+    Column("regions", JSON, nullable=False, server_default="[]"),
+    Column("time_zone", String, nullable=False, server_default="UTC"),
+    Column("confirm_above", BigInteger, nullable=False, server_default="4611686018427387903"),
+    Column("created_at", Instant, nullable=False),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    workspace(primary_key=True),
+    Column("user", ForeignKey("users.name"), primary_key=True, index=True),
+    Column("role", String, nullable=False),
+    # The issuer whose claims gave it, and which they were; empty where somebody did.
+    Column("origin", String, nullable=False, server_default=""),
+    Column("claims", JSON, nullable=False, server_default="[]"),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    workspace(primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("workspace", String, primary_key=True),
+    Column("group", String, primary_key=True),
+    Column("user", ForeignKey("users.name"), primary_key=True, index=True),
+    # The issuer whose claims put them there; empty where somebody did.
+    Column("origin", String, nullable=False, server_default=""),
+    ForeignKeyConstraint(["workspace", "group"], ["groups.workspace", "groups.name"], ondelete="CASCADE"),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    # Of sign-ins: ``name:ada``, ``source:192.0.2.1``; of denials, and of lendings to a machine: ``lend:ma-…``.
+    Column("key", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("since", Instant, nullable=False),
+)
 
 identities = Table(
     "identities",

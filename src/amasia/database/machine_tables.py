@@ -1,0 +1,171 @@
+"""Tables of what runs: where machines come from, what they carry, clusters, and what they say."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+)
+
+from amasia.database.schema import Instant, SealedText, Serial, metadata, workspace
+
+locations = Table(
+    "locations",
+    metadata,
+    workspace(primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("provider", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("offers", JSON, nullable=False),
+    Column("max_machines", Integer, nullable=False),
+    Column("options", JSON, nullable=False, server_default="{}"),
+    Column("secrets", SealedText, nullable=False, server_default=""),
+    Column("control_plane", String, nullable=False, server_default=""),
+    Column("private_endpoints", Boolean, nullable=False, server_default=false()),
+    Column("status", String, nullable=False, server_default="ready"),
+    Column("findings", JSON, nullable=False, server_default="[]"),
+    Column("checked_at", Instant),
+    Column("created_at", Instant),
+    Column("boot_seconds", Float),
+)
+
+standbys = Table(
+    "standbys",
+    metadata,
+    workspace(primary_key=True),
+    Column("location", String, primary_key=True),
+    Column("machine_type", String, primary_key=True),
+    Column("machines", Integer, nullable=False),
+    Column("until", Instant),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    workspace(primary_key=True),
+    Column("hash", String, primary_key=True),
+    Column("environment", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    workspace(primary_key=True),
+    Column("sha256", String, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+clusters = Table(
+    "clusters",
+    metadata,
+    Column("id", String, primary_key=True),
+    workspace(),
+    Column("name", String, nullable=False),
+    Column("owner", ForeignKey("users.name"), nullable=False),
+    Column("location", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("placement", JSON(none_as_null=True)),
+    Column("environment_hash", String, nullable=False),
+    Column("wanted_workers", Integer, nullable=False),
+    Column("wanted_groups", JSON, nullable=False, server_default="{}"),
+    Column("scheduler_address", String, nullable=False),
+    Column("dashboard_address", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("stopped_at", Instant),
+    Column("ends_at", Instant),
+    Column("tls_ca", Text, nullable=False),
+    Column("tls_certificate", Text, nullable=False),
+    Column("tls_key", SealedText, nullable=False),
+    Index("ix_clusters_workspace_created_at", "workspace", "created_at"),
+    # One live cluster of a name; stopped ones keep theirs.
+    Index(
+        "uq_clusters_live_name",
+        "workspace",
+        "name",
+        unique=True,
+        sqlite_where=text("status != 'stopped'"),
+        postgresql_where=text("status != 'stopped'"),
+    ),
+)
+
+machines = Table(
+    "machines",
+    metadata,
+    Column("id", String, primary_key=True),
+    workspace(),
+    Column("location", String, nullable=False),
+    Column("cluster_id", ForeignKey("clusters.id"), index=True),
+    Column("owner", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("index", Integer, nullable=False),
+    Column("group", String, nullable=False, server_default=""),
+    Column("status", String, nullable=False, index=True),
+    Column("target", String, nullable=False),
+    Column("machine_type", String, nullable=False),
+    Column("cpus", Float, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("spot", Boolean, nullable=False, server_default=false()),
+    Column("fallback", Boolean, nullable=False, server_default=false()),
+    Column("zone", String, nullable=False, server_default=""),
+    Column("alternatives", JSON, nullable=False, server_default="[]"),
+    Column("no_room", JSON, nullable=False, server_default="[]"),
+    Column("tags", JSON, nullable=False, server_default="{}"),
+    Column("groups", JSON, nullable=False, server_default="[]"),
+    Column("handle", JSON, nullable=False),
+    Column("lease_until", Instant),
+    Column("started_at", Instant),
+    Column("stopped_at", Instant),
+    Column("last_heartbeat_at", Instant),
+    Column("address", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("stages", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("charged_ms", BigInteger, nullable=False),
+    Column("charged_amount", BigInteger, nullable=False),
+    Column("join_hash", String, nullable=False),
+    Column("claimed_until", Instant),
+    Column("tries", Integer, nullable=False),
+    # Of its log, as far as it is kept.
+    Column("log_bytes", BigInteger, nullable=False, server_default="0"),
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("cluster_id", String, nullable=False),
+    Column("machine_id", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_logs_cluster_id_id", "cluster_id", "id"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("cluster_id", String, nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("told", Boolean, nullable=False),
+)
