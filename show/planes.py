@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import psutil
 import uv
 
+from amasia import ports
 from amasia.client.transport import Connection
 from amasia.errors import AmasiaError
 from amasia.models.health import Health
@@ -29,18 +29,9 @@ def free_pair() -> int:
     """A port below those that the system gives out by itself, free like the one after it."""
     for _ in range(1000):
         port = random.randrange(12_000, 30_000, 2)
-        if is_free(port) and is_free(port + 1):
+        if ports.is_free(port) and ports.is_free(port + 1):
             return port
     raise RuntimeError("no two free ports between 12000 and 30000")
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 @dataclass

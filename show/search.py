@@ -4,7 +4,6 @@ By an owner, who sees everything, and by a guest, who sees a part of it by grant
 """
 
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ import uvicorn
 from cryptography.fernet import Fernet
 from psutil import Process
 
-from amasia import server
+from amasia import ports, server
 from amasia.api import app as api
 from amasia.client.transport import Connection
 from amasia.database.engine import Database
@@ -159,9 +158,7 @@ def _who(name: str) -> Principal:
 @contextmanager
 def _serving(url: str) -> Iterator[tuple[str, Process]]:
     """The API in a process of its own, as it is in truth."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = ports.free()
     process = subprocess.Popen([sys.executable, "-m", "show.search", url, str(port)], stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(_KEY)

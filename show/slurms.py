@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from amasia import ports
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
 ACCOUNTING = ("slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db")
 
@@ -40,7 +42,7 @@ class Slurm:
         self.folder, self.nodes, self.accounting = folder, nodes, accounting
         self.conf = folder / "slurm.conf"
         self.environment = {**os.environ, "SLURM_CONF": str(self.conf)}
-        self._ports = _free_ports(nodes + 2)
+        self._ports = ports.several(nodes + 2)
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -188,11 +190,3 @@ def _answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
-
-
-def _free_ports(count: int) -> list[int]:
-    holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports

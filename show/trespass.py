@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 import boto3
@@ -19,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import Shape
 
+from amasia import ports
 from amasia.models.repositories import Bucket, BucketKind, Lease, Mode
 from amasia.stores import credentials
 from amasia.stores.embedded import EmbeddedStore
@@ -246,11 +246,8 @@ def _contents(admin: Any, bucket: str) -> dict[str, str]:
 
 @contextmanager
 def _store(base: Path) -> Iterator[tuple[EmbeddedStore, Bucket]]:
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     base.mkdir(parents=True, exist_ok=True)
-    store = EmbeddedStore(base / "store", port)
+    store = EmbeddedStore(base / "store", ports.free())
     store.start()
     try:
         yield (

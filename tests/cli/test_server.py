@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,17 +15,12 @@ import psutil
 import pytest
 from argon2 import extract_parameters, profiles
 
+from amasia import ports
 from amasia.cli import processes
 from amasia.services import users
 from amasia.settings import ServerSettings, save_profile
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def amasia(*words: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
@@ -39,7 +33,7 @@ def amasia(*words: str, stdin: str = "", **variables: str) -> subprocess.Complet
 def variables_of(home: Path) -> dict[str, str]:
     return {
         "AMASIA_HOME": str(home / "home"), "AMASIA_PROFILE": str(home / "profile.json"),
-        "AMASIA_CACHE": str(home / "cache"), "AMASIA_PORT": free_port(), "AMASIA_STORE_PORT": free_port(),
+        "AMASIA_CACHE": str(home / "cache"), "AMASIA_PORT": str(ports.free()), "AMASIA_STORE_PORT": str(ports.free()),
         "AMASIA_LEASE_SECONDS": "20",
     }  # fmt: skip
 

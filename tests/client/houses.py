@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import socket
 
 import pytest
+
+from amasia import ports
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ def house(home: Path) -> Iterator[House]:
         home,
         {
             "AMASIA_HOME": str(home / "home"), "AMASIA_PROFILE": str(home / "profile.json"),
-            "AMASIA_CACHE": str(home / "cache"), "AMASIA_PORT": _port(), "AMASIA_STORE_PORT": _port(),
-            "AMASIA_PUBLISH_PORT": _port(),
+            "AMASIA_CACHE": str(home / "cache"), "AMASIA_PORT": str(ports.free()),
+            "AMASIA_STORE_PORT": str(ports.free()), "AMASIA_PUBLISH_PORT": str(ports.free()),
         },
     )  # fmt: skip
     up = made.run("up")
@@ -51,9 +52,3 @@ def house(home: Path) -> Iterator[House]:
     finally:
         down = made.run("down", "--yes")
         assert down.returncode == 0, down.stderr
-
-
-def _port() -> str:
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])

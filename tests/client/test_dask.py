@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,17 +13,12 @@ import pytest
 from distributed import Client, Status
 
 import amasia
+from amasia import ports
 from amasia.client import dask
 from amasia.environments import versions
 from amasia.errors import BudgetExceeded, InvalidRequest, TooLarge
 
 SMALL = "512 MiB"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def cli(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +32,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     home = tmp_path_factory.mktemp("house")
     variables = {
         "AMASIA_HOME": str(home / "home"), "AMASIA_PROFILE": str(home / "profile.json"),
-        "AMASIA_CACHE": str(home / "cache"), "AMASIA_PORT": str(free_port()), "AMASIA_STORE_PORT": str(free_port()),
+        "AMASIA_CACHE": str(home / "cache"), "AMASIA_PORT": str(ports.free()), "AMASIA_STORE_PORT": str(ports.free()),
     }  # fmt: skip
     up = cli("up", **variables)
     assert up.returncode == 0, up.stderr

@@ -14,7 +14,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from pydantic import SecretStr
 
-from amasia import errors
+from amasia import errors, ports
 from amasia.database import alerts as rows
 from amasia.models.channels import ChannelRequest
 from amasia.reconcilers import alerts
@@ -100,9 +100,7 @@ def test_a_webhook_that_fails_is_tried_again_later_says_why_and_leads_nowhere_el
 
 
 def test_a_webhook_that_never_answers_is_given_up(world, monkeypatch):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        webhook(world, f"http://127.0.0.1:{probe.getsockname()[1]}/")
+    webhook(world, f"http://127.0.0.1:{ports.free()}/")
     tell(world)
     for count in range(channels.MAX_TRIES):
         with later(monkeypatch, 4000 * count):
@@ -143,9 +141,7 @@ def test_an_email_says_what_it_is_about_and_where_to_look(world):
             return "250 OK"
 
     box = Controller(Box(), hostname="127.0.0.1", port=0)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        box.port = probe.getsockname()[1]
+    box.port = ports.free()
     box.start()
     try:
         url = SecretStr(f"smtp://127.0.0.1:{box.port}")

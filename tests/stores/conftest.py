@@ -1,6 +1,5 @@
 """A real SeaweedFS, once per test process, and repositories in it and in plain directories."""
 
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from amasia import ports
 from amasia.models.base import new_id, now
 from amasia.models.repositories import Bucket, BucketKind, Lease, Mode
 from amasia.stores import repositories
@@ -51,15 +51,9 @@ class Place:
         return Lending(self.bucket, self.keys, repository_id or new_id("re"), mode)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
-    store = EmbeddedStore(tmp_path_factory.mktemp("store"), free_port())
+    store = EmbeddedStore(tmp_path_factory.mktemp("store"), ports.free())
     store.start()
     yield store
     store.stop()
@@ -141,7 +135,7 @@ def new_store(tmp_path: Path) -> Iterator[Callable[..., EmbeddedStore]]:
     made: list[EmbeddedStore] = []
 
     def make(home: Path | None = None) -> EmbeddedStore:
-        made.append(EmbeddedStore(home or tmp_path / f"store{len(made)}", free_port()))
+        made.append(EmbeddedStore(home or tmp_path / f"store{len(made)}", ports.free()))
         return made[-1]
 
     yield make

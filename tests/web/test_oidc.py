@@ -1,7 +1,6 @@
 """Sign-in by a real issuer of OpenID Connect, in a real browser; and what that makes of somebody here."""
 
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ import uvicorn
 from httpx2 import Client
 from typer.testing import CliRunner
 
+from amasia import ports
 from amasia.api import app as api
 from amasia.cli.main import app as cli
 from amasia.database import users as user_rows
@@ -71,9 +71,7 @@ def doors(world, tmp_path, monkeypatch):
     ends = []
 
     def make(sign_up, *rules):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = ports.free()
         url = f"http://127.0.0.1:{port}"
         issuer = RealIssuer(CACHE, tmp_path / "issuer", url)
         issuer.start()

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import psutil
 import typer
 import uv
 
+from amasia import ports
 from amasia.cli import processes
 from amasia.cli.options import Json, examples, noun
 from amasia.cli.output import show_json, show_table
@@ -98,7 +98,7 @@ def _ports() -> Iterator[Check]:
         ("console port", settings.port, "AMASIA_PORT"),
         ("store port", settings.store_port, "AMASIA_STORE_PORT"),
     ):
-        free = _is_free(settings.host, port)
+        free = ports.is_free(port, settings.host)
         state = "free" if free else "ours" if ours else f"taken by {_holder(port)}"
         cure = f"End that, or choose another: {variable}={port + 10}"
         yield Check(name=name, ok=free or ours, found=f"{port} is {state}", cure=cure)
@@ -143,16 +143,6 @@ def _sign_in() -> Iterator[Check]:
 
 def _existing(path: Path) -> Path:
     return next(one for one in (path, *path.parents) if one.exists())
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def _holder(port: int) -> str:

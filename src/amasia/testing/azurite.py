@@ -5,6 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from amasia import ports
 from amasia.testing import npm
 
 ACCOUNT = "devstoreaccount1"
@@ -24,9 +25,7 @@ class Azurite:
     def __init__(self, cache: Path, home: Path, certificate: tuple[Path, Path] | None = None) -> None:
         """With a certificate and its key it speaks TLS, and takes whoever has a token of Entra's (unverified)."""
         self._program, self._home, self._certificate = _program(cache), home, certificate
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
+        self._port = ports.free()
 
     @property
     def endpoint(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from amasia import files
+from amasia import files, ports
 from amasia.settings import Issuer, Rule
 from amasia.testing import npm
 
@@ -38,9 +38,7 @@ class RealIssuer:
         self._secret = secrets.token_urlsafe(24)
         self._redirect = f"{console}/-/sign-in/{name}/callback"
         self._name = name
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
+        self._port = ports.free()
 
     @property
     def url(self) -> str:
