@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -108,69 +108,102 @@ def run(settings: ServerSettings) -> None:
         db = Database(settings.sqlalchemy_url, open_masters(settings))
         stack.callback(db.close)
         db.migrate()
-        store = EmbeddedStore(
-            settings.home / "store",
-            settings.store_port,
-            settings.store_host,
-            settings.store_public_url,
-            settings.tls_certificate,
-            settings.tls_key,
-        )
+        store = embedded(settings)
         stack.callback(_rest, db, store)
         store.begin()
-        provider = LocalProvider(
-            settings.home,
-            parse(settings.local_price_per_cpu),
-            parse(settings.local_price_per_gib),
-            uv_cache=commands.shared_cache(settings.home),
-        )
+        provider = local(settings)
         fleet = Fleet(db, settings.home / "locations", {provider.name: provider}, url=settings.url)
         bootstrap(db, settings, provider)
         locations.refresh_offers(db, fleet, provider.name)
-        repository_verbs.refresh_embedded(
-            db,
-            uri=f"s3://{store.bucket}",
-            endpoint=store.endpoint,
-            access_key=store.keys.access_key,
-            secret_key=store.keys.secret_key,
-            role=store.keys.role,
-        )
-        ended = threading.Event()
+        tell_of(store, db)
         loops = [Loop("store", 1.0, lambda: keep(store)), *reconcilers(db, settings, fleet)]
-
-        def pulse() -> tuple[str, dict[str, float]]:
-            return store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}
-
-        kit = Kits(settings.home)
-        kit.start()
-        app = api.create(
-            db,
-            settings,
-            lend=lend,
-            pulse=pulse,
-            rounds=lambda: [loop.round() for loop in loops],
-            local_offers=provider.offers(),
-            kit=kit.made,
-        )
-        web.install(app, db, settings)
-        catalog = datasets.Catalog(db, lend, ended)
-        loops.append(Loop("catalog", 1.0, catalog.look))
-        stack.callback(catalog.close)
-        gateway = gateways.Gateway(settings, door)
-        loops.append(Loop("gateway", 1.0, gateway.look))
-        loops.append(Loop("revocations", 2.0, revocations.Revocations(db, store).look, db.changes))
-        stack.callback(gateway.stop)
+        app = application(db, settings, store, provider, loops)
+        ended = threading.Event()
+        loops += companions(stack, db, settings, store, door, ended)
         store.wait()
-        if publications.possible(settings):
-            publisher = publications.Publisher(db, settings)
-            loops.append(Loop("publications", 1.0, publisher.look))
-            stack.callback(publisher.stop)
         for loop in loops:
             loop.start()
             stack.callback(loop.stop)
         stack.callback(ended.set)
         stack.enter_context(announced(settings))
         serve(app, settings, listener)
+
+
+def embedded(settings: ServerSettings) -> EmbeddedStore:
+    return EmbeddedStore(
+        settings.home / "store",
+        settings.store_port,
+        settings.store_host,
+        settings.store_public_url,
+        settings.tls_certificate,
+        settings.tls_key,
+    )
+
+
+def local(settings: ServerSettings) -> LocalProvider:
+    return LocalProvider(
+        settings.home,
+        parse(settings.local_price_per_cpu),
+        parse(settings.local_price_per_gib),
+        uv_cache=commands.shared_cache(settings.home),
+    )
+
+
+def tell_of(store: EmbeddedStore, db: Database) -> None:
+    """Where the store is now, and with which keys, to every workspace that has a bucket there."""
+    held = store.keys
+    repository_verbs.refresh_embedded(
+        db,
+        uri=f"s3://{store.bucket}",
+        endpoint=store.endpoint,
+        access_key=held.access_key,
+        secret_key=held.secret_key,
+        role=held.role,
+    )
+
+
+def application(
+    db: Database, settings: ServerSettings, store: EmbeddedStore, provider: LocalProvider, loops: Sequence[Loop]
+) -> FastAPI:
+    """The API and the console. ``loops`` may grow: its health is told of those that there are then."""
+    kit = Kits(settings.home)
+    kit.start()
+    app = api.create(
+        db,
+        settings,
+        lend=lend,
+        pulse=lambda: (store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}),
+        rounds=lambda: [loop.round() for loop in loops],
+        local_offers=provider.offers(),
+        kit=kit.made,
+    )
+    web.install(app, db, settings)
+    return app
+
+
+def companions(
+    stack: ExitStack,
+    db: Database,
+    settings: ServerSettings,
+    store: EmbeddedStore,
+    door: socket.socket,
+    ended: threading.Event,
+) -> list[Loop]:
+    """Loops of what holds more than the database, such as a process; ``stack`` ends what they began."""
+    catalog = datasets.Catalog(db, lend, ended)
+    stack.callback(catalog.close)
+    gateway = gateways.Gateway(settings, door)
+    stack.callback(gateway.stop)
+    loops = [
+        Loop("catalog", 1.0, catalog.look),
+        Loop("gateway", 1.0, gateway.look),
+        Loop("revocations", 2.0, revocations.Revocations(db, store).look, db.changes),
+    ]
+    if publications.possible(settings):
+        publisher = publications.Publisher(db, settings)
+        stack.callback(publisher.stop)
+        loops.append(Loop("publications", 1.0, publisher.look))
+    return loops
 
 
 def reconcilers(db: Database, settings: ServerSettings, fleet: Fleet) -> list[Loop]:
