@@ -27,7 +27,7 @@ from amasia.reconcilers import repositories as loop
 from amasia.services import datasets, repositories, users, workspaces
 from amasia.settings import ServerSettings, save_profile
 from amasia.web import app as web
-from tests.client.conftest import serving
+from tests.serving import serving
 
 
 @dataclass

@@ -20,8 +20,8 @@ from amasia.models.limits import LimitsRequest
 from amasia.models.users import Scope
 from amasia.services import access, limits
 from amasia.services.rates import BURST, Rates
-from tests.client.conftest import serving
 from tests.conftest import SECRETS
+from tests.serving import serving
 
 LIST = "/v1/workspaces/{0}/clusters"
 

@@ -1,17 +1,11 @@
 """A control plane that answers on a real port and starts no machines: the API on SQLite."""
 
 import shutil
-import socket
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
 from amasia import server
 from amasia.api import app as api
@@ -24,6 +18,7 @@ from amasia.models.workspaces import WorkspaceRequest
 from amasia.services import environments, users, workspaces
 from amasia.settings import ServerSettings, save_profile
 from tests.conftest import KEY, closed
+from tests.serving import serving
 
 OFFERS = (Offer(type="c1-m1", cpus=1, memory=1 << 30, price=45_000),)
 
@@ -77,19 +72,3 @@ def control_plane(_demo: tuple[Path, str], tmp_path: Path) -> Iterator[ControlPl
         yield ControlPlane(url, db, settings, link, "correct horse", WISH.hash)
         link.close()
     db.close()
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The application on a free port; its URL."""
-    running = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        thread = Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not running.started and time.monotonic() < deadline:
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        running.should_exit = True
-        thread.join(10)

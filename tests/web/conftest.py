@@ -1,17 +1,12 @@
 """The console beside the API, in process and on a real database."""
 
 import shutil
-import socket
-import threading
-import time
 from base64 import b32hexencode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -30,6 +25,7 @@ from amasia.services.ledgers import Ledger, Move, Spender
 from amasia.web import app as web
 from tests.browsers import LOOKS
 from tests.conftest import KEY
+from tests.serving import serving
 
 BROWSER = {"Sec-Fetch-Site": "same-origin"}
 
@@ -81,21 +77,6 @@ def served(site) -> Iterator[str]:
     """The console on a port of this computer, for a browser of its own process."""
     with serving(site) as url:
         yield url
-
-
-@contextmanager
-def serving(site) -> Iterator[str]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(site, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(20)
 
 
 @pytest.fixture(params=LOOKS, ids="-".join)

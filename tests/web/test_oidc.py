@@ -3,13 +3,10 @@
 import re
 import subprocess
 import sys
-import threading
-import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from httpx2 import Client
 from typer.testing import CliRunner
 
@@ -25,6 +22,7 @@ from amasia.services import groups, identities, users, workspaces
 from amasia.settings import Rule
 from amasia.testing.issuers import RealIssuer, missing
 from amasia.web import app as web
+from tests.serving import serving
 
 from .conftest import sign_in as sign_in_by_password
 
@@ -68,41 +66,26 @@ def doors(world, tmp_path, monkeypatch):
     """Makes a door with a sign-up policy."""
     if why := missing(CACHE):
         pytest.skip(why)
-    ends = []
 
     def make(sign_up, *rules):
         port = ports.free()
         url = f"http://127.0.0.1:{port}"
         issuer = RealIssuer(CACHE, tmp_path / "issuer", url)
         issuer.start()
-        ends.append(issuer.stop)
+        ends.callback(issuer.stop)
         given = {"port": port, "sign_up": sign_up, "issuers": (issuer.issuer(*rules),)}
         settings = world.settings.model_copy(update=given)
-        ends.append(serve(world.db, settings))
+        ends.enter_context(serving(application(world.db, settings), port))
         return Door(world, issuer, url, settings)
 
-    yield make
-    for end in reversed(ends):
-        end()
+    with ExitStack() as ends:
+        yield make
 
 
-def serve(db, settings):
+def application(db, settings):
     app = api.create(db, settings, lend=lambda *_: None)
     web.install(app, db, settings)
-    server = uvicorn.Server(
-        uvicorn.Config(app, host=settings.host, port=settings.port, log_level="error", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-    def end():
-        server.should_exit = True
-        thread.join(20)
-
-    return end
+    return app
 
 
 @pytest.fixture

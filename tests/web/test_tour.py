@@ -51,8 +51,9 @@ from amasia.settings import ServerSettings
 from amasia.stores.describing import datasets as describing
 from tests.browsers import IMAGES, WIDTHS, barriers, document, new_window, sideways
 from tests.conftest import KEY, world_of
+from tests.serving import serving
 
-from .conftest import charge, repository, serving, sign_in, site_of, tell
+from .conftest import charge, repository, sign_in, site_of, tell
 
 PAGES = {
     "sign-in": "/-/sign-in",
