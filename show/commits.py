@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from amasia import ports
+from amasia.testing.waiting import wait
 from show import planes
 from show.lines import Line
 from show.planes import Plane
@@ -105,7 +107,7 @@ def second_store(base: Path) -> Iterator[str]:
         server = subprocess.Popen([sys.executable, "-m", "show.second_store", str(port)], stdout=log, stderr=log)
     endpoint = f"http://127.0.0.1:{port}"
     try:
-        _wait(lambda: not planes.is_free(port), 60)
+        wait(lambda: not ports.is_free(port), 60)
         yield endpoint
     finally:
         planes.end(server)
@@ -208,11 +210,3 @@ def _python(plane: Plane, code: str, *arguments: str) -> Any:
     if done.returncode:
         raise RuntimeError(done.stderr[-1500:])
     return json.loads(done.stdout) if done.stdout.strip() else None
-
-
-def _wait(ready: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not ready after {seconds:.0f} s")
-        time.sleep(0.1)

@@ -14,6 +14,7 @@ from typing import Any
 
 from amasia.models.clusters import Cluster as Record
 from amasia.models.machines import Machine
+from amasia.testing.waiting import wait
 from show import hosts, labs
 from show.labs import Lab
 from show.lines import Line
@@ -54,7 +55,7 @@ def _comes_back(lab: Lab, client: Any, record: Record, victim: Victim, cut: int)
     """Cut for less than its lease."""
     address = _address(client, victim)
     task = client.submit(_tick(), cut + 10, workers=[address], allow_other_workers=False, pure=False)
-    labs.wait(lambda: _ticks(lab, victim), 30)
+    wait(lambda: _ticks(lab, victim), 30)
     lab.fleet.cut(victim.host)
     before, begun = _ticks(lab, victim), time.monotonic()
     time.sleep(cut)
@@ -65,7 +66,7 @@ def _comes_back(lab: Lab, client: Any, record: Record, victim: Victim, cut: int)
     yield Line(3, f"a task on a host that is cut off for {cut} s goes on, seconds of it", f"{ticked} of {lasted:.0f}",
                "9 of 10", ticked >= 0.9 * lasted, f"the control plane still had it as {status}")  # fmt: skip
     task.release()
-    labs.wait(lambda: _has(client, victim), 90)
+    wait(lambda: _has(client, victim), 90)
     back = time.monotonic() - restored
     answer = client.submit(pow, 7, 2, workers=[_address(client, victim)], pure=False).result(timeout=120)
     machine = _machine(lab, record, victim)
@@ -78,7 +79,7 @@ def _ends_itself(lab: Lab, client: Any, record: Record, victim: Victim) -> Itera
     futures = client.map(_slowly(), range(TASKS), pure=False)
     time.sleep(2)
     lab.fleet.cut(victim.host)
-    labs.wait(lambda: not lab.fleet.pids(victim.host, victim.machine), 300)
+    wait(lambda: not lab.fleet.pids(victim.host, victim.machine), 300)
     ended = time.time()
     lease = _machine(lab, record, victim).lease_until
     assert lease is not None
@@ -89,7 +90,7 @@ def _ends_itself(lab: Lab, client: Any, record: Record, victim: Victim) -> Itera
     yield Line(
         3, f"the cluster finished {TASKS} tasks on the rest", "all right" if right else "wrong", "all right", right
     )
-    labs.wait(lambda: _machine(lab, record, victim).status == "stopped", 60)
+    wait(lambda: _machine(lab, record, victim).status == "stopped", 60)
     machine = _machine(lab, record, victim)
     assert machine.stopped_at is not None
     early = (lease - machine.stopped_at).total_seconds()

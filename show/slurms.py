@@ -9,12 +9,12 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 from amasia import ports
+from amasia.testing.waiting import wait
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
 ACCOUNTING = ("slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db")
@@ -64,7 +64,11 @@ class Slurm:
         self.start_controller()
         for one in range(1, self.nodes + 1):
             _run("slurmd", "-N", f"n{one}", env=self.environment)
-        self._wait(lambda: self.run("sinfo", "-h", "-p", "main", "-t", "idle", "-o", "%D").strip() == str(self.nodes))
+        wait(
+            lambda: self.run("sinfo", "-h", "-p", "main", "-t", "idle", "-o", "%D").strip() == str(self.nodes),
+            30,
+            why=self._log,
+        )
 
     def start_controller(self) -> None:
         _run("slurmctld", env=self.environment)
@@ -150,7 +154,7 @@ PartitionName=closed Nodes=ALL MaxTime=01:00:00 State=DOWN
                  "--innodb-buffer-pool-size=64M"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        self._wait(lambda: (run / "mysql.sock").exists() and (run / "mariadbd.pid").exists())
+        wait(lambda: (run / "mysql.sock").exists() and (run / "mariadbd.pid").exists(), 30)
         conf = self.folder / "slurmdbd.conf"
         conf.write_text(f"""AuthType=auth/munge
 AuthInfo=socket={self.folder}/munge/munge.sock
@@ -167,19 +171,15 @@ StorageLoc=accounts
 """)
         conf.chmod(0o600)
         _run("slurmdbd", env=self.environment | {"SLURM_CONF": str(conf), "MYSQL_UNIX_PORT": f"{run}/mysql.sock"})
-        self._wait(lambda: _answers(self._ports[-1]))
+        wait(lambda: _answers(self._ports[-1]), 30)
         _run("sacctmgr", "--immediate", "add", "cluster", "test", env=self.environment)
+
+    def _log(self) -> str:
+        return (self.folder / "log/slurmctld.log").read_text()[-2000:]
 
     def _end(self, file: Path) -> None:
         with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
             psutil.Process(int(file.read_text())).kill()
-
-    def _wait(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 30
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError((self.folder / "log/slurmctld.log").read_text()[-2000:])
-            time.sleep(0.1)
 
 
 def _run(*command: str, env: dict[str, str] | None = None) -> str:

@@ -5,7 +5,8 @@ import time
 
 from amasia.models.budgets import Budget, Charge
 from amasia.models.clusters import Cluster
-from show import labs, planes
+from amasia.testing.waiting import wait
+from show import planes
 from show.sites import Site
 
 STORY = """
@@ -69,9 +70,9 @@ def nothing_is_left(site: Site) -> str:
     ------
     RuntimeError
     """
-    labs.wait(lambda: not site.left(), 60)
+    wait(lambda: not site.left(), 60)
     link = site.plane.link()
-    labs.wait(lambda: link.get("/v1/workspaces/demo/budget", Budget).reserved == 0, 30)
+    wait(lambda: link.get("/v1/workspaces/demo/budget", Budget).reserved == 0, 30)
     if site.location:
         removed = site.plane.amasia("location", "remove", site.location, "--yes")
         if removed.returncode != 0:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +37,7 @@ from amasia.models.machines import (
 )
 from amasia.models.secrets import Lent
 from amasia.providers.local import LocalProvider
+from amasia.testing.waiting import wait
 
 CODE = Path(__file__).with_name("code")
 sys.path.append(str(CODE))
@@ -248,16 +248,6 @@ def handler(plane: ControlPlane) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
-
-
-def wait(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """What the condition gives as soon as it is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
 
 
 def processes_of(home: Path) -> list[psutil.Process]:

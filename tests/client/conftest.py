@@ -9,14 +9,17 @@ import pytest
 
 from amasia import server
 from amasia.api import app as api
+from amasia.client import repositories
 from amasia.client.transport import Connection
 from amasia.database.engine import Database
+from amasia.models.base import new_id
 from amasia.models.environments import Environment
 from amasia.models.locations import Offer
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.services import environments, users, workspaces
 from amasia.settings import ServerSettings, save_profile
+from tests.client.houses import House
 from tests.conftest import KEY, closed
 from tests.serving import serving
 
@@ -72,3 +75,13 @@ def control_plane(_demo: tuple[Path, str], tmp_path: Path) -> Iterator[ControlPl
         yield ControlPlane(url, db, settings, link, "correct horse", WISH.hash)
         link.close()
     db.close()
+
+
+@pytest.fixture
+def name(up: House, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A repository of the test's own, in a process that is signed in."""
+    for key, value in up.variables.items():
+        monkeypatch.setenv(key, value)
+    name = f"demo/{new_id('test')}"
+    repositories.create(name)
+    return name

@@ -5,29 +5,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import xarray as xr
 
-from amasia.client import arrays, arrivals, ingests, repositories
+from amasia.client import arrays, arrivals, ingests
 from amasia.models.arrivals import Outcome
-from amasia.models.base import new_id
-from tests.client.houses import House
+from amasia.testing.waiting import wait
 from tests.client.test_ingests import make
-
-
-@pytest.fixture
-def name(up: House, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A repository of the test's own, in a process that is signed in."""
-    for key, value in up.variables.items():
-        monkeypatch.setenv(key, value)
-    name = f"demo/{new_id('test')}"
-    repositories.create(name)
-    return name
-
 
 TAKE = """
 import sys, amasia
@@ -80,13 +68,6 @@ def watching(name: str, folder: Path, log: Path) -> Iterator[subprocess.Popen[by
         process.wait()
 
 
-def until(condition: Callable[[], object], log: Path, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, log.read_text()
-        time.sleep(0.2)
-
-
 @pytest.mark.timeout(240)
 def test_files_are_taken_as_they_land_once_whole_and_a_restart_takes_nothing_twice(name: str, tmp_path: Path) -> None:
     files = sorted(make(tmp_path / "made", 4), reverse=True)  # by time
@@ -99,7 +80,7 @@ def test_files_are_taken_as_they_land_once_whole_and_a_restart_takes_nothing_twi
         return repo.to_xarray("air").sizes["time"] if repo.groups() else 0
 
     with watching(name, folder, log):
-        until(lambda: b"Watching" in log.read_bytes(), log)
+        wait(lambda: b"Watching" in log.read_bytes(), 60, why=log.read_text)
         half = folder / "2.nc.part"
         half.write_bytes(files[1].read_bytes()[:3000])
         growing, content = folder / "3.nc", files[2].read_bytes()
@@ -108,22 +89,22 @@ def test_files_are_taken_as_they_land_once_whole_and_a_restart_takes_nothing_twi
             growing.write_bytes(content[:end])
             time.sleep(0.5)
         growing.unlink()
-        until(lambda: steps() == 4, log)
-        until(lambda: "1 taken" in log.read_text(), log)
+        wait(lambda: steps() == 4, 60, why=log.read_text)
+        wait(lambda: "1 taken" in log.read_text(), 60, why=log.read_text)
         assert log.read_text().count("0 refused") == 1
         half.write_bytes(files[1].read_bytes())
         half.rename(folder / "2.nc")
-        until(lambda: steps() == 8, log)
+        wait(lambda: steps() == 8, 60, why=log.read_text)
     assert log.read_text().endswith("Stopped.\n")
     with watching(name, folder, log):
-        until(lambda: "0 taken, 2 skipped, 0 refused" in log.read_text(), log)
+        wait(lambda: "0 taken, 2 skipped, 0 refused" in log.read_text(), 60, why=log.read_text)
         growing.write_bytes(content)
-        until(lambda: steps() == 12, log)
+        wait(lambda: steps() == 12, 60, why=log.read_text)
         # What others announce is taken too; outside of the folder it is refused, for them.
         os.link(files[3], folder / ".4.nc")
         arrivals.create(name, [str(folder / ".4.nc"), str(files[0])])
-        until(lambda: steps() == 16, log)
-        until(lambda: not arrivals.find(name, Outcome.waiting), log)
+        wait(lambda: steps() == 16, 60, why=log.read_text)
+        wait(lambda: not arrivals.find(name, Outcome.waiting), 60, why=log.read_text)
     assert [one.outcome for one in arrivals.find(name)] == [Outcome.taken, Outcome.refused]
     assert len(repo.log()) == 5
     again = arrays.open_repo(name, mode="write").ingest(files, group="air", append_dim="time")

@@ -15,6 +15,7 @@ from amasia import errors
 from amasia.client import arrays, cleanings, diffs, refs, repositories
 from amasia.models.base import new_id
 from amasia.models.refs import RefKind
+from amasia.testing.waiting import wait
 from tests.client.houses import House
 
 
@@ -73,10 +74,7 @@ def test_branches_tags_and_times_name_snapshots_everywhere(repo: arrays.Reposito
 
 def until_indexed(name: str, branches: list[str]) -> None:
     """What the store has is known to the control plane when its next look is over."""
-    end = time.monotonic() + 30
-    while (found := [ref.name for ref in refs.find(name, RefKind.branch)]) != branches:
-        assert time.monotonic() < end, found
-        time.sleep(0.2)
+    wait(lambda: [ref.name for ref in refs.find(name, RefKind.branch)] == branches, 30, pause=0.2)
 
 
 def test_a_difference_is_words_a_picture_and_json(up: House, repo: arrays.Repository, tmp_path) -> None:

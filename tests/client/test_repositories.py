@@ -12,22 +12,12 @@ import xarray as xr
 from amasia import errors
 from amasia.client import arrays, repositories
 from amasia.client.transport import connect
-from amasia.models.base import Page, new_id
+from amasia.models.base import Page
 from amasia.models.repositories import Commit
 from amasia.settings import client_settings
 from tests.client.houses import House
 
 NEMO = [f"ocean/nemo_1m_20150{a}01-20150{a + 1}01_grid-T.nc" for a in (1, 2, 3)]
-
-
-@pytest.fixture
-def name(up: House, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A repository of the test's own, in a process that is signed in."""
-    for key, value in up.variables.items():
-        monkeypatch.setenv(key, value)
-    name = f"demo/{new_id('test')}"
-    repositories.create(name)
-    return name
 
 
 def series(start: str = "2020-01-01", steps: int = 3) -> xr.Dataset:

@@ -5,7 +5,6 @@ Each test process has one control plane; what is built is shared by all of them.
 
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from amasia.client.environments import capture_here, ensure
 from amasia.client.workspaces import create as create_workspace
 from amasia.models.budgets import Budget, BudgetRequest, Charge
 from amasia.models.clusters import Cluster, ClusterRequest, ClusterSpec, ClusterStatus
+from amasia.testing.waiting import wait
 from show import planes
 from show.planes import Plane
 
@@ -91,12 +91,7 @@ class Stage:
 
     @staticmethod
     def wait(condition: Callable[[], Any], seconds: float) -> Any:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if value := condition():
-                return value
-            time.sleep(0.1)
-        raise AssertionError(f"not within {seconds} s")
+        return wait(condition, seconds, pause=0.1)
 
 
 @pytest.fixture(scope="session")

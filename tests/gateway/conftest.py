@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,6 +16,7 @@ from amasia.models.base import now
 from amasia.models.machines import Heartbeat, Join, ProcessReport, SchedulerReport
 from amasia.models.tunnels import Service, of_client
 from amasia.services import clusters, heartbeats, joins, machines
+from amasia.testing.waiting import wait
 from tests.conftest import SECRETS
 
 
@@ -141,13 +141,6 @@ def site(world, running, gateway, server):
     ports = {Service.scheduler: server(echo), Service.dashboard: server(page)}
     over = threading.Event()
     Tunnel(site.url, machine_id, token, lambda service: ("127.0.0.1", ports[service]), over).start()
-    until(lambda: machine_id in site.gateway.agents._controls)
+    wait(lambda: machine_id in site.gateway.agents._controls)
     yield site
     over.set()
-
-
-def until(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)

@@ -14,8 +14,8 @@ from amasia.models.permissions import Role
 from amasia.models.tunnels import Service, of_machine, of_stream
 from amasia.models.users import Membership
 from amasia.services import tunnels, workspaces
+from amasia.testing.waiting import wait
 from tests.conftest import SECRETS
-from tests.gateway.conftest import until
 
 
 def test_many_bytes_arrive_whole_and_in_order_both_ways(site):
@@ -194,7 +194,7 @@ def test_what_follows_the_first_request_of_a_connection_is_not_given_to_a_dashbo
     site.wait = threading.Event()
     with socket.create_connection(("127.0.0.1", port), 10) as stream:
         stream.sendall(head.encode() + b"GET /first HTTP/1.1\r\nCookie: console\r\n\r\n")
-        until(lambda: site.said)
+        wait(lambda: site.said)
         stream.sendall(b"GET /second HTTP/1.1\r\nCookie: console\r\n\r\n")
         site.wait.set()
         stream.settimeout(10)

@@ -18,6 +18,7 @@ from amasia.models.base import now
 from amasia.models.homes import Exit, Identity
 from amasia.providers.local import LocalProvider, host_size
 from amasia.testing.providers import ProviderTests, make_boot, make_machine
+from amasia.testing.waiting import wait
 
 GIB = 1 << 30
 START = """
@@ -194,10 +195,3 @@ def test_the_end_of_a_machine_is_known_within_a_second_when_nobody_watched(provi
     assert abs((found.stopped_at - killed).total_seconds()) < 1
     assert "died without a word" in found.reason
     assert homes.read(home / homes.EXIT, Exit).by == "provider"
-
-
-def wait(condition, seconds=10.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.05)

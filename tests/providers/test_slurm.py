@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from amasia.models.base import now
 from amasia.models.locations import Place
 from amasia.providers.slurm import SlurmProvider
 from amasia.testing.providers import ProviderTests, make_boot, make_machine
+from amasia.testing.waiting import wait
 from show.slurms import Slurm, missing, missing_accounting
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "it is there")
@@ -81,22 +81,15 @@ class TestSlurmProvider(ProviderTests):
         self.slurm.run("scancel", "--full", "--signal=KILL", "--name", machine_id)
 
 
-def wait(condition, seconds=40.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def test_a_second_submission_of_one_machine_never_runs_beside_the_first(slurm, provider):
     machine = make_machine()
     provider.start(machine, make_boot(machine))
     provider._submit(provider.types["small"], machine, make_boot(machine))  # as by a plane killed in between
-    wait(lambda: provider.find([machine])[machine.id].started_at is not None)
+    wait(lambda: provider.find([machine])[machine.id].started_at is not None, 40)
     states = slurm.run("squeue", "-h", f"--name={machine.id}", "-o", "%T").split()
     assert sorted(states) == ["PENDING", "RUNNING"]
     provider.start(machine, make_boot(machine))
-    wait(lambda: slurm.running(machine.id) == 1)
+    wait(lambda: slurm.running(machine.id) == 1, 40)
     assert provider.find([machine])[machine.id].alive
 
 
@@ -107,9 +100,9 @@ def test_what_waits_in_the_queue_says_so_and_why(slurm, tmp_path):
     for machine in machines:
         provider.start(machine, make_boot(machine))
     try:
-        wait(lambda: [one.waiting for one in provider.find(machines).values()].count(True) == 1)
+        wait(lambda: [one.waiting for one in provider.find(machines).values()].count(True) == 1, 40)
         waiting = next(one for one in provider.find(machines).values() if one.waiting)
-        wait(lambda: "Resources" in provider.find(machines)[waiting.machine_id].reason)
+        wait(lambda: "Resources" in provider.find(machines)[waiting.machine_id].reason, 40)
         assert waiting.alive
         assert waiting.started_at is None
     finally:
@@ -151,7 +144,7 @@ def test_a_controller_that_does_not_answer_says_nothing_about_machines(slurm, pr
             provider.find([machine])
     finally:
         slurm.start_controller()
-    wait(lambda: provider.find([machine])[machine.id].alive)
+    wait(lambda: provider.find([machine])[machine.id].alive, 40)
 
 
 def kill(job):
@@ -179,10 +172,10 @@ def test_the_accounting_knows_why_a_job_ended_that_slurm_has_forgotten(accounted
         cancelled, killed, lost = machines = [make_machine() for _ in range(3)]
         for machine in machines:
             provider.start(machine, make_boot(machine))
-        wait(lambda: all(one.started_at for one in provider.find(machines).values()))
+        wait(lambda: all(one.started_at for one in provider.find(machines).values()), 40)
         accounted.run("scancel", "--name", cancelled.id)
-        wait(lambda: kill(killed.id))
-        wait(lambda: not any(one.alive for one in provider.find([cancelled, killed]).values()))
+        wait(lambda: kill(killed.id), 40)
+        wait(lambda: not any(one.alive for one in provider.find([cancelled, killed]).values()), 40)
         node = accounted.run("squeue", "-h", f"--name={lost.id}", "-o", "%N").strip()
         accounted.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
         wait(lambda: not accounted.run("squeue", "-h", "--states=all", "-o", "%j").strip(), 100)

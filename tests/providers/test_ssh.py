@@ -18,6 +18,7 @@ from amasia.models.machines import MachineStatus
 from amasia.providers import shells
 from amasia.providers.ssh import SshProvider
 from amasia.testing.providers import ProviderTests, make_boot, make_machine
+from amasia.testing.waiting import wait
 from show import hosts as computers
 
 LACKING = computers.missing()
@@ -62,14 +63,6 @@ def start(provider, **changes):
     machine = small(**changes)
     handle = provider.start(machine, make_boot(machine))
     return machine.model_copy(update={"handle": handle})
-
-
-def wait(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.1)
-    return found
 
 
 class TestSshProvider(ProviderTests):
@@ -201,7 +194,7 @@ def test_a_slot_that_was_left_is_given_again(make):
     with pytest.raises(Unavailable):
         provider.start(late, make_boot(late))
     provider.stop(one.id)
-    wait(lambda: not provider.find([one])[one.id].alive)
+    wait(lambda: not provider.find([one])[one.id].alive, 30)
     retried = late.model_copy(update={"status": MachineStatus.starting})
     assert provider.start(retried, make_boot(retried))["host"] == one.handle["host"]
 
@@ -236,7 +229,7 @@ def test_another_control_plane_finds_what_the_first_one_began(make, fleet):
     assert later.start(again, make_boot(again)) == machine.handle
     assert later.find([again])[machine.id].alive
     later.stop(machine.id)
-    wait(lambda: not later.find([again])[machine.id].alive)
+    wait(lambda: not later.find([again])[machine.id].alive, 30)
 
 
 def test_machines_of_another_control_plane_or_location_are_not_ours(make, fleet, tmp_path):
@@ -253,7 +246,7 @@ def test_machines_run_as_a_user_of_their_workspace_in_a_home_of_its_own(make, fl
     provider = make()
     machine = start(provider)
     host = machine.handle["host"]
-    pids = wait(lambda: fleet.pids(host, machine.id))
+    pids = wait(lambda: fleet.pids(host, machine.id), 30)
     assert fleet.run(host, f"ps -o user:30= -p {pids[0]}").strip() == "amasia-demo"
     home = f"{provider.inventory.root}/homes/amasia-demo"
     assert fleet.run(host, f"stat -c '%a %U' {home}").split() == ["700", "amasia-demo"]
@@ -264,16 +257,16 @@ def test_the_kernel_holds_a_machine_to_its_memory_and_a_stray_process_ends_with_
     provider = make()
     machine = start(provider)
     host = machine.handle["host"]
-    wait(lambda: fleet.pids(host, machine.id))
+    wait(lambda: fleet.pids(host, machine.id), 30)
     group = f"/sys/fs/cgroup/memory/amasia/{machine.id}"
     if not fleet.run(host, f"cat {group}/cgroup.procs"):
         pytest.skip("this kernel has no version 1 memory groups to give to a host")
     assert int(fleet.run(host, f"cat {group}/memory.limit_in_bytes")) == machine.memory + (256 << 20)
     # It left its session and its environment; only the group still knows it.
     fleet.run(host, f"(echo 0 > {group}/cgroup.procs; exec setsid env -i sleep 1000) >/dev/null 2>&1 &")
-    wait(lambda: "sleep 1000" in fleet.run(host, "ps -e -o args"))
+    wait(lambda: "sleep 1000" in fleet.run(host, "ps -e -o args"), 30)
     provider.stop(machine.id)
-    wait(lambda: not provider.find([machine])[machine.id].alive)
+    wait(lambda: not provider.find([machine])[machine.id].alive, 30)
     assert "sleep 1000" not in fleet.run(host, "ps -e -o args")
     assert fleet.run(host, f"ls -d {group}") == ""
 
@@ -285,11 +278,11 @@ def test_a_login_that_is_not_root_runs_machines_as_itself(make, fleet):
     provider = make(user="ops", root="~/.amasia")
     machine = start(provider)
     host = machine.handle["host"]
-    pids = wait(lambda: fleet.pids(host, machine.id))
+    pids = wait(lambda: fleet.pids(host, machine.id), 30)
     assert fleet.run(host, f"ps -o user= -p {pids[0]}").strip() == "ops"
     assert any("machines run as ops" in finding.what for finding in provider.check())
     provider.stop(machine.id)
-    wait(lambda: not provider.find([machine])[machine.id].alive)
+    wait(lambda: not provider.find([machine])[machine.id].alive, 30)
 
 
 def test_whatever_a_machine_said_last_its_end_and_that_of_others_is_heard(make, fleet):
@@ -297,11 +290,11 @@ def test_whatever_a_machine_said_last_its_end_and_that_of_others_is_heard(make, 
     machine, other = start(provider), start(provider)
     host = machine.handle["host"]
     home = f"{provider.inventory.root}/homes/amasia-demo/machines/{machine.id}"
-    wait(lambda: fleet.pids(host, machine.id))
+    wait(lambda: fleet.pids(host, machine.id), 30)
     fleet.run(host, f"kill -KILL {' '.join(fleet.pids(host, machine.id))}; "
                     f"printf '10 %%\\r100 %%\\f\\342\\202' >>{home}/log")  # fmt: skip
     fleet.run(host, f"printf '\\377\\r' >{home}/exit.json")
-    wait(lambda: not provider.find([machine])[machine.id].alive)
+    wait(lambda: not provider.find([machine])[machine.id].alive, 30)
     found = provider.find([machine, other])
     assert "100 %" in found[machine.id].reason
     assert found[other.id].alive
@@ -310,7 +303,7 @@ def test_whatever_a_machine_said_last_its_end_and_that_of_others_is_heard(make, 
 def test_the_log_of_a_machine_is_read_as_its_user(make, fleet):
     provider = make()
     machine = start(provider)
-    wait(lambda: "again in" in provider.console(machine))
+    wait(lambda: "again in" in provider.console(machine), 30)
     host = machine.handle["host"]
     log = f"{provider.inventory.root}/homes/amasia-demo/machines/{machine.id}/log"
     fleet.run(host, f"ln -sf /etc/shadow {log}")
@@ -346,7 +339,7 @@ def test_a_host_that_is_cut_off_delays_no_other_and_its_machine_is_kept_until_it
     assert found[cut.id].started_at is None
     assert found[well.id].alive
     provider.stop(cut.id)  # no error: it is asked again when it answers
-    wait(lambda: provider.find([cut]) and provider._shells._links["h1"].trouble)
+    wait(lambda: provider.find([cut]) and provider._shells._links["h1"].trouble, 30)
     begun = time.monotonic()
     provider.find([cut, well])
     assert well.id in provider.find(None)
@@ -358,7 +351,7 @@ def test_a_host_that_is_cut_off_delays_no_other_and_its_machine_is_kept_until_it
     assert "h1" in found.reason
     assert "lease is over" in found.reason
     fleet.restore("h1")
-    wait(lambda: provider.find([cut])[cut.id].started_at)
+    wait(lambda: provider.find([cut])[cut.id].started_at, 30)
     assert provider.find([cut])[cut.id].alive, "the stop did not arrive"
 
 
@@ -372,12 +365,12 @@ def test_a_start_goes_to_a_host_that_answers_and_stays_with_one_that_may_have_be
         provider.start(late, make_boot(late))
     fleet.restore("h1")
     retried = late.model_copy(update={"status": MachineStatus.starting})
-    wait(lambda: provider._shells._links["h1"].not_before < time.monotonic())
+    wait(lambda: provider._shells._links["h1"].not_before < time.monotonic(), 30)
     assert provider.start(retried, make_boot(retried))["host"] == "h1"
 
     fleet.cut("h1")
     provider.stop(machine.id)
-    wait(lambda: not provider.find([machine])[machine.id].alive)
+    wait(lambda: not provider.find([machine])[machine.id].alive, 30)
     with pytest.raises(Unavailable):  # the other host is free now, and must not be taken
         provider.start(retried, make_boot(retried))
     assert fleet.pids("h2", retried.id) == []
@@ -385,13 +378,13 @@ def test_a_start_goes_to_a_host_that_answers_and_stays_with_one_that_may_have_be
 
 def test_a_host_that_was_turned_off_and_on_reports_its_machine_dead_with_reason_and_time(make, fleet, whole):
     provider = make()
-    machine = wait(lambda: (one := start(provider)).handle["host"] == "h2" and one)
+    machine = wait(lambda: (one := start(provider)).handle["host"] == "h2" and one, 30)
     time.sleep(2.5)  # its watchdog says every two seconds that it lives
     before = now()
     fleet.power_off("h2")
     assert provider.find([machine])[machine.id].alive, "off or only cut off: nobody can tell from here"
     fleet.boot("h2")
-    found = wait(lambda: not (one := provider.find([machine])[machine.id]).alive and one)
+    found = wait(lambda: not (one := provider.find([machine])[machine.id]).alive and one, 30)
     assert "went down" in found.reason
     assert abs(found.stopped_at - before) < timedelta(seconds=4)
     provider.start(machine, make_boot(machine))
@@ -413,7 +406,7 @@ def test_a_full_disk_sends_a_machine_elsewhere_and_says_so_where_there_is_no_els
         assert "du -xsh" in refused.value.cure
         assert other.id not in provider.find(None)
         provider.stop(machine.id)  # a full disk is no reason to live on
-        wait(lambda: not provider.find([machine])[machine.id].alive)
+        wait(lambda: not provider.find([machine])[machine.id].alive, 30)
     finally:
         for name in fleet.names:
             fleet.run(name, "rm -rf /fill")

@@ -2,14 +2,11 @@
 
 import json
 import secrets
-import socket
-import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from amasia import files, ports
+from amasia import files
 from amasia.settings import Issuer, Rule
 from amasia.testing import npm
 
@@ -38,11 +35,11 @@ class RealIssuer:
         self._secret = secrets.token_urlsafe(24)
         self._redirect = f"{console}/-/sign-in/{name}/callback"
         self._name = name
-        self._port = ports.free()
+        self._server = npm.Server("issuer", home)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self._server.port}"
 
     def issuer(self, *rules: Rule) -> Issuer:
         """As it is written into the settings."""
@@ -67,26 +64,12 @@ class RealIssuer:
 
     def start(self, seconds: float = 60) -> None:
         self.know("nobody")
-        command = ["node", str(START), str(self._package), str(self._port), str(self._home / "people.json"), CLIENT,
-                   self._secret, self._redirect]  # fmt: skip
-        with (self._home / "issuer.log").open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._home)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self._process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
-                    return
-            time.sleep(0.05)
-        self.stop()
-        raise TimeoutError(f"the issuer did not start: {(self._home / 'issuer.log').read_text()[-500:]}")
+        words = [str(START), str(self._package), str(self._server.port), str(self._home / "people.json"), CLIENT,
+                 self._secret, self._redirect]  # fmt: skip
+        self._server.start(words, seconds)
 
     def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._server.stop()
 
 
 def _package(cache: Path) -> Path:

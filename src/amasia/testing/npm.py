@@ -1,10 +1,53 @@
 """Servers that are npm packages: installed once, each in a folder of its own."""
 
 import shutil
+import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
+
+from amasia import ports
+from amasia.testing.waiting import wait
+
+
+class Server:
+    """A program of node that listens on a port of its own, with its log in ``home``.
+
+    Parameters
+    ----------
+    name
+        What its log is called, and what is said of it where it does not start.
+    """
+
+    def __init__(self, name: str, home: Path) -> None:
+        self._name, self._home = name, home
+        self.port = ports.free()
+
+    def start(self, words: Sequence[str], seconds: float) -> None:
+        """Until it takes connections; `TimeoutError` with the end of its log where it does not in so many seconds."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        log = self._home / f"{self._name}.log"
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(["node", *words], stdout=out, stderr=out, cwd=self._home)
+        try:
+            wait(self._answers, seconds, why=lambda: f"{self._name}: {log.read_text()[-500:]}")
+        except TimeoutError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((ports.LOOPBACK, self.port)) == 0
 
 
 def missing(package: str, version: str, cache: Path) -> str:

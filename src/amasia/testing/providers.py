@@ -11,6 +11,7 @@ import pytest
 from amasia.models.base import new_id, now
 from amasia.models.machines import Boot, Found, Machine, MachineRole, MachineStatus, MachineTarget, Stages
 from amasia.providers.base import Provider
+from amasia.testing.waiting import wait
 
 MIB = 1 << 20
 
@@ -104,10 +105,7 @@ class ProviderTests:
         self.wait(gone)
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + self.seconds
-        while not condition():
-            assert time.monotonic() < end, f"not within {self.seconds} s"
-            time.sleep(0.05)
+        wait(condition, self.seconds)
 
     def test_offers_have_type_cpus_memory_and_a_whole_price(self, provider: Provider) -> None:
         offers = provider.offers()
