@@ -354,8 +354,7 @@ class Repository:
         for the second or so before a commit is indexed it is what the commit says of itself.
         """
         found = stores.history(self.repo, ref, limit) if ref in self.branches else self._log_of(ref, limit)
-        path = f"{repositories.path(self.record.workspace, self.record.name)}/commits"
-        indexed = {commit.snapshot: commit for commit in connect().get(path, Page[Commit]).items}
+        indexed = {commit.snapshot: commit for commit in connect().get(self._commits, Page[Commit]).items}
         return [self._as_commit(snapshot, ref, indexed.get(snapshot.id)) for snapshot in found]
 
     def _log_of(self, ref: str, limit: int) -> list[stores.Snapshot]:
@@ -375,6 +374,11 @@ class Repository:
             provenance=provenance,
             metadata=dict(snapshot.metadata),
         )
+
+    @property
+    def _commits(self) -> str:
+        """Where the control plane keeps what is known of them."""
+        return f"{repositories.path(self.record.workspace, self.record.name)}/commits"
 
     def _reading(self, ref: str) -> icechunk.Session:
         return refs.reading(self.repo, ref, self.name, self._source)
@@ -421,9 +425,8 @@ class Repository:
             Id of the new snapshot.
         """
         self._writing()
-        path = f"{repositories.path(self.record.workspace, self.record.name)}/commits"
         asked = origins.commit_request(self.record.workspace, message, session.branch or "main", tuple(inputs))
-        provenance = connect().post(path, asked, Provenance)
+        provenance = connect().post(self._commits, asked, Provenance)
         kept = {**(metadata or {}), "amasia": provenance.model_dump(mode="json")}
         try:
             snapshot = stores.commit(self._source, session, message, kept)
@@ -449,9 +452,8 @@ class Repository:
 
     def _report(self, commit_id: str, snapshot: str) -> None:
         """What came of a commit. It is made or refused whatever comes now: the control plane also reads the history."""
-        path = f"{repositories.path(self.record.workspace, self.record.name)}/commits/{commit_id}"
         with suppress(errors.AmasiaError):
-            connect().put(path, CommitDone(snapshot=snapshot), Commit)
+            connect().put(f"{self._commits}/{commit_id}", CommitDone(snapshot=snapshot), Commit)
 
 
 def open_repo(name: str, mode: Mode = "read") -> Repository:

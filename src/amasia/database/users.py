@@ -114,6 +114,13 @@ def find_workspace(tx: Connection, name: str) -> Workspace | None:
     return one(tx, select(workspaces).where(workspaces.c.name == name), Workspace)
 
 
+def get_workspace(tx: Connection, name: str) -> Workspace:
+    """One that is there, since whoever asks for it has a role in it."""
+    found = find_workspace(tx, name)
+    assert found is not None, name
+    return found
+
+
 def update_workspace(tx: Connection, name: str, **columns: Any) -> int:
     return change(tx, workspaces, workspaces.c.name == name, **columns)
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from amasia import errors
 from amasia.database import budgets as rows
-from amasia.database import clusters, costs, events, groups, locations, machines, users
+from amasia.database import clusters, costs, events, machines, users
 from amasia.database.engine import Database
 from amasia.models.alerts import mark
 from amasia.models.base import new_id, now
@@ -22,7 +22,7 @@ from amasia.models.budgets import (
 )
 from amasia.models.costs import Span
 from amasia.models.users import Principal
-from amasia.services import leases
+from amasia.services import groups, leases, locations
 from amasia.services.ledgers import Ledger
 
 MOST = 200
@@ -114,14 +114,10 @@ def _check_scope(tx: Connection, workspace: str, scope: BudgetScope) -> None:
         raise errors.NotFound(
             f"{scope.name!r} is no member of {workspace!r}.", cure="`amasia workspace members` shows who is."
         )
-    if scope.kind == "group" and groups.find(tx, workspace, scope.name) is None:
-        raise errors.NotFound(
-            f"The workspace {workspace!r} has no group {scope.name!r}.", cure="`amasia group list` shows them."
-        )
-    if scope.kind == "location" and locations.find_location(tx, workspace, scope.name) is None:
-        raise errors.NotFound(
-            f"The workspace {workspace!r} has no location {scope.name!r}.", cure="`amasia location list` shows them."
-        )
+    if scope.kind == "group":
+        groups.known(tx, workspace, scope.name)
+    if scope.kind == "location":
+        locations.known(tx, workspace, scope.name)
 
 
 def _count(tx: Connection, workspace: str, budget_id: str) -> None:

@@ -205,8 +205,7 @@ def _wanted(cluster: Cluster, choices: Sequence[Choice]) -> list[tuple[MachineRo
 
 def _quote(tx: Connection, cluster: Cluster, placement: Placement, choices: Sequence[Choice]) -> Quote:
     """Of the choices for the scheduler and each kind of worker; what is warm already is counted as if it were not."""
-    workspace = users.find_workspace(tx, cluster.workspace)
-    assert workspace is not None
+    workspace = users.get_workspace(tx, cluster.workspace)
     scheduler, *workers = choices
     groups = [(cluster.wanted(name), kind, one.price)
               for (name, kind), one in zip(cluster.spec.groups.items(), workers, strict=True)]  # fmt: skip

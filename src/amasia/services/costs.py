@@ -135,8 +135,7 @@ class _Bill:
         since: date | datetime | None,
         until: date | datetime | None,
     ) -> "_Bill":
-        workspace = users.find_workspace(tx, name)
-        assert workspace is not None
+        workspace = users.get_workspace(tx, name)
         days, user = span(workspace.time_zone, since, until), whose(who, role)
         running = days.holds(today(now(), workspace.time_zone))
         promised = rows.promised(tx, name, user) if running else []

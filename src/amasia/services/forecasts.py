@@ -21,8 +21,7 @@ from amasia.services.costs import whose
 def get(db: Database, who: Principal, role: Role, workspace: str) -> Forecast:
     """Of this month, and of every budget in its own period."""
     with db.read() as tx:
-        found = users.find_workspace(tx, workspace)
-        assert found is not None
+        found = users.get_workspace(tx, workspace)
         user, day = whose(who, role), today(now(), found.time_zone)
         spent = _spent(tx, workspace, min(day.replace(day=1), day - timedelta(weeks=WEEKS)), user)
         reserved = sum(one.amount for one in rows.promised(tx, workspace, user))

@@ -12,6 +12,14 @@ from amasia.models.grants import Group, GroupRequest
 from amasia.models.users import Principal
 
 
+def known(tx: Connection, workspace: str, name: str) -> Group:
+    """The group of that name, for every service that takes one."""
+    found = rows.find(tx, workspace, name)
+    if found is None:
+        raise errors.NotFound(f"There is no group {name!r} in {workspace!r}.", cure="`amasia group list` shows them.")
+    return found
+
+
 def find(db: Database, workspace: str) -> list[Group]:
     with db.read() as tx:
         return rows.every_of(tx, workspace)
@@ -23,13 +31,13 @@ def create(db: Database, who: Principal, workspace: str, request: GroupRequest) 
             raise errors.Conflict(f"There is a group {request.name!r} already.", cure="Choose another name.")
         rows.add_group(tx, workspace, request.name)
         _say(tx, who, workspace, "group.create", request.name)
-        return _known(tx, workspace, request.name)
+        return known(tx, workspace, request.name)
 
 
 def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
     """Its grants and secrets end with it."""
     with db.write() as tx:
-        _known(tx, workspace, name)
+        known(tx, workspace, name)
         grants.remove_grantee(tx, workspace, f"group:{name}")
         secrets.forget(tx, workspace, f"group:{name}")
         rows.delete_group(tx, workspace, name)
@@ -39,7 +47,7 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
 def add(db: Database, who: Principal, workspace: str, name: str, user: str) -> Group:
     """Repeatable."""
     with db.write() as tx:
-        group = _known(tx, workspace, name)
+        group = known(tx, workspace, name)
         if users.role(tx, workspace, user) is None:
             raise errors.NotFound(
                 f"{user!r} is no member of {workspace!r}.", cure=f"Let them in: amasia workspace add {user} guest"
@@ -47,23 +55,16 @@ def add(db: Database, who: Principal, workspace: str, name: str, user: str) -> G
         if user not in group.members or user in group.origins:  # by hand from now on, whatever claims say
             rows.add_member(tx, workspace, name, user)
             _say(tx, who, workspace, "group.add", name, user=user)
-        return _known(tx, workspace, name)
+        return known(tx, workspace, name)
 
 
 def remove(db: Database, who: Principal, workspace: str, name: str, user: str) -> None:
     with db.write() as tx:
-        _known(tx, workspace, name)
+        known(tx, workspace, name)
         if not rows.remove_member(tx, user, workspace, name):
             raise errors.NotFound(f"{user!r} is not in the group {name!r}.", cure="`amasia group list` shows who is.")
         identities.forget(tx, user, workspace, name)
         _say(tx, who, workspace, "group.remove", name, user=user)
-
-
-def _known(tx: Connection, workspace: str, name: str) -> Group:
-    found = rows.find(tx, workspace, name)
-    if found is None:
-        raise errors.NotFound(f"There is no group {name!r} in {workspace!r}.", cure="`amasia group list` shows them.")
-    return found
 
 
 def _say(tx: Connection, who: Principal, workspace: str, verb: str, target: str, **detail: Any) -> None:

@@ -27,6 +27,16 @@ from amasia.models.users import Principal
 from amasia.services.access import denials, require_operator
 
 
+def known(tx: Connection, workspace: str, name: str) -> Location:
+    """The location of that name, for every service that takes one."""
+    found = rows.find_location(tx, workspace, name)
+    if found is None:
+        raise errors.NotFound(
+            f"The workspace {workspace!r} has no location {name!r}.", cure="`amasia location list` shows what there is."
+        )
+    return found
+
+
 def find(db: Database, workspace: str) -> list[Location]:
     with db.read() as tx:
         return rows.list_locations(tx, workspace)
@@ -34,7 +44,7 @@ def find(db: Database, workspace: str) -> list[Location]:
 
 def get(db: Database, workspace: str, name: str) -> Location:
     with db.read() as tx:
-        return _known(tx, workspace, name)
+        return known(tx, workspace, name)
 
 
 def in_use(db: Database, workspace: str) -> dict[str, Use]:
@@ -47,7 +57,7 @@ def in_use(db: Database, workspace: str) -> dict[str, Use]:
 def machines_at(db: Database, workspace: str, name: str) -> list[Machine]:
     """Those that are wished for or alive there."""
     with db.read() as tx:
-        return machines.at_location(tx, workspace, _known(tx, workspace, name).name)
+        return machines.at_location(tx, workspace, known(tx, workspace, name).name)
 
 
 def create(
@@ -80,7 +90,7 @@ def create(
 def check(db: Database, who: Principal, workspace: str, name: str) -> Location:
     """Wish for another look at it."""
     with db.write() as tx:
-        _known(tx, workspace, name)
+        known(tx, workspace, name)
         rows.change_location(tx, workspace, name, status=LocationStatus.requested)  # what runs there goes on
         events.append(tx, actor=who.actor, verb="location.check", target=name, workspace=workspace,
                       source=who.source)  # fmt: skip
@@ -106,7 +116,7 @@ def update(
     if change.options is not None:
         changes["private_endpoints"] = who.operator or private_endpoints
     with denials(db, who, workspace, "location.update", name), db.write() as tx:
-        location = _known(tx, workspace, name)
+        location = known(tx, workspace, name)
         _check_secrets(db, tx, who, location, change)
         if change.secrets is not None:
             changes["secrets"] = db.seal(tx, json.dumps(change.secrets))
@@ -121,7 +131,7 @@ def update(
 def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
     """Forget it; refused while it has machines."""
     with db.write() as tx:
-        location = _known(tx, workspace, name)
+        location = known(tx, workspace, name)
         _refuse_with_machines(tx, location)
         rows.delete_location(tx, workspace, name)
         events.append(tx, actor=who.actor, verb="location.delete", target=name, workspace=workspace,
@@ -205,12 +215,3 @@ def _keeps(old: Any, new: Any) -> bool:
     if isinstance(old, list) and isinstance(new, list):
         return all(item in new for item in old)
     return bool(old == new)
-
-
-def _known(tx: Connection, workspace: str, name: str) -> Location:
-    found = rows.find_location(tx, workspace, name)
-    if found is None:
-        raise errors.NotFound(
-            f"The workspace {workspace!r} has no location {name!r}.", cure="`amasia location list` shows what there is."
-        )
-    return found

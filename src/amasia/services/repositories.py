@@ -240,8 +240,7 @@ def begin_commit(db: Database, who: Principal, workspace: str, name: str, reques
     with db.write() as tx:
         repository = known(tx, workspace, name)
         amount, time, cluster_name, environment = _cost(tx, workspace, who, request.cluster_id)
-        found = users.find_workspace(tx, workspace)
-        assert found is not None
+        found = users.get_workspace(tx, workspace)
         provenance = Provenance(
             commit_id=new_id("co"),
             user=who.user,

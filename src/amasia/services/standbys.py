@@ -20,6 +20,7 @@ from amasia.models.users import Principal
 from amasia.services import leases, limits, placements
 from amasia.services import machines as machine_verbs
 from amasia.services.ledgers import Spender
+from amasia.services.locations import known
 from amasia.settings import ServerSettings
 
 DEAR = 2
@@ -174,14 +175,9 @@ def _grow(tx: Connection, settings: ServerSettings, standby: Standby, location: 
 
 
 def _check(tx: Connection, standby: Standby) -> None:
-    location = locations.find_location(tx, standby.workspace, standby.location)
-    workspace = users.find_workspace(tx, standby.workspace)
-    if location is None:
-        raise errors.NotFound(
-            f"The workspace {standby.workspace!r} has no location {standby.location!r}.",
-            cure="`amasia location list` shows what there is.",
-        )
-    if workspace is not None and workspace.regions and location.region not in workspace.regions:
+    location = known(tx, standby.workspace, standby.location)
+    regions = users.get_workspace(tx, standby.workspace).regions
+    if regions and location.region not in regions:
         raise errors.PermissionDenied(
             f"The workspace may not use the region {location.region!r}.", cure="An admin can allow it."
         )

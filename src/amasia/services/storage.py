@@ -31,10 +31,9 @@ def bill(db: Database, workspace: str, name: str, limit: int) -> StorageBill:
     """By snapshot: what each added, and its share of every charge for the time since it was there."""
     with db.read() as tx:
         repository = known(tx, workspace, name)
-        found = users.find_workspace(tx, workspace)
+        found = users.get_workspace(tx, workspace)
         measured, sizes = rows.find(tx, repository.id), rows.sizes(tx, repository.id)
         charged = rows.charged(tx, repository.id)
-    assert found is not None
     counted = sum(one.nbytes for one in sizes if measured and one.at <= measured.measured_at)
     rest = max(0, measured.nbytes - counted) if measured else 0
     amount = sum(cost for _, _, cost in charged)

@@ -29,8 +29,7 @@ def find(
     """In the order of the days. ``after`` is a day and how many of its lines were seen, as in ``2026-11-25:1000``."""
     first, seen = _cursor(after)
     with db.read() as tx:
-        found = users.find_workspace(tx, workspace)
-        assert found is not None
+        found = users.get_workspace(tx, workspace)
         user, zone = whose(who, role), found.time_zone
         items: list[Usage] = []
         for day in rows.days(tx, workspace, span(zone, since, until), user, first):

@@ -35,8 +35,7 @@ ROUGH = 0.6
 def find(db: Database, who: Principal, role: Role, workspace: str, storage_price: int) -> WasteReport:
     """Of what somebody may see; ``storage_price`` is per GiB and month."""
     with db.read() as tx:
-        found = users.find_workspace(tx, workspace)
-        assert found is not None
+        found = users.get_workspace(tx, workspace)
         user = whose(who, role)
         running = machines.running(tx, workspace, user)
         places = {one.name: one for one in locations.list_locations(tx, workspace)}

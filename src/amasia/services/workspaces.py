@@ -67,9 +67,7 @@ def set_policy(db: Database, who: Principal, workspace: str, request: PolicyRequ
             users.update_workspace(tx, workspace, **said)
             events.append(tx, actor=who.actor, verb="workspace.policy", target=workspace, workspace=workspace,
                           source=who.source, **said)  # fmt: skip
-        found = users.find_workspace(tx, workspace)
-    assert found is not None
-    return found
+        return users.get_workspace(tx, workspace)
 
 
 def set_member(db: Database, who: Principal, mine: Role, member: Membership) -> Membership:
