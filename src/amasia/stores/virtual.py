@@ -3,17 +3,14 @@
 Icechunk reads such a chunk only from a prefix that the repository names and that whoever opens it allows. It compares
 the time of the file's last change, so that a file that was overwritten since is refused and not read as something else.
 
-Arrays that are joined share one description (dtype, chunks, codecs, fill value, scale, offset, units, calendar). A file
-that differs in any of it would be read under the description of another, silently wrong: it is refused by name.
+What may be joined is in `stores.likeness`.
 """
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +20,9 @@ import xarray as xr
 import zarr
 
 from amasia import errors
-from amasia.stores import readers, sources, writing
+from amasia.stores import likeness, readers, sources, writing
 from amasia.stores.ingest import Ingested, base_group, join
+from amasia.stores.likeness import CURE, is_virtual
 from amasia.stores.readers import radar, zarrs
 from amasia.stores.reading import Wanted, check_steps, first
 
@@ -32,8 +30,6 @@ SMALL_CHUNK = 64 << 10
 """Bytes: reading many chunks that are smaller costs more in requests than in bytes."""
 _HELD = 8 << 20
 """Bytes of a variable that is copied where all files must agree on it."""
-_ATTRIBUTES = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "units", "calendar")
-_CURE = "Take it as a copy with --native, into a group of its own."
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KERCHUNK = ("KerchunkJSONParser", "KerchunkParquetParser")
 
@@ -106,7 +102,7 @@ def look(wanted: Wanted) -> References:
 
 def smallest_chunk(references: References) -> int:
     """Bytes of the typical chunk of its largest variable, before compression."""
-    virtual = [v for ds in references.groups.values() for v in ds.variables.values() if _is_virtual(v)]
+    virtual = [v for ds in references.groups.values() for v in ds.variables.values() if is_virtual(v)]
     if not virtual:
         return 0
     largest = max(virtual, key=lambda variable: variable.size * variable.dtype.itemsize)
@@ -183,26 +179,19 @@ def _named(found: Sequence[References]) -> Iterator[None]:
         if isinstance(error, icechunk.IcechunkError):
             raise
         said = str(error).partition("\n")[0][:300]
-        raise errors.DoesNotFit(f"{name} cannot be joined as references ({said}).", cure=_CURE) from error
+        raise errors.DoesNotFit(f"{name} cannot be joined as references ({said}).", cure=CURE) from error
 
 
 def _joined(found: Sequence[References], inner: str, dim: str | None) -> xr.Dataset:
     """One group of several files."""
     datasets = [one.groups[inner] for one in found if inner in one.groups]
     if len(datasets) < len(found) or any(one.groups.keys() != found[0].groups.keys() for one in found):
-        raise errors.DoesNotFit("Their groups differ.", cure=_CURE)
+        raise errors.DoesNotFit("Their groups differ.", cure=CURE)
     if dim is None or len(datasets) == 1:
         return datasets[0]
     if dim not in datasets[0].sizes:
         raise errors.DoesNotFit(f"There is no dimension {dim!r} to append along.", cure="Name one of them.")
-    said = {name: dict(_offered(variable)) for name, variable in datasets[0].variables.items()}
-    for before, ds in pairwise(datasets):
-        _check_names(before.variables.keys(), ds)
-        for name, variable in ds.variables.items():
-            _check_like(str(name), said[name], variable)
-            _check_fixed(str(name), variable, dim)
-            if dim in variable.dims and _is_virtual(variable):
-                _check_full(str(name), dim, before.sizes[dim], _chunk(before.variables[name], dim))
+    likeness.check_files(datasets, dim)
     return join(datasets, dim)
 
 
@@ -219,118 +208,13 @@ def _put(
         ds.vz.to_icechunk(session.store, **options)
         return False
     stored = zarr.open_group(session.store, path=path or "", mode="r")
-    _check(stored, ds, dim)
+    likeness.check_stored(stored, ds, dim)
     kept = [name for name, variable in ds.variables.items() if dim in variable.dims]
     decoded = xr.open_zarr(session.store, group=path, consolidated=False, chunks=None)
-    _check_order(decoded, ds, dim)
+    likeness.check_order(decoded, ds, dim)
     rest = ds.drop_vars([name for name in ds.variables if name not in kept])
     rest.vz.to_icechunk(session.store, append_dim=dim, **options)
     return True
-
-
-def _check(stored: zarr.Group, ds: xr.Dataset, dim: str) -> None:
-    """Refuse what would be read under another file's description."""
-    _check_names({name for name, _ in stored.arrays()}, ds)
-    held = xr.open_zarr(stored.store, group=stored.path or None, consolidated=False, chunks=None)
-    for name, variable in ds.variables.items():
-        array: Any = stored[str(name)]
-        _check_like(str(name), dict(_stored(array)), variable)
-        _check_fixed(str(name), variable, dim)
-        if dim not in variable.dims and not variable.equals(held.variables[name]):  # type: ignore[no-untyped-call]
-            raise errors.DoesNotFit(f"Variable {name!r}: the values differ from those that are stored.", cure=_CURE)
-        if dim in variable.dims and _is_virtual(variable):
-            axis = variable.dims.index(dim)
-            _check_full(str(name), dim, array.shape[axis], array.chunks[axis])
-
-
-def _check_names(known: Iterable[Any], ds: xr.Dataset) -> None:
-    odd = sorted(set(map(str, known)) ^ set(map(str, ds.variables)))
-    if odd:
-        raise errors.DoesNotFit(f"Its variables differ from what is stored: {', '.join(odd)}.", cure=_CURE)
-
-
-def _check_like(name: str, stored: Mapping[str, Any], variable: xr.Variable) -> None:
-    differs = [
-        f"{what} is {stored.get(what)!r} in what is stored and {now!r} in it"
-        for what, now in _offered(variable)
-        if not _alike(stored.get(what), now)
-    ]
-    if differs:
-        raise errors.DoesNotFit(
-            f"Variable {name!r} cannot be joined as references: its {'; its '.join(differs)}.",
-            cure=_CURE,
-            variable=name,
-        )
-
-
-def _check_fixed(name: str, variable: xr.Variable, dim: str) -> None:
-    if dim not in variable.dims and _is_virtual(variable):
-        raise errors.DoesNotFit(
-            f"Variable {name!r} does not have {dim!r} and is too large to be compared with what is stored.", cure=_CURE
-        )
-
-
-def _check_full(name: str, dim: str, steps: int, chunk: int) -> None:
-    if steps % chunk:
-        raise errors.DoesNotFit(
-            f"Variable {name!r} cannot be joined as references: the last chunk of what is stored along {dim!r} "
-            f"is not full ({steps} steps in chunks of {chunk}).",
-            cure=_CURE,
-        )
-
-
-def _chunk(variable: xr.Variable, dim: str) -> int:
-    return int(variable.data.metadata.chunks[variable.dims.index(dim)])
-
-
-def _stored(array: Any) -> Iterator[tuple[str, Any]]:
-    """What an array in a repository says of itself."""
-    yield "dimensions", tuple(array.metadata.dimension_names or ())
-    yield from ((key, array.attrs.get(key)) for key in _ATTRIBUTES)
-    yield "dtype", str(array.metadata.data_type)
-    yield "chunks", tuple(array.chunks)
-    yield "codecs", str(array.metadata.codecs)
-    yield "fill value", array.metadata.fill_value
-
-
-def _offered(variable: xr.Variable) -> Iterator[tuple[str, Any]]:
-    """What a file says of a variable, as far as it counts."""
-    said = dict(variable.encoding) | dict(variable.attrs)
-    yield "dimensions", tuple(map(str, variable.dims))
-    if not _is_virtual(variable):
-        # What is copied is encoded anew; then only its meaning counts.
-        yield from ((key, said.get(key)) for key in ("units", "calendar"))
-        return
-    yield from ((key, said.get(key)) for key in _ATTRIBUTES)
-    metadata = variable.data.metadata
-    yield "dtype", str(metadata.data_type)
-    yield "chunks", tuple(metadata.chunks)
-    yield "codecs", str(metadata.codecs)
-    yield "fill value", metadata.fill_value
-
-
-def _check_order(stored: xr.Dataset, offered: xr.Dataset, dim: str) -> None:
-    ruler = writing.ruler(stored, dim)
-    if ruler is not None and not _is_virtual(offered.variables[ruler]):
-        writing.check_order(str(ruler), stored.variables[ruler], offered.variables[ruler])
-
-
-def _alike(was: Any, now: Any) -> bool:
-    if isinstance(was, str) and isinstance(now, str):
-        return _meaning(was) == _meaning(now)
-    try:
-        return bool(was == now) or str(was) == str(now) == "nan"
-    except ValueError:  # arrays
-        return str(was) == str(now)
-
-
-def _meaning(said: str) -> str:
-    """Units and calendars have several spellings: midnight may be written or not, CF renamed gregorian."""
-    return re.sub(r"[ T]0?0:00(:00(\.0+)?)?$", "", said) if said != "gregorian" else "standard"
-
-
-def _is_virtual(variable: xr.Variable) -> bool:
-    return type(variable._data).__name__ == "ManifestArray"
 
 
 def _is_copied(ds: xr.Dataset, name: Any, variable: xr.Variable, dim: str | None) -> bool:
@@ -355,7 +239,7 @@ def _opened(path: Path, wanted: Wanted, parser: Any) -> xr.Dataset:
             _register(registry, place)
     ds: xr.Dataset = store.to_virtual_dataset()
     copied = [str(name) for name, one in ds.variables.items() if _is_copied(ds, name, one, wanted.append_dim)]
-    if any(_is_virtual(ds.variables[name]) for name in copied):
+    if any(is_virtual(ds.variables[name]) for name in copied):
         ds = store.to_virtual_dataset(loadable_variables=copied)
     for name in copied:
         ds.variables[name].load()
@@ -370,7 +254,7 @@ def _opened(path: Path, wanted: Wanted, parser: Any) -> xr.Dataset:
 
 
 def _register(registry: Any, place: str) -> None:
-    from obstore.store import from_url  # noqa: PLC0415
+    from obstore.store import from_url  # noqa: PLC0415  as above
 
     if not place.startswith("file://"):
         registry.register(place.rstrip("/"), from_url(place.rstrip("/")))
@@ -382,7 +266,7 @@ def _chunk_urls(groups: Mapping[str, xr.Dataset]) -> set[str]:
         entry["path"]
         for ds in groups.values()
         for variable in ds.variables.values()
-        if _is_virtual(variable)
+        if is_virtual(variable)
         for entry in variable.data.manifest.dict().values()
         if "://" in entry["path"]  # not of what the references hold themselves
     }
