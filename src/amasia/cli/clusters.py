@@ -32,6 +32,9 @@ from amasia.models.money import show as show_money
 
 app = noun("Clusters: a Dask scheduler and workers.")
 
+GONE = 120
+"""Seconds to wait for a cluster's machines to be gone."""
+
 
 @app.command("list", epilog=examples("amasia cluster list", "amasia cluster list --all --json"))
 def list_(
@@ -194,12 +197,10 @@ def stop(
     )
 
 
-def until_gone(
-    cluster: Cluster, stages: Stages, stage: str = "machines", *, timeout: float = 120, link: Connection | None = None
-) -> Cluster:
+def until_gone(cluster: Cluster, stages: Stages, stage: str = "machines", *, link: Connection | None = None) -> Cluster:
     """Follow a cluster that was asked to stop until none of its machines is left."""
     newest = cluster
-    for newest in clusters.follow(cluster, timeout=timeout, connection=link):
+    for newest in clusters.follow(cluster, timeout=GONE, connection=link):
         stages.begin(stage, f"{sum(machine.status in ALIVE for machine in newest.machines)} machines left")
     stages.finish(stage, "all machines are gone")
     return newest

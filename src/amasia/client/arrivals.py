@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any, Protocol
 
 from amasia import errors
+from amasia.client import repositories
 from amasia.client.inputs import request
 from amasia.client.transport import connect
 from amasia.models.arrivals import Arrival, ArrivalDone, ArrivalRequest, Outcome
@@ -164,5 +165,4 @@ def _files(places: Sequence[str]) -> dict[str, tuple[int, float]]:
 
 
 def _path(repository: str) -> str:
-    workspace, name = split_repository(repository)
-    return f"/v1/workspaces/{workspace}/repositories/{name}/arrivals"
+    return f"{repositories.path(*split_repository(repository))}/arrivals"

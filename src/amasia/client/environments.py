@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from amasia.client import workspaces
 from amasia.client.transport import Connection
 from amasia.environments.capture import Captured, capture
 from amasia.errors import Conflict
@@ -63,7 +64,7 @@ def ensure(
         The control plane asks for a file that this environment does not have.
     """
     name = captured.environment.hash
-    path = f"/v1/workspaces/{workspace}/environments/{name}"
+    path = f"{workspaces.path(workspace)}/environments/{name}"
     record = connection.put(path, captured.environment, EnvironmentRecord)
     for digest in record.missing:
         file = captured.files.get(digest)
@@ -73,5 +74,5 @@ def ensure(
                 cure="Do client and control plane have the same version of Amasia? Compare `amasia --version`.",
             )
         progress(f"sending {file.name}")
-        connection.upload(f"/v1/workspaces/{workspace}/artifacts/{digest}", file.read_bytes())
+        connection.upload(f"{workspaces.path(workspace)}/artifacts/{digest}", file.read_bytes())
     return name

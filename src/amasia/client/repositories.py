@@ -1,6 +1,7 @@
 """Repositories as the control plane knows them: make, find, forget. `client.arrays` opens what is in them."""
 
 from amasia import errors
+from amasia.client import workspaces
 from amasia.client.inputs import request
 from amasia.client.transport import connect
 from amasia.models import repositories as models
@@ -26,13 +27,13 @@ def create(name: str, *, bucket: str | None = None, description: str = "") -> mo
     """
     workspace, repository = split_repository(name)
     body = request(RepositoryRequest, name=repository, bucket=bucket, description=description)
-    connect().post(f"/v1/workspaces/{workspace}/repositories", body, models.Repository)
+    connect().post(f"{workspaces.path(workspace)}/repositories", body, models.Repository)
     return ready(workspace, repository)
 
 
 def find(workspace: str) -> list[models.Repository]:
     """The repositories of a workspace."""
-    return list(connect().items(f"/v1/workspaces/{workspace}/repositories", models.Repository))
+    return list(connect().items(f"{workspaces.path(workspace)}/repositories", models.Repository))
 
 
 def delete(name: str) -> None:
@@ -56,4 +57,4 @@ def ready(workspace: str, repository: str) -> models.Repository:
 
 def path(workspace: str, repository: str) -> str:
     """Its address in the API."""
-    return f"/v1/workspaces/{workspace}/repositories/{repository}"
+    return f"{workspaces.path(workspace)}/repositories/{repository}"

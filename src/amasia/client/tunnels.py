@@ -23,7 +23,7 @@ SIZE = 1 << 20
 LONGEST = 64 << 10
 
 
-def dial(url: str, path: str, token: str, settings: ClientSettings | None = None) -> socket.socket:
+def dial(url: str, path: str, token: str) -> socket.socket:
     """A stream to what is behind a path of the gateway. Where the way is TLS, so is the socket.
 
     Raises
@@ -34,7 +34,7 @@ def dial(url: str, path: str, token: str, settings: ClientSettings | None = None
         As the gateway says.
     """
     try:
-        stream = _connected(url, settings or ClientSettings())
+        stream = _connected(url, ClientSettings())
         try:
             stream.sendall(_request(url, path, token))
             head = _head(stream)

@@ -13,6 +13,9 @@ from amasia.models.base import now
 from amasia.models.clusters import Cluster, Security
 from amasia.models.machines import LogLine
 
+NOTICES = 20
+"""Of one cluster, that are shown."""
+
 
 def create(tx: Connection, cluster: Cluster, *, location: str, security: Security, sealed_key: Sealed) -> None:
     add(
@@ -150,12 +153,12 @@ def last_notices(tx: Connection, cluster_id: str) -> list[str]:
     return last_notices_of(tx, [cluster_id])[cluster_id]
 
 
-def last_notices_of(tx: Connection, cluster_ids: Iterable[str], limit: int = 20) -> dict[str, list[str]]:
-    """The last ones of each cluster, oldest first."""
+def last_notices_of(tx: Connection, cluster_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The last `NOTICES` of each cluster, oldest first."""
     found: dict[str, list[str]] = {one: [] for one in cluster_ids}
     place = func.row_number().over(partition_by=notices.c.cluster_id, order_by=notices.c.id.desc())
     ranked = select(notices, place.label("place")).where(notices.c.cluster_id.in_(list(found))).subquery()
-    for row in tx.execute(select(ranked).where(ranked.c.place <= limit).order_by(ranked.c.id)):
+    for row in tx.execute(select(ranked).where(ranked.c.place <= NOTICES).order_by(ranked.c.id)):
         found[row.cluster_id].append(row.text)
     return found
 

@@ -40,6 +40,7 @@ SHARED = (
     "This cluster is shared: whoever connects can run code in the Python of everybody else who is connected. "
     "Share only with people whom you would lend your laptop."
 )
+PIECES = 40
 MAX_DEATHS = 5
 """Worker machines per wanted worker that may end unasked before the cluster is given up."""
 
@@ -166,10 +167,10 @@ def log(db: Database, workspace: str, cluster_id: str, machine_id: str | None, a
         return rows.log(tx, _known(tx, workspace, cluster_id).id, machine_id, after, limit=500)
 
 
-def tail(db: Database, workspace: str, cluster_id: str, pieces: int = 40) -> list[LogLine]:
-    """The last pieces of the log, oldest first, for somebody who looks at the end of it."""
+def tail(db: Database, workspace: str, cluster_id: str) -> list[LogLine]:
+    """The last `PIECES` of the log, oldest first, for somebody who looks at the end of it."""
     with db.read() as tx:
-        return rows.last_log(tx, _known(tx, workspace, cluster_id).id, pieces)
+        return rows.last_log(tx, _known(tx, workspace, cluster_id).id, PIECES)
 
 
 def unsettled(db: Database) -> list[str]:

@@ -84,12 +84,10 @@ def lend(
     return _lease(bucket, keys, repository_id, name, workspace, mode, principal, seconds, actions, administer=False)
 
 
-def administer(
-    bucket: Bucket, keys: Keys, repository_id: str, name: str, workspace: str, seconds: int = SHORTEST
-) -> Lease:
+def administer(bucket: Bucket, keys: Keys, repository_id: str, name: str, workspace: str) -> Lease:
     """What the control plane lends itself to create a repository and to delete it: also list and delete."""
     return _lease(
-        bucket, keys, repository_id, name, workspace, Mode.write, "@amasia", seconds, _ADMINISTER, administer=True
+        bucket, keys, repository_id, name, workspace, Mode.write, "@amasia", SHORTEST, _ADMINISTER, administer=True
     )
 
 

@@ -40,14 +40,12 @@ class Pool(ABC):
     def submit(self, function: Callable[[Any], Any], wanted: Any) -> Answer:
         """What a function of a module gives for one `reading.Wanted`; an error of Amasia is raised by its result."""
 
-    def map(
-        self, function: Callable[[Any], Any], wanted: Iterable[Any], ahead: int | None = None
-    ) -> Iterator[tuple[Any, Answer]]:
+    def map(self, function: Callable[[Any], Any], wanted: Iterable[Any]) -> Iterator[tuple[Any, Answer]]:
         """In order; only a few are begun ahead of what was taken, so that little is held."""
         waiting: list[tuple[Any, Answer]] = []
         for one in wanted:
             waiting.append((one, self.submit(function, one)))
-            if len(waiting) > (ahead or 2 * self.count):
+            if len(waiting) > 2 * self.count:
                 yield waiting.pop(0)
         yield from waiting
 

@@ -67,10 +67,6 @@ class Instance:
         when = f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
         self.meta["spot/instance-action"] = json.dumps({"action": "terminate", "time": when})
 
-    def cut(self, *, up: bool = False) -> None:
-        """Pull its cable, or plug it in."""
-        _ip(f"link set {self.cable} {'up' if up else 'down'}")
-
     def close(self) -> None:
         self.process.kill()
         self.process.wait()

@@ -44,10 +44,10 @@ class _Work:
     nbytes_read: int = 0
 
 
-def applied(target: icechunk.Repository, view: str, branch: str = "main") -> str:
+def applied(target: icechunk.Repository, view: str) -> str:
     """The source snapshot that a target holds; empty when it was never made."""
     with translated():
-        return Memory(target.readonly_session(branch), view, writable=False).snapshot
+        return Memory(target.readonly_session("main"), view, writable=False).snapshot
 
 
 def refresh(
