@@ -9,7 +9,8 @@ from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest
 from amasia.models.permissions import Role
 from amasia.models.repositories import RepositoryRequest
-from amasia.models.storage import GIB, MONTH_MS, Cleaned, CleaningRequest, CleaningStatus
+from amasia.models.sizes import GIB
+from amasia.models.storage import MONTH_MS, Cleaned, CleaningRequest, CleaningStatus
 from amasia.services import budgets, cleanings, costs, refs, repositories, storage
 
 PRICE = 20_000

@@ -1,9 +1,6 @@
-"""Sizes and tasks as people say them; shared by the agent and the Dask process."""
+"""A death and its tasks as people say them; shared by the agent and the Dask process."""
 
-
-def gib(size: int) -> str:
-    """``1.4 GiB``, or ``300 MiB`` for what is small."""
-    return f"{size / (1 << 30):.1f} GiB" if size >= 1000 << 20 else f"{size / (1 << 20):.0f} MiB"
+from amasia.models.sizes import memory
 
 
 def while_running(keys: list[str]) -> str:
@@ -15,4 +12,4 @@ def while_running(keys: list[str]) -> str:
 
 
 def over_memory(role: str, used: int, limit: int, keys: list[str]) -> str:
-    return f"the {role} used {gib(used)} of {gib(limit)} and was killed{while_running(keys)}"
+    return f"the {role} used {memory(used)} of {memory(limit)} and was killed{while_running(keys)}"

@@ -12,6 +12,7 @@ from amasia.client import locations, standbys, workspaces
 from amasia.models import policies
 from amasia.models.locations import Location, LocationStatus
 from amasia.models.money import show
+from amasia.models.sizes import GIB
 
 app = noun("Locations: where machines come from, and what they cost there.")
 
@@ -41,7 +42,7 @@ def show_(name: Name, workspace: Workspace = None, as_json: Json = False) -> Non
         say(f"A machine there is of use {found.boot_seconds:.0f} s after it was asked for, as measured lately.")
     _show_findings(found)
     rows = [
-        (one.type, f"{one.cpus:g}", f"{one.memory / 2**30:.1f}", one.gpu and f"{one.gpus} {one.gpu}", one.arch,
+        (one.type, f"{one.cpus:g}", f"{one.memory / GIB:.1f}", one.gpu and f"{one.gpus} {one.gpu}", one.arch,
          "unknown" if one.price is None else show(one.price), "" if one.spot_price is None else show(one.spot_price),
          one.price_source)
         for one in found.offers

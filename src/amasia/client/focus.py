@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from amasia.models.calendars import next_month
-from amasia.models.storage import GIB, MONTH_MS
+from amasia.models.sizes import GIB
+from amasia.models.storage import MONTH_MS
 from amasia.models.usage import Usage
 
 VERSION = "1.2"

@@ -13,6 +13,7 @@ from amasia.models.machines import Machine, MachineRole
 from amasia.models.money import show
 from amasia.models.placements import Placement, Spot, Wants
 from amasia.models.secrets import MOST, SecretName
+from amasia.models.sizes import GIB
 
 SCHEDULER_CPUS = 1.0
 GPU = "GPU"
@@ -36,7 +37,7 @@ class WorkerGroup(Model):
 
     n_workers: int = Field(default=1, ge=0, le=1000)
     worker_cpu: float = Field(default=1, gt=0)
-    worker_memory: int = Field(default=1 << 30, gt=0)
+    worker_memory: int = Field(default=GIB, gt=0)
     """Bytes."""
     worker_gpu: int = Field(default=0, ge=0, le=64)
     machine_type: tuple[Name, ...] = Field(default=(), max_length=50)
@@ -71,7 +72,7 @@ class ClusterSpec(WorkerGroup):
     n_workers: int = Field(default=2, ge=0, le=1000)
     worker_groups: dict[Name, WorkerGroup] = Field(default={}, max_length=20)
     """Workers of other kinds, by the names that tasks ask for them by."""
-    scheduler_memory: int = Field(default=1 << 30, gt=0)
+    scheduler_memory: int = Field(default=GIB, gt=0)
     idle_timeout: float = Field(default=1200, ge=0)
     """Seconds without work after which the cluster stops itself; 0 for never (its lease and budget still end it)."""
     location: Name | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from amasia.models.base import Model, Time
-from amasia.models.storage import volume
+from amasia.models.sizes import volume
 
 _DATE = re.compile(r"(-?\d{1,6})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?)?)?)?Z?")
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})$")

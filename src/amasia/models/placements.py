@@ -4,6 +4,7 @@ from typing import Literal
 
 from amasia.models.base import Model, Name
 from amasia.models.locations import Arch, Offer
+from amasia.models.sizes import GIB
 
 Spot = Literal["no", "yes", "fallback"]
 """Whether a machine may be one that is taken back: never, only such, or such where there is one."""
@@ -13,7 +14,7 @@ class Wants(Model):
     """What one machine is to have."""
 
     cpus: float = 1
-    memory: int = 1 << 30
+    memory: int = GIB
     gpus: int = 0
     arch: Arch = "x86_64"
     machine_types: tuple[str, ...] = ()
@@ -32,7 +33,7 @@ class Data(Model):
 
     def egress(self, region: str) -> int:
         """What it costs to read all of it once from another region; 0 where the price is unknown."""
-        return 0 if region == self.region else (self.egress_price or 0) * self.nbytes // (1 << 30)
+        return 0 if region == self.region else (self.egress_price or 0) * self.nbytes // GIB
 
 
 class Choice(Model):

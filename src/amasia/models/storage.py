@@ -5,10 +5,10 @@ from enum import StrEnum
 from pydantic import Field
 
 from amasia.models.base import Model, Name, Time
+from amasia.models.sizes import GIB
 
 MONTH_MS = 730 * 3_600_000
 """A month of 730 hours, as clouds count it."""
-GIB = 1 << 30
 
 
 class Storage(Model):
@@ -120,13 +120,3 @@ class Cleaning(Model):
 def owed(nbytes: int, milliseconds: int, price: int, rest: int) -> tuple[int, int]:
     """(micro-units, rest) at a price per GiB and month; the rest goes into the next one."""
     return divmod(nbytes * milliseconds * price + rest, GIB * MONTH_MS)
-
-
-def volume(nbytes: int) -> str:
-    """``512 B``, ``3.5 KiB``, ``1.2 GiB``: three digits."""
-    count, unit = float(nbytes), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        if count < 1000:
-            break
-        count, unit = count / 1024, larger
-    return f"{count:.3g} {unit}"

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from amasia.models.locations import Arch, Offer
+from amasia.models.sizes import GIB
 from amasia.providers.markets import SYSTEM, Seed
 
 TYPES = tuple(
@@ -42,7 +43,7 @@ def offer_of(sku: Any, zones: list[str]) -> Offer | None:
     return Offer(
         type=sku["name"].lower(),
         cpus=float(can.get("vCPUsAvailable", can["vCPUs"])),
-        memory=int(float(can["MemoryGB"]) * (1 << 30)) - SYSTEM,
+        memory=int(float(can["MemoryGB"]) * GIB) - SYSTEM,
         price=None,
         arch=arch,
         gpus=int(can.get("GPUs", 0)),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from amasia.models.locations import Finding
+from amasia.models.sizes import GIB
 from amasia.providers.inventories import Host
 from amasia.providers.shells import Answer, Trouble
 
@@ -74,8 +75,8 @@ def _tools(host: Host, missing: list[str]) -> Iterator[Finding]:
 def _sizes(host: Host, told: dict[str, str]) -> Iterator[Finding]:
     cpus, memory, arch = _number(told.get("cpus")), _number(told.get("memory")) << 10, told.get("arch", "")
     arch = {"arm64": "aarch64", "amd64": "x86_64"}.get(arch, arch)
-    has = f"it has {cpus} cpus and {memory / 2**30:.1f} GiB, {arch}"
-    said = f"{host.cpus:g} cpus and {int(host.memory) / 2**30:.1f} GiB, {host.arch}, are declared"
+    has = f"it has {cpus} cpus and {memory / GIB:.1f} GiB, {arch}"
+    said = f"{host.cpus:g} cpus and {int(host.memory) / GIB:.1f} GiB, {host.arch}, are declared"
     if host.cpus > cpus or int(host.memory) > memory or host.arch != arch:
         yield _bad(host, f"{has}, and {said}", "Declare in the inventory what it has.")
     else:

@@ -4,6 +4,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from amasia.models.locations import Arch, Offer
+from amasia.models.sizes import GIB
 from amasia.providers.markets import SYSTEM, Seed
 
 TYPES = tuple(
@@ -62,6 +63,6 @@ def seed_price(region: str, offer: Offer) -> Seed | None:
     shared = not rest.startswith(("standard-", "highmem-", "highcpu-"))
     if rate is None or region not in SEED_REGIONS or shared or offer.gpus:
         return None
-    gib = (offer.memory + SYSTEM) / (1 << 30)
+    gib = (offer.memory + SYSTEM) / GIB
     price = -(-round(offer.cpus * rate.cpu + gib * rate.gib) // 1000)
     return Seed(price, -(-price * SPOT_PERCENT // 100), SEED_DATE)

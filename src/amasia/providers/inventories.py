@@ -9,9 +9,9 @@ from amasia.errors import AmasiaError, InvalidRequest
 from amasia.models.base import Model, Name
 from amasia.models.locations import Arch, Offer, Place
 from amasia.models.money import parse
+from amasia.models.sizes import GIB
 from amasia.providers.options import Text, Variables
 
-GIB = 1 << 30
 DEAREST = 1_000_000_000_000
 """Micro-units per hour: a host that costs more is a slip of the pen, and sums must fit into the database."""
 CURE = "Mend the inventory, then: amasia location update NAME --hosts FILE"

@@ -23,9 +23,9 @@ from amasia.models.base import NAME, now
 from amasia.models.homes import Exit, Identity
 from amasia.models.locations import Offer
 from amasia.models.machines import Boot, Found, Machine
+from amasia.models.sizes import GIB
 from amasia.providers import processes
 
-GIB = 1 << 30
 GRACE = 6.0
 """Seconds between the polite signal and the last one."""
 NOT_THEIRS = (

@@ -22,11 +22,11 @@ from amasia.models.base import Model, Name
 from amasia.models.locations import Arch, Finding, Offer, Place
 from amasia.models.machines import Boot, Found, Machine
 from amasia.models.money import parse
+from amasia.models.sizes import MIB
 from amasia.providers import boots
 from amasia.providers.launches import Launches
 from amasia.providers.options import Options, Variables, check_secrets, read
 
-MIB = 1 << 20
 PATIENCE = 20.0
 """Seconds that one command of Slurm may take."""
 NOTICE = 60

@@ -12,8 +12,7 @@ from amasia import errors
 from amasia.models.locations import Location, LocationStatus, Offer
 from amasia.models.money import show
 from amasia.models.placements import Choice, Data, Placement, Wants
-
-GIB = 1 << 30
+from amasia.models.sizes import GIB
 
 
 @dataclass(frozen=True)

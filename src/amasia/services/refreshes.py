@@ -18,6 +18,7 @@ from amasia.models.base import new_id, now
 from amasia.models.clusters import Cluster, ClusterRequest, ClusterSpec, ClusterTarget
 from amasia.models.machines import MachineRole
 from amasia.models.permissions import Permission, may
+from amasia.models.sizes import GIB
 from amasia.models.users import Principal, Scope
 from amasia.models.views import (
     Claim,
@@ -42,7 +43,7 @@ TRIES = 3
 """Machines that one refresh may be lost with."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=6)
 """After a failure, doubled with each more in a row."""
-MEMORY = 1 << 30
+MEMORY = GIB
 
 
 def request(db: Database, who: Principal, workspace: str, name: str) -> Refresh:

@@ -14,7 +14,7 @@ from amasia.models.base import now
 from amasia.models.locations import Location
 from amasia.models.machines import Machine, MachineRole
 from amasia.models.permissions import Role
-from amasia.models.storage import GIB, volume
+from amasia.models.sizes import GIB, MIB, volume
 from amasia.models.users import Principal
 from amasia.models.waste import Kind, Waste, WasteReport
 from amasia.services.costs import whose
@@ -121,7 +121,7 @@ def _memory(workers: Sequence[Machine], places: dict[str, Location]) -> Waste | 
         subject=_name(first),
         text=f"no worker used more than {volume(peak)} of its {volume(first.memory)}: a {best.type} would do",
         saving=sum(max(0, one.price - best.price) for one in workers),
-        command=f"amasia cluster start --workers {len(workers)} --memory '{ceil(needed / 2**20)} MiB'",
+        command=f"amasia cluster start --workers {len(workers)} --memory '{ceil(needed / MIB)} MiB'",
         owner=first.owner,
     )
 

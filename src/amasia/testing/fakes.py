@@ -10,8 +10,7 @@ from amasia.errors import TooLarge, Unavailable
 from amasia.models.base import now
 from amasia.models.locations import Offer
 from amasia.models.machines import Boot, Found, Machine
-
-GIB = 1 << 30
+from amasia.models.sizes import GIB
 
 
 class ControlPlaneKilled(BaseException):

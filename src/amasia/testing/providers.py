@@ -10,10 +10,9 @@ import pytest
 
 from amasia.models.base import new_id, now
 from amasia.models.machines import Boot, Found, Machine, MachineRole, MachineStatus, MachineTarget, Stages
+from amasia.models.sizes import MIB
 from amasia.providers.base import Provider
 from amasia.testing.waiting import wait
-
-MIB = 1 << 20
 
 
 def make_machine(**changes: Any) -> Machine:

@@ -11,6 +11,7 @@ from amasia import errors
 from amasia.models.base import Cursor
 from amasia.models.locations import Location, Offer, Use
 from amasia.models.permissions import GRANTS, Permission, Role
+from amasia.models.sizes import GIB
 from amasia.services import locations, standbys, workspaces
 from amasia.web import pages
 from amasia.web.access import Db, Manager, Reader
@@ -56,7 +57,7 @@ class Asked(NamedTuple):
     def pick(self, found: Iterable[Location]) -> list[Price]:
         if self.kind not in KINDS or self.sort not in ORDERS:
             raise errors.InvalidRequest("There is no such choice.", cure="Choose from the lists.")
-        cpus, memory = _number(self.cpus), _number(self.memory) * 2**30
+        cpus, memory = _number(self.cpus), _number(self.memory) * GIB
         is_such, order = KINDS[self.kind][1], ORDERS[self.sort][1]
         fitting = [
             Price(location, offer)

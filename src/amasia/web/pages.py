@@ -16,7 +16,7 @@ from amasia.models import costs
 from amasia.models.base import NAME, now
 from amasia.models.money import plain, show
 from amasia.models.repositories import Input
-from amasia.models.storage import volume
+from amasia.models.sizes import memory, volume
 from amasia.models.users import Me
 from amasia.models.workspaces import NEVER
 from amasia.services import users
@@ -69,7 +69,7 @@ def _make() -> Environment:
         "told": words.told,
         "span": words.span,
         "moment": words.moment,
-        "size": words.size,
+        "size": memory,
         "volume": volume,
         "machine_time": costs.machine_time,
     }

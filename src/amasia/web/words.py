@@ -1,4 +1,4 @@
-"""How the pages say times, sizes and reasons."""
+"""How the pages say times and reasons."""
 
 from datetime import datetime
 
@@ -30,12 +30,6 @@ def ago(at: datetime) -> str:
     if seconds < 5:
         return "just now"
     return f"{' '.join(span(seconds).split()[:2])} ago"
-
-
-def size(count: int) -> str:
-    """Bytes as ``512 MiB`` or ``1.5 GiB``."""
-    gib = count / 2**30
-    return f"{gib:.1f} GiB" if gib >= 1 else f"{count / 2**20:.0f} MiB"
 
 
 def moment(at: datetime) -> str:
