@@ -117,6 +117,8 @@ def scale(
 
     Parameters
     ----------
+    n_workers
+        Machines, 0 to 1000.
     worker_group
         Which ones; empty for those that are in no named group.
     """

@@ -53,7 +53,15 @@ def lines(
     until: date | datetime | None = None,
     connection: Connection | None = None,
 ) -> Iterator[CostLine]:
-    """Every line of one cut of the bill, such as ``"tag"`` or ``"day"``."""
+    """Every line of one cut of the bill. Amounts are micro-units of the workspace's currency.
+
+    Parameters
+    ----------
+    by
+        What the lines are told apart by, such as ``"tag"`` or ``"day"``.
+    since, until
+        As in `get`.
+    """
     days = {"since": _day(since), "until": _day(until)}
     return (connection or connect()).items(f"{path(workspace)}/costs/lines", CostLine, by=str(by), **days)
 
@@ -65,7 +73,13 @@ def usage(
     until: date | datetime | None = None,
     connection: Connection | None = None,
 ) -> Iterator[Usage]:
-    """What each machine, repository and egress cost on each day, day after day."""
+    """What each machine, repository and egress cost on each day, day after day.
+
+    Parameters
+    ----------
+    since, until
+        As in `get`.
+    """
     days = {"since": _day(since), "until": _day(until)}
     return (connection or connect()).items(f"{path(workspace)}/costs/usage", Usage, **days)
 

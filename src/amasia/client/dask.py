@@ -340,6 +340,8 @@ class Cluster(DaskCluster):
 
         Parameters
         ----------
+        n
+            Machines, 0 to 1000.
         worker_group
             Which ones; empty for those that are in no named group.
         """
@@ -356,6 +358,8 @@ class Cluster(DaskCluster):
 
         Parameters
         ----------
+        minimum, maximum
+            Machines, 0 to 1000; with a minimum of 0 the first one is started when there is work.
         worker_group
             Which workers, by the tasks that ask for them; empty for those that are in no named group.
         """

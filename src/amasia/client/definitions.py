@@ -184,7 +184,7 @@ class View:
         return verbs.get(self.full_name)
 
     def refreshes(self, limit: int = 20) -> list[Refresh]:
-        """The last refreshes, newest first: what was computed and skipped, and what it cost."""
+        """The last ``limit`` refreshes, newest first: what was computed and skipped, and what it cost."""
         return [one for one, _ in zip(verbs.refreshes(self.full_name), range(limit), strict=False)]
 
     def _pickled(self) -> str:

@@ -50,7 +50,13 @@ def find(
 
 
 def head(workspace: str | None = None, *, control_plane: bool = False, connection: Connection | None = None) -> Head:
-    """Where the chain of a workspace's events ends now. Keep it elsewhere, and give it to `verify` later."""
+    """Where the chain of a workspace's events ends now. Keep it elsewhere, and give it to `verify` later.
+
+    Parameters
+    ----------
+    control_plane
+        That of events which belong to no workspace instead. For operators.
+    """
     return (connection or connect()).get(f"{_path(workspace, control_plane)}/head", Head)
 
 
@@ -67,6 +73,8 @@ def verify(
     ----------
     known
         Heads that were kept: proof against somebody who wrote the whole chain anew.
+    control_plane
+        As in `head`.
     """
     link, where = connection or connect(), _path(workspace, control_plane)
     end = link.get(f"{where}/head", Head)

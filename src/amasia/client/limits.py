@@ -37,6 +37,8 @@ def put(
         Of them those that are being started at a time; more wait.
     requests
         In a second, and ten times as many at once.
+    repositories, secrets
+        Of the workspace; secrets of all whom they are for together.
     log_bytes
         Kept of one machine's log.
 

@@ -28,6 +28,8 @@ def history(name: str, ref: str = MAIN, limit: int = 50) -> list[Commit]:
         ``workspace/repository``.
     ref
         As for `amasia.open_repo`.
+    limit
+        How many at most.
 
     Raises
     ------

@@ -24,7 +24,7 @@ def keep(
 
     Parameters
     ----------
-    machine_type
+    location, machine_type
         As `locations.get` lists them.
     machines
         How many; 0 for none any more.
