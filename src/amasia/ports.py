@@ -6,14 +6,24 @@ from contextlib import ExitStack
 LOOPBACK = "127.0.0.1"
 
 
+def bound(port: int, host: str = LOOPBACK) -> socket.socket:
+    """A socket for a server, also where one has ended a moment ago; `OSError` where another one is. 0 is any port."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen there now, also where one has ended a moment ago."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+    """Whether a server could listen there now."""
+    try:
+        bound(port, host).close()
+    except OSError:
+        return False
     return True
 
 

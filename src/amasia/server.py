@@ -20,7 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 from filelock import FileLock, Timeout
 
-from amasia import errors, files
+from amasia import errors, files, ports
 from amasia.api import app as api
 from amasia.client import trust
 from amasia.database.engine import Database
@@ -330,15 +330,14 @@ def _held(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def listening(settings: ServerSettings) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-        except OSError as error:
-            raise errors.Conflict(
-                f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}).",
-                cure="Choose another port with `amasia up --port` or AMASIA_PORT.",
-            ) from error
+    try:
+        listener = ports.bound(settings.port, settings.host)
+    except OSError as error:
+        raise errors.Conflict(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}).",
+            cure="Choose another port with `amasia up --port` or AMASIA_PORT.",
+        ) from error
+    with listener:
         yield listener
 
 

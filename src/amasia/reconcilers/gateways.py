@@ -4,9 +4,8 @@ import json
 import os
 import socket
 from contextlib import suppress
-from pathlib import Path
 
-from amasia import errors
+from amasia import errors, files, ports
 from amasia.reconcilers.children import Child
 from amasia.settings import ServerSettings
 
@@ -38,21 +37,14 @@ def listen(settings: ServerSettings) -> socket.socket:
     with suppress(OSError, ValueError, KeyError, errors.Conflict):
         return _bound(settings.host, int(json.loads(last.read_text())["port"]))
     listener = _bound(settings.host, 0)
-    _remember(last, listener.getsockname()[1])
+    files.write(last, json.dumps({"port": listener.getsockname()[1]}))
     return listener
 
 
-def _remember(path: Path, port: int) -> None:
-    path.write_text(json.dumps({"port": port}))
-
-
 def _bound(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        listener = ports.bound(port, host)
     except OSError as error:
-        listener.close()
         raise errors.Conflict(
             f"The gateway cannot listen on {host}:{port} ({error.strerror}).",
             cure="Choose another port with AMASIA_GATEWAY_PORT, or 0 for any free one.",
