@@ -45,7 +45,7 @@ def got(world, name="workspace"):
 def clock(monkeypatch):
     """Sets what time the money thinks it is."""
     moment = [now()]
-    for module in (leases, machines, budgets):
+    for module in (leases, machines, heartbeats, budgets):
         monkeypatch.setattr(module, "now", lambda: moment[0])
     monkeypatch.setattr("amasia.services.ledgers.now", lambda: moment[0])
 

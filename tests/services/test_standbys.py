@@ -201,7 +201,7 @@ def test_who_takes_a_warm_machine_takes_what_is_reserved_for_it_into_their_own_b
     for name, kind, limit in (("ada", "user", 10**6), ("x", "tag", PRICE)):
         scope = NewScope(kind=kind, name="project=x" if kind == "tag" else name)
         budgets.create(world.db, world.ada, "lab", NewBudget(name=name, scope=scope, limit=limit))
-    assert budgets.get(world.db, "lab", "ada").reserved == pytest.approx(PRICE, abs=2)
+    assert budgets.get(world.db, "lab", "ada").reserved == pytest.approx(PRICE, abs=50)
     spec = ClusterSpec(n_workers=0, tags={"project": "x"})
     request = ClusterRequest(environment_hash=world.environment_hash, spec=spec)
     clusters.create(world.db, world.settings, world.bo, "lab", request)
