@@ -26,6 +26,7 @@ from amasia.providers.aws_calls import Calls, Outcome, code, outcome, told, tran
 from amasia.providers.aws_offers import Market
 from amasia.providers.aws_options import AwsOptions
 from amasia.providers.launches import Launch, Launches
+from amasia.providers.markets import in_order
 
 MACHINE, PLACE = "amasia:machine", "amasia:place"
 """Tags of everything that is made."""
@@ -239,17 +240,13 @@ class AwsProvider:
     # --- one start --------------------------------------------------------------------------------------------------
 
     def _choices(self, machine: Machine) -> Iterator[Choice]:
-        """Its own type in every zone, then the others; on demand for a spot wish only where that costs no more."""
+        """Each type in every zone, as `markets.in_order` has them."""
         zones = self.zones()
         own = self.market.get(machine.machine_type, zones.values())
-        offers = [own, *(offer for offer in machine.alternatives if offer.type != own.type)]
-        for spot in (machine.spot, False) if machine.fallback else (machine.spot,):
-            for offer in offers:
-                if machine.spot and not spot and (offer.price is None or offer.price > machine.price):
-                    continue
-                for subnet, zone in zones.items():
-                    if zone in offer.zones or not offer.zones:
-                        yield Choice(offer, subnet, zone, spot)
+        for offer, spot in in_order(machine, own, on_demand=machine.fallback):
+            for subnet, zone in zones.items():
+                if zone in offer.zones or not offer.zones:
+                    yield Choice(offer, subnet, zone, spot)
 
     def _write_down(self, machine: Machine, boot: Boot, choice: Choice) -> Launch:
         """A token of its own for each try: AWS takes one again only for the very same request."""

@@ -25,7 +25,7 @@ from amasia.models.machines import Boot, Found, Machine
 from amasia.models.money import parse
 from amasia.providers import boots
 from amasia.providers.launches import Launch, Launches
-from amasia.providers.markets import Market, Seed
+from amasia.providers.markets import Market, Seed, in_order
 from amasia.providers.options import Options, Variables
 
 MACHINE, PLACE = "amasia-machine", "amasia-place"
@@ -262,18 +262,13 @@ class Cloud(ABC):
         )
 
     def _ways(self, machine: Machine, unanswered: dict[str, Any]) -> Iterator[Choice | None]:
-        """Its own type in every zone, then the others; on demand for a spot wish only where that costs no more."""
+        """Each type in every zone, as `markets.in_order` has them."""
         if unanswered:
             yield None
-        own = self.market.get(machine.machine_type)
-        offers = [own, *(offer for offer in machine.alternatives if offer.type != own.type)]
-        for spot in (True, False) if machine.spot else (False,):
-            for offer in offers:
-                if machine.spot and not spot and (offer.price is None or offer.price > machine.price):
-                    continue
-                for zone in self.zones():
-                    if (zone in offer.zones or not offer.zones) and not self._is_short(offer.type, zone, spot):
-                        yield Choice(offer, zone, spot)
+        for offer, spot in in_order(machine, self.market.get(machine.machine_type), on_demand=machine.spot):
+            for zone in self.zones():
+                if (zone in offer.zones or not offer.zones) and not self._is_short(offer.type, zone, spot):
+                    yield Choice(offer, zone, spot)
 
     def _write_down(self, machine: Machine, boot: Boot, choice: Choice) -> dict[str, Any]:
         tries = self.launches.get(machine.id).tries + 1

@@ -1,11 +1,12 @@
 """What a cloud's machine types cost: by the administrator's word, else by a dated list of our own, else unknown."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from amasia import errors
 from amasia.models.locations import Offer
+from amasia.models.machines import Machine
 
 SYSTEM = 512 << 20
 """Bytes that the system and the agent keep for themselves."""
@@ -90,3 +91,19 @@ class Market:
         else:
             price, source = None, "unknown: give it in the options"
         return offer.model_copy(update={"price": price, "price_source": source, "spot_price": spot})
+
+
+def in_order(machine: Machine, own: Offer, *, on_demand: bool) -> Iterator[tuple[Offer, bool]]:
+    """The types to ask for, each with whether as spot: its own, then the others that would do.
+
+    Parameters
+    ----------
+    own
+        Of the machine's type, as the market has it now.
+    on_demand
+        Then all of them on demand, also for a wish of spot; only those that cost no more than is reserved for it.
+    """
+    offers = [own, *(offer for offer in machine.alternatives if offer.type != own.type)]
+    yield from ((offer, machine.spot) for offer in offers)
+    if machine.spot and on_demand:
+        yield from ((offer, False) for offer in offers if offer.price is not None and offer.price <= machine.price)
