@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import ModuleType
 
 from fastapi import FastAPI
 
@@ -55,6 +56,36 @@ from amasia.settings import ServerSettings, issuers
 Lend = Callable[[Place, Mode, str, int], Lease]
 Pulse = Callable[[], tuple[str, dict[str, float]]]
 
+NOUNS: tuple[ModuleType, ...] = (
+    machines,  # the first: it is asked most, and routes are tried one after the other
+    alerts,
+    health,
+    users,
+    devices,
+    workspaces,
+    costs,
+    events,
+    groups,
+    service_accounts,
+    environments,
+    repositories,
+    refs,
+    cleanings,
+    arrivals,
+    grants,
+    datasets,
+    views,
+    refreshes,
+    publications,
+    locations,
+    limits,
+    standbys,
+    clusters,
+    secrets,
+    keys,
+    kits,
+)
+
 
 def create(
     db: Database,
@@ -95,35 +126,7 @@ def create(
     answers.install(app)
     app.add_middleware(bodies.Limited)
     app.add_middleware(rates.Paced, rates=app.state.rates)
-    for noun in (
-        machines,  # the first: it is asked most, and routes are tried one after the other
-        alerts,
-        health,
-        users,
-        devices,
-        workspaces,
-        costs,
-        events,
-        groups,
-        service_accounts,
-        environments,
-        repositories,
-        refs,
-        cleanings,
-        arrivals,
-        grants,
-        datasets,
-        views,
-        refreshes,
-        publications,
-        locations,
-        limits,
-        standbys,
-        clusters,
-        secrets,
-        keys,
-        kits,
-    ):
+    for noun in NOUNS:
         app.include_router(noun.router, prefix="/v1")
     app.include_router(stac.router)
     mcp.install(app)

@@ -5,6 +5,7 @@ identities of a user, each with what its claims gave when they were last seen. C
 somebody gave by hand stays as it is.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -98,14 +99,12 @@ def _strongest(said: list[tuple[str, Given]], before: Membership | None) -> tupl
 
 def _follow_groups(tx: Connection, user: str, said: Sequence[tuple[str, Mapping[str, Given]]]) -> None:
     """After the memberships: only members are in groups, and only in those that there are."""
-    wanted: dict[tuple[str, str], list[str]] = {}
-    for issuer, given in said:
-        for workspace, one in given.items():
-            if users.role(tx, workspace, user) is None:
-                continue
-            for name in one.groups:
-                if groups.find(tx, workspace, name) is not None:
-                    wanted.setdefault((workspace, name), []).append(issuer)
+    wanted: dict[tuple[str, str], list[str]] = defaultdict(list)
+    places = ((workspace, name, issuer) for issuer, given in said
+              for workspace, one in given.items() for name in one.groups)  # fmt: skip
+    for workspace, name, issuer in places:
+        if users.role(tx, workspace, user) is not None and groups.find(tx, workspace, name) is not None:
+            wanted[workspace, name].append(issuer)
     mine = groups.of_user(tx, user)
     for workspace, name in sorted(key for key, origin in mine.items() if origin and key not in wanted):
         groups.remove_member(tx, user, workspace, name)

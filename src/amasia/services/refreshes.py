@@ -154,14 +154,8 @@ def wish_due(db: Database) -> None:
     with db.read() as tx:
         waiting = view_rows.waiting(tx, at)
     for watch in waiting:
-        if not _late(watch.view, at) and not _due(watch):
-            continue
-        with db.write() as tx:
-            view_rows.lock(tx, watch.view.id)
-            # Another control plane, or somebody by hand, may have been quicker.
-            for fresh in view_rows.waiting(tx, at):
-                if fresh.view.id == watch.view.id:
-                    _wish_due(tx, fresh, at)
+        if _late(watch.view, at) or _due(watch):
+            _look_again(db, watch.view, at)
 
 
 def live(db: Database) -> list[Refresh]:
@@ -281,6 +275,15 @@ def _late(view: View, at: datetime) -> bool:
 def _due(watch: view_rows.Watch) -> bool:
     """By its source; a schedule's view only where it failed, since it does not wait for the next time then."""
     return _new(watch) and (watch.view.trigger is Trigger.commit or watch.failures > 0)
+
+
+def _look_again(db: Database, view: View, at: datetime) -> None:
+    """With the view locked: another control plane, or somebody by hand, may have been quicker."""
+    with db.write() as tx:
+        view_rows.lock(tx, view.id)
+        for watch in view_rows.waiting(tx, at):
+            if watch.view.id == view.id:
+                _wish_due(tx, watch, at)
 
 
 def _wish_due(tx: Connection, watch: view_rows.Watch, at: datetime) -> None:

@@ -70,7 +70,24 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
     if not address:
         return None
     running = Running(setup["running"])
-    worker = LeavingWorker(
+    worker = _made(address, setup, running)
+    try:
+        await _join(worker, address, setup)
+    except (OSError, TimeoutError, ValueError) as error:
+        return channel.say(status="scheduler-gone", reason=str(error))
+    channel.say(status="running", address=worker.address)
+    last_words = _last_words(worker, channel, setup, running, asyncio.get_running_loop())
+    Thread(target=watch, args=(setup["memory_limit"], last_words), daemon=True).start()
+    await _either(worker.finished(), over.wait(), moved.wait())  # type: ignore[no-untyped-call]
+    if not over.is_set():
+        channel.say(status="retired" if worker.retired else "scheduler-gone")
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(worker.close(timeout=1, executor_wait=False, reason="its machine ends"), 2)
+    return None
+
+
+def _made(address: str, setup: dict[str, Any], running: Running) -> LeavingWorker:
+    return LeavingWorker(
         address,
         name=setup["name"],
         nthreads=setup["nthreads"],
@@ -85,14 +102,18 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
         death_timeout=DEATH_TIMEOUT,
         plugins=(running,),
     )
-    try:
-        await _join(worker, address, setup)
-    except (OSError, TimeoutError, ValueError) as error:
-        return channel.say(status="scheduler-gone", reason=str(error))
-    channel.say(status="running", address=worker.address)
-    loop = asyncio.get_running_loop()
 
-    def last_words(used: int) -> None:
+
+def _last_words(
+    worker: LeavingWorker,
+    channel: Channel,
+    setup: dict[str, Any],
+    running: Running,
+    loop: asyncio.AbstractEventLoop,
+) -> Callable[[int], None]:
+    """Tells the agent and the scheduler of a death for want of memory, from the thread that sees it come."""
+
+    def say(used: int) -> None:
         reason = over_memory("worker", used, setup["memory_limit"], running.keys)
         death = {
             "address": worker.address,
@@ -104,13 +125,7 @@ async def serve(channel: Channel, setup: dict[str, Any]) -> None:
         channel.say(status="dying", reason=reason)
         loop.call_soon_threadsafe(worker.log_event, deaths.TOPIC, death)
 
-    Thread(target=watch, args=(setup["memory_limit"], last_words), daemon=True).start()
-    await _either(worker.finished(), over.wait(), moved.wait())  # type: ignore[no-untyped-call]
-    if not over.is_set():
-        channel.say(status="retired" if worker.retired else "scheduler-gone")
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(worker.close(timeout=1, executor_wait=False, reason="its machine ends"), 2)
-    return None
+    return say
 
 
 def watch(limit: int, last_words: Callable[[int], None]) -> None:
