@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from uv import find_uv_bin
+
+from amasia import ports
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,14 +67,9 @@ class Place:
 
 def _free_pair(first: int) -> int:
     for port in range(first, first + 2000, 2):
-        if all(_is_free(each) for each in (port, port + 1)):
+        if all(map(ports.is_free, (port, port + 1))):
             return port
     raise SystemExit("no two free ports between 8642 and 10642")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 class Failed(Exception):
