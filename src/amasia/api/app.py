@@ -92,9 +92,9 @@ def create(
     app.state.rates = Rates(partial(limit_verbs.requests, db, settings), partial(access.is_member, db))
     app.state.local_offers = tuple(local_offers)
     app.state.kit = kit
-    answers.install(app)
     app.add_middleware(bodies.Limited)
     app.add_middleware(rates.Paced, rates=app.state.rates)
+    answers.install(app)
     for noun in (
         machines,  # the first: it is asked most, and routes are tried one after the other
         alerts,
