@@ -151,6 +151,7 @@ def run(settings: ServerSettings) -> None:
             rounds=lambda: [loop.round() for loop in loops],
             local_offers=provider.offers(),
             kit=kit.made,
+            publishes=publications.served(settings),
         )
         web.install(app, db, settings)
         catalog = datasets.Catalog(db, lend, ended)
