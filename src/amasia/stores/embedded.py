@@ -44,7 +44,8 @@ _FREED = 2.0
 """Seconds to wait for the port of one that was killed a moment ago."""
 _PORTS = ("master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3_grpc")
 _SECRETS = ("JWT_SIGNING_KEY", "JWT_SIGNING_READ_KEY", "JWT_FILER_SIGNING_KEY", "JWT_FILER_SIGNING_READ_KEY")
-_FULL = 64 << 20
+_TO_START, _TO_WRITE = 64 << 20, 16 << 20
+"""Bytes that must be free: what is written at once, by everybody, is a few chunks of some MiB."""
 
 
 class EmbeddedStore:
@@ -105,7 +106,7 @@ class EmbeddedStore:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._process() or self._orphan():
             return
-        self._check_space()
+        self._check_space(_TO_START, "start")
         self._check_port()
         self._synced.unlink(missing_ok=True)
         self._spawn()
@@ -154,6 +155,16 @@ class EmbeddedStore:
     def alive(self) -> bool:
         """Whether its process runs; it may still be too early to answer."""
         return self._process() is not None
+
+    def check_room(self) -> None:
+        """Before somebody is let write: the store itself has no word for a full disk, and is asked in vain for seconds.
+
+        Raises
+        ------
+        StoreFull
+            Next to no space is left in ``home``.
+        """
+        self._check_space(_TO_WRITE, "take more")
 
     def refuse(self, revocations: Sequence[Revocation]) -> None:
         """From now on, what was lent under these names in their workspaces; all else is as it was lent.
@@ -348,7 +359,7 @@ class EmbeddedStore:
                 time.sleep(0.1)
                 continue
             return
-        self._check_space()
+        self._check_space(_TO_START, "start")
         raise self._down(f"did not take writes within {_PATIENCE:.0f} s ({reason})")
 
     def _owner(self) -> Any:
@@ -390,12 +401,12 @@ class EmbeddedStore:
         kept: dict[str, int] = json.loads((self.home / "ports.json").read_text())
         return kept
 
-    def _check_space(self) -> None:
+    def _check_space(self, needed: int, to: str) -> None:
         free = shutil.disk_usage(self.home).free
-        if free < _FULL:
+        if free < needed:
             raise errors.StoreFull(
-                f"{free >> 20} MiB are free in {self.home}; the embedded object store needs {_FULL >> 20} to start.",
-                cure="Free some space there, or move the home directory (AMASIA_HOME).",
+                f"{free >> 20} MiB are free for the embedded object store; it needs {needed >> 20} to {to}.",
+                cure="Free some space in the control plane's home directory, or move that (AMASIA_HOME).",
             )
 
     def _check_port(self) -> None:
