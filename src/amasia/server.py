@@ -9,9 +9,10 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 
@@ -27,7 +28,7 @@ from amasia.database.engine import Database
 from amasia.database.masters import open_masters
 from amasia.environments import commands, kits
 from amasia.models.money import parse
-from amasia.models.repositories import Lease, Mode
+from amasia.models.repositories import BucketKind, Lease, Mode
 from amasia.models.users import Principal, Scope, SignIn, UserRequest
 from amasia.models.workspaces import WorkspaceRequest
 from amasia.providers.local import LocalProvider
@@ -94,8 +95,21 @@ def log_plainly() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(Log()),
     )
+
+
+class Log(StringIO):
+    """Standard error, which may be a file on a full disk: then the line is lost, and not what it tells of as well."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def run(settings: ServerSettings) -> None:
@@ -166,16 +180,23 @@ def application(
     db: Database, settings: ServerSettings, store: EmbeddedStore, provider: LocalProvider, loops: Sequence[Loop]
 ) -> FastAPI:
     """The API and the console. ``loops`` may grow: its health is told of those that there are then."""
+
+    def lend_with_room(place: repository_verbs.Place, mode: Mode, principal: str, seconds: int) -> Lease:
+        if mode is Mode.write and place.bucket.kind is BucketKind.embedded:
+            store.check_room()
+        return lend(place, mode, principal, seconds)
+
     kit = Kits(settings.home)
     kit.start()
     app = api.create(
         db,
         settings,
-        lend=lend,
+        lend=lend_with_room,
         pulse=lambda: (store.endpoint if store.alive() else "", {loop.name: loop.age() for loop in loops}),
         rounds=lambda: [loop.round() for loop in loops],
         local_offers=provider.offers(),
         kit=kit.made,
+        publishes=publications.served(settings),
     )
     web.install(app, db, settings)
     return app

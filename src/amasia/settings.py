@@ -172,7 +172,8 @@ class ServerSettings(Settings):
     join_seconds: int = 60
     """A machine that did not join within this time is ended."""
     publish: bool = True
-    """Start the publishing process when a repository is published, where ``amasia[publish]`` is installed."""
+    """Start the publishing process, for which ``amasia[publish]`` must be installed, when a repository is published;
+    false where another process serves."""
     publish_port: int = 8644
     """Of the publishing process that the control plane starts."""
     publish_public_url: str = ""

@@ -2,8 +2,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from amasia import errors
 from amasia.database import words
 from amasia.database.tables import metadata
+from amasia.models.base import now
 
 
 def test_the_migrations_make_exactly_the_tables(db):
@@ -53,3 +55,20 @@ def test_a_transaction_that_fails_leaves_nothing(db, world):
         half()
     with db.read() as tx:
         assert tx.exec_driver_sql("SELECT count(*) FROM memberships").scalar() == 3
+
+
+def test_a_full_disk_is_named_and_nothing_of_the_transaction_is_kept(db):
+    if db.dialect != "sqlite":
+        pytest.skip("only SQLite can be told how large its file may be")
+    failures = metadata.tables["failures"]
+    rows = [{"key": f"{number}-{'x' * 900}", "count": 1, "since": now()} for number in range(1000)]
+
+    def fill():
+        with db.write() as tx:
+            tx.exec_driver_sql("PRAGMA max_page_count = 1")  # as large as it is
+            tx.execute(failures.insert(), rows)
+
+    with pytest.raises(errors.StoreFull, match=r"No space is left for .* database, .* Free some space"):
+        fill()
+    with db.read() as tx:
+        assert tx.execute(failures.select()).all() == []

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from show.planes import Plane, free_pair
 from tests.end_to_end.conftest import Stage, refused
@@ -65,6 +68,17 @@ def test_a_budget_that_is_too_small_starts_nothing(stage: Stage, tmp_path: Path)
     done = _run(stage.plane.client(), "cluster", "start", "beyond", "--workspace", poor, cwd=tmp_path)
     refused(done, 5, "poor", "amasia budget set")
     assert stage.budget(poor).reserved == 0
+
+
+@pytest.mark.skipif(find_spec("xpublish") is not None, reason="the publishing libraries are installed here")
+def test_what_nothing_would_serve_is_not_published(stage: Stage, tmp_path: Path) -> None:
+    environ = stage.plane.client()
+    assert _run(environ, "repo", "create", "demo/unserved", cwd=tmp_path).returncode == 0
+    done = _run(environ, "publish", "on", "demo/unserved", "--tiles", cwd=tmp_path)
+    refused(done, 1, "pip install 'amasia[server,publish]'", "AMASIA_PUBLISH=false")
+    assert "http" not in done.stdout
+    listed = _run(environ, "publish", "list", "--json", cwd=tmp_path)
+    assert json.loads(listed.stdout) == []
 
 
 def test_no_control_plane_is_one_error(tmp_path: Path) -> None:

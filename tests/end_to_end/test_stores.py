@@ -77,7 +77,9 @@ def test_a_full_disk_is_one_error_and_no_half_commit(small_disk: Path, shared_ca
         assert plane.amasia("repo", "create", "demo/full").returncode == 0
         assert plane.amasia("repo", "ingest", "demo/full", file_of(tmp_path / "small.nc", 4)).returncode == 0
         before = history(plane, "demo/full")
-        refused(plane.amasia("repo", "ingest", "demo/full", file_of(tmp_path / "large.nc", 130)), 1, "store")
+        large = file_of(tmp_path / "large.nc", 110)
+        refused(plane.amasia("repo", "ingest", "demo/full", large), 1, "No space left in the object store")
+        refused(plane.amasia("repo", "ingest", "demo/full", large), 1, "Free some space")
         assert history(plane, "demo/full") == before
         assert plane.amasia("status").returncode == 0
         assert plane.amasia("down", "--yes").returncode == 0

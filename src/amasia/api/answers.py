@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic_core import PydanticSerializationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 
 from amasia import errors
 
@@ -15,12 +16,15 @@ log = structlog.get_logger()
 
 
 def install(app: FastAPI) -> None:
+    """Call it after the application's other middleware, whose failures are answered too."""
     app.add_exception_handler(errors.AmasiaError, _known)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(UnicodeEncodeError, _half)
     app.add_exception_handler(PydanticSerializationError, _half)
-    app.add_exception_handler(Exception, _bug)
+    # As the application's own handler of `Exception`, what it answered would be raised again: the server would log the
+    # bug once more and cut the connection, at times before its answer was read.
+    app.add_middleware(ExceptionMiddleware, handlers={Exception: _bug})
 
 
 def answer(error: errors.AmasiaError) -> JSONResponse:

@@ -96,12 +96,13 @@ def create(
     rounds: Callable[[], Sequence[Round]] = tuple,
     local_offers: Sequence[Offer] = (),
     kit: Callable[[], Kit | None] = lambda: None,
+    publishes: bool = True,
 ) -> FastAPI:
     """The API on a database.
 
     ``lend`` asks an object store for short-lived credentials; ``pulse`` says the store's endpoint and the age of each
     reconciler's last round, ``rounds`` tells operators more of them; ``kit`` gives what machines fetch at their boot,
-    None until it is made.
+    None until it is made; ``publishes`` says whether anybody serves what is published.
     """
     app = FastAPI(
         title="Amasia",
@@ -123,9 +124,10 @@ def create(
     app.state.rates = Rates(partial(limit_verbs.requests, db, settings), partial(access.is_member, db))
     app.state.local_offers = tuple(local_offers)
     app.state.kit = kit
-    answers.install(app)
+    app.state.publishes = publishes
     app.add_middleware(bodies.Limited)
     app.add_middleware(rates.Paced, rates=app.state.rates)
+    answers.install(app)
     for noun in NOUNS:
         app.include_router(noun.router, prefix="/v1")
     app.include_router(stac.router)

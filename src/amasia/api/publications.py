@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 
+from amasia import errors
 from amasia.api.access import Db, Granted, Settings, granted, publisher, seen
 from amasia.models.base import Page
 from amasia.models.grants import Level
@@ -32,7 +33,15 @@ def get(db: Db, settings: Settings, workspace: str, name: str) -> Publication:
 
 
 @router.put(ONE)
-def put(db: Db, settings: Settings, workspace: str, name: str, grant: Admin, body: PublicationRequest) -> Publication:
+def put(
+    db: Db, settings: Settings, request: Request, workspace: str, name: str, grant: Admin, body: PublicationRequest
+) -> Publication:
+    if not request.app.state.publishes:
+        raise errors.Unavailable(
+            "Nothing would serve it: the libraries that publish are not installed where this control plane runs.",
+            cure="Its operator installs them there and starts it again: pip install 'amasia[server,publish]'. "
+            "Where another process serves (`amasia publish serve`), AMASIA_PUBLISH=false says so.",
+        )
     return publications.put(db, grant.who, workspace, name, body).at_base(settings.publish_url)
 
 

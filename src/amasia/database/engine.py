@@ -10,18 +10,20 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 
 from amasia.database import events
 from amasia.database.failures import Flood
 from amasia.database.keys import Keys
 from amasia.database.masters import Local, Masters
 from amasia.database.schema import Sealed
-from amasia.errors import Unavailable
+from amasia.errors import StoreFull, Unavailable
 
 _WRITTEN = "amasia_written"
 NUL = "\N{REPLACEMENT CHARACTER}"
 """Stands for the one character that PostgreSQL does not hold."""
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, "53100")
+"""What drivers call a full disk: SQLite of its files and of what it shares with other processes, PostgreSQL."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -56,6 +58,7 @@ class Database:
     def __init__(self, url: str, key: bytes | Masters) -> None:
         self.engine = _engine(url)
         event.listen(self.engine, "after_cursor_execute", _mark_written)
+        event.listen(self.engine, "handle_error", _name_full)
         self.changes = Changes()
         """Of this process: other control planes on the same database make theirs unseen."""
         self.denied = Flood()
@@ -115,6 +118,15 @@ def _mark_written(connection: Connection, cursor: Any, _: str, __: Any, context:
     """A write transaction that found nothing to change is no change."""
     if (context.isinsert or context.isupdate or context.isdelete) and cursor.rowcount != 0:
         connection.info[_WRITTEN] = True
+
+
+def _name_full(context: ExceptionContext) -> None:
+    error = context.original_exception
+    if getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "sqlstate", None) in _FULL:
+        raise StoreFull(
+            "No space is left for the control plane's database, so nothing was written.",
+            cure="Free some space on its disk, then repeat. `amasia doctor` shows how much there is.",
+        ) from error
 
 
 def _engine(url: str) -> Engine:

@@ -44,3 +44,8 @@ class Publisher:
 def possible(settings: ServerSettings) -> bool:
     """Whether this control plane is to run one, and can."""
     return settings.publish and find_spec("xpublish") is not None
+
+
+def served(settings: ServerSettings) -> bool:
+    """Whether anybody serves what is published: this control plane, or another process, as its operator says."""
+    return possible(settings) or not settings.publish

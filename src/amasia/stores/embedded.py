@@ -32,7 +32,8 @@ is *unknown* to its writer anyway. The half second lets requests in flight finis
 """
 _FREED = 2.0
 """Seconds to wait for the port of one that was killed a moment ago."""
-_FULL = 64 << 20
+_TO_START, _TO_WRITE = 64 << 20, 16 << 20
+"""Bytes that must be free: what is written at once, by everybody, is a few chunks of some MiB."""
 
 
 class EmbeddedStore:
@@ -93,7 +94,7 @@ class EmbeddedStore:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._process() or self._orphan():
             return
-        self._check_space()
+        self._check_space(_TO_START, "start")
         self._check_port()
         self._synced.unlink(missing_ok=True)
         self._spawn()
@@ -142,6 +143,16 @@ class EmbeddedStore:
     def alive(self) -> bool:
         """Whether its process runs; it may still be too early to answer."""
         return self._process() is not None
+
+    def check_room(self) -> None:
+        """Before somebody is let write: the store itself has no word for a full disk, and is asked in vain for seconds.
+
+        Raises
+        ------
+        StoreFull
+            Next to no space is left in ``home``.
+        """
+        self._check_space(_TO_WRITE, "take more")
 
     def refuse(self, revocations: Sequence[Revocation]) -> None:
         """From now on, what was lent under these names in their workspaces; all else is as it was lent.
@@ -227,7 +238,7 @@ class EmbeddedStore:
                 time.sleep(0.1)
                 continue
             return
-        self._check_space()
+        self._check_space(_TO_START, "start")
         raise self._down(f"did not take writes within {_PATIENCE:.0f} s ({reason})")
 
     def _owner(self) -> Any:
@@ -260,12 +271,12 @@ class EmbeddedStore:
         if '"fsync":  true' not in done.stdout:
             raise self._down(f"did not take its configuration: {(done.stdout + done.stderr).strip()[-300:]}")
 
-    def _check_space(self) -> None:
+    def _check_space(self, needed: int, to: str) -> None:
         free = shutil.disk_usage(self.home).free
-        if free < _FULL:
+        if free < needed:
             raise errors.StoreFull(
-                f"{free >> 20} MiB are free in {self.home}; the embedded object store needs {_FULL >> 20} to start.",
-                cure="Free some space there, or move the home directory (AMASIA_HOME).",
+                f"{free >> 20} MiB are free for the embedded object store; it needs {needed >> 20} to {to}.",
+                cure="Free some space in the control plane's home directory, or move that (AMASIA_HOME).",
             )
 
     def _check_port(self) -> None:

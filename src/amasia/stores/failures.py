@@ -9,7 +9,7 @@ from icechunk import ErrorKind
 from amasia import errors
 from amasia.models.repositories import BucketKind, Lease
 from amasia.stores.addresses import where
-from amasia.stores.leases import Source, current, failure
+from amasia.stores.leases import Source, current, failure, is_full
 
 _NO_SPACE = ("No space left", "os error 28", "Disk quota exceeded", "InsufficientStorage", "XMinioStorageFull")
 _REFUSED = (
@@ -45,7 +45,7 @@ def _translate(error: icechunk.IcechunkError, source: Source | None) -> errors.A
     lease = current(source) if source else None
     name = f"{lease.workspace}/{lease.repository}" if lease else "the repository"
     if isinstance(error, icechunk.StorageError):
-        return _storage(str(error), name, lease)
+        return _storage(str(error), name, lease, source)
     if isinstance(error, icechunk.RepositoryNotFoundError):
         return errors.NotFound(
             f"There is no repository {name} in {_where(lease)}.", cure="`amasia repo list` shows those there are."
@@ -59,9 +59,9 @@ def _translate(error: icechunk.IcechunkError, source: Source | None) -> errors.A
     return None
 
 
-def _storage(text: str, name: str, lease: Lease | None) -> errors.AmasiaError:
+def _storage(text: str, name: str, lease: Lease | None, source: Source | None) -> errors.AmasiaError:
     place, said = _where(lease), text.partition("\n")[0]
-    if any(word in text for word in _NO_SPACE) or _embedded_full(text, lease):
+    if any(word in text for word in _NO_SPACE) or _embedded_full(text, lease, source):
         return errors.StoreFull(
             f"No space left in {place}, so nothing of this commit to {name} was kept.",
             cure="Free some space there (see `amasia status` for where it is), then repeat.",
@@ -77,9 +77,14 @@ def _storage(text: str, name: str, lease: Lease | None) -> errors.AmasiaError:
     )
 
 
-def _embedded_full(text: str, lease: Lease | None) -> bool:
-    """The embedded store has no other word for a full disk; whatever else goes wrong there has one."""
-    return lease is not None and lease.kind is BucketKind.embedded and '"InternalError"' in text
+def _embedded_full(text: str, lease: Lease | None, source: Source | None) -> bool:
+    """The embedded store has no other word for a full disk; whatever else goes wrong there has one.
+
+    It may be asked again and again until time is up, and that is all the text tells then: whoever lends knows more.
+    """
+    if lease is None or lease.kind is not BucketKind.embedded:
+        return False
+    return '"InternalError"' in text or ("timed out" in text and source is not None and is_full(source))
 
 
 def _where(lease: Lease | None) -> str:

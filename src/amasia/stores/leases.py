@@ -107,6 +107,15 @@ def failure(source: Source) -> errors.AmasiaError | None:
     return _shelves[pickle.dumps(source)].failure
 
 
+def is_full(source: Source) -> bool:
+    """Whether whoever lends says that the store takes no more, asked anew."""
+    try:
+        source()
+    except errors.AmasiaError as error:
+        return isinstance(error, errors.StoreFull)
+    return False
+
+
 @dataclass(frozen=True)
 class Credentials:
     """What Icechunk calls for credentials, in this process and wherever a session is unpickled."""

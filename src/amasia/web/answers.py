@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from amasia import errors
@@ -49,11 +50,12 @@ class Guarded:
 
 
 def install(app: FastAPI) -> None:
+    """Call it after the application's other middleware, whose failures are answered too."""
     app.add_exception_handler(errors.NotSignedIn, _sign_in_first)
     app.add_exception_handler(errors.AmasiaError, _known)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _bug)
+    app.add_middleware(ExceptionMiddleware, handlers={Exception: _bug})  # not as a handler: see `api.answers`
 
 
 async def _sign_in_first(request: Request, error: Exception) -> Response:

@@ -53,8 +53,8 @@ def create(db: Database, settings: ServerSettings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(same_origin)])
     app.state.db = db
     app.state.settings = settings
-    answers.install(app)
     oidc.install(app, db, settings)
+    answers.install(app)
     app.mount("/-/static", Files(directory=pages.STATIC))
     of_people = (users, oidc, accounts, health)
     of_workspaces = (people, events, workspaces, costs, budgets, clusters, locations, repositories, views, secrets)
