@@ -1,5 +1,6 @@
 """The console's page of budgets: what is typed is a limit, and what cannot be one is said beside it."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -73,11 +74,26 @@ def test_a_limit_that_ends_machines_is_asked_for_twice(world, as_):
                                               started_at=now() - timedelta(seconds=1)))  # fmt: skip
     before = budgets.get(world.db, "lab").limit
     answer = as_("ada").post("/lab/budgets/workspace", data={"limit": "0"})
-    assert answer.status_code == 409
+    assert answer.status_code == 422
     assert "lets nothing go on" in answer.text
+    assert "Set it to 0 all the same" in answer.text
     assert budgets.get(world.db, "lab").limit == before
     assert as_("ada").post("/lab/budgets/workspace", data={"limit": "0", "sure": "yes"}).status_code == 303
     assert budgets.get(world.db, "lab").limit == 0
+
+
+def test_a_new_one_that_ends_machines_is_asked_for_twice(world, as_):
+    world.cluster(n_workers=0)
+    new = {**NEW, "of": "ada", "limit": "0.000001"}
+    answer = as_("ada").post("/lab/budgets", data=new)
+    assert answer.status_code == 422
+    assert "lets nothing go on" in answer.text
+    assert len(budgets.find(world.db, "lab")) == 1
+    form = answer.text.split('role="alert"', 1)[1].split("</form>", 1)[0]
+    asked = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    assert asked == {**new, "starts": "", "ends": "", "sure": "yes"}
+    assert as_("ada").post("/lab/budgets", data=asked).status_code == 303
+    assert budgets.get(world.db, "lab", "phds").limit == 1
 
 
 def test_the_workspaces_own_cannot_be_deleted_and_one_that_is_not_there_cannot_be_set(as_):
