@@ -1,7 +1,8 @@
 """Budgets, charges and reservations.
 
-``spent + reserved <= limit`` holds at every moment in every hard budget: a machine runs only on time that was reserved
-before in all that apply to it.
+``spent + reserved <= limit`` holds at every moment in every hard budget, whatever runs and is stored: a machine runs
+only on time that was reserved before in all that apply to it. It holds no more where somebody lowers a limit, or a
+cloud's bill tells of egress that was spent already; then nothing starts, and nothing goes on.
 """
 
 from datetime import date, timedelta
