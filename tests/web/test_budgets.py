@@ -112,6 +112,19 @@ def test_members_see_the_limits_and_set_none(world, as_):
     assert budgets.get(world.db, "lab", "phds").limit == 5
 
 
+def test_what_others_set_is_seen_and_what_is_typed_stays(window, world):
+    sign_in(window)
+    window.goto("/lab/budgets")
+    window.get_by_label("Name", exact=True).fill("half-typed")
+    limit = window.get_by_role("textbox", name="Limit of workspace")
+    limit.fill("33")
+    budgets.create(world.db, world.ada, "lab", NewBudget(name="phds", scope=NewScope(kind="user", name="bo"), limit=5))
+    window.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    window.get_by_role("rowheader", name="phds").wait_for()
+    assert window.get_by_label("Name", exact=True).input_value() == "half-typed"
+    assert limit.input_value() == "33"
+
+
 def test_one_is_made_and_deleted_in_a_browser(page, world):
     sign_in(page)
     page.goto("/lab/budgets")

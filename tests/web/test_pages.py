@@ -251,6 +251,19 @@ def test_a_stop_may_be_repeated(world, as_):
     assert clusters.get(world.db, "lab", made.id).reason == "ada stopped it"
 
 
+def test_a_commit_asks_again_until_it_is_compared_with_the_one_before(world, as_):
+    repository(world, "data")
+    record = repositories.get(world.db, "lab", "data")
+    seen = {"branch": "main", "snapshot": "S2", "parent": "S1", "message": "more", "at": now(), "metadata": {}}
+    repositories.index(world.db, record, [seen], now())
+    page = "/lab/repositories/data/commits/S2"
+    assert "data-live" in as_("ada").get(page).text
+    diffs.put(world.db, record.id, "S2", Diff(before="S1", after="S2", arrays=()))
+    text = as_("ada").get(page).text
+    assert "Nothing in any array" in text
+    assert "data-live" not in text
+
+
 def test_a_commit_tells_what_it_changed_with_a_picture_and_everything_escaped(world, as_):
     repository(world, "data")
     made = commit(world, world.ada, "data", HOSTILE)

@@ -90,6 +90,10 @@ LEAD_ON = {
 NAMES = {"cluster": "climatology", "view": "normals", "location": "europe", "dataset": "air"}
 
 
+STILL = {"sign-in", "invitation", "device", "commit"}
+"""Pages on which nothing changes: a commit is the same for ever, once it was compared."""
+
+
 class Lab:
     """A workspace with something on every page, where its console is, and what its pages are called."""
 
@@ -295,6 +299,31 @@ def test_every_page_is_readable_by_everybody_at_each_width_in_light_and_dark(vis
     assert ({page: troubles for page, troubles in found.items() if troubles}, said) == ({}, [])
     assert {url for url in asked if not url.startswith(lab.url + "/")} == set()
     assert len(asked) > len(PAGES)
+
+
+def test_every_page_of_what_changes_asks_again_by_itself(lab, open_window):
+    window = open_window(lab.url)
+    sign_in(window)
+    found = {}
+    for page in PAGES:
+        window.goto(lab.path(page))
+        found[page] = window.locator("#now[data-live]").count()
+    assert {page for page, count in found.items() if not count} == STILL
+
+
+def test_what_somebody_opened_on_the_page_of_a_dataset_stays_open_when_it_asks_again(lab, open_window):
+    window = open_window(lab.url)
+    sign_in(window)
+    window.goto(lab.path("dataset"))
+    window.get_by_text("BibTeX").click()
+    (attributes,) = window.locator(".xr-section-item", has_text="Attributes").all()
+    attributes.locator("label").first.click()
+    assert window.get_by_text("@misc").is_visible()
+    grants.put(lab.world.db, lab.world.ada, repositories.get(lab.world.db, "lab", "air"), "user:bo", Level.read)
+    window.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    window.get_by_text("user:bo read").wait_for()
+    assert window.get_by_text("@misc").is_visible()
+    assert attributes.locator("input").first.is_checked()
 
 
 def test_every_page_that_there_is_is_on_the_tour_and_in_the_documentation(lab):
