@@ -96,6 +96,16 @@ def test_a_new_one_that_ends_machines_is_asked_for_twice(world, as_):
     assert budgets.get(world.db, "lab", "phds").limit == 1
 
 
+def test_one_that_is_past_its_limit_says_what_that_ends(world, as_):
+    world.cluster(n_workers=0)
+    scope = NewScope(kind="user", name="ada")
+    for name, hard in (("tight", True), ("soft", False)):
+        wish = NewBudget(name=name, scope=scope, limit=1, hard=hard, confirmed=True)
+        budgets.create(world.db, world.ada, "lab", wish)
+    for page in ("/lab/budgets", "/lab/costs"):
+        assert as_("ada").get(page).text.count("past its limit: nothing starts, and what runs ends") == 1
+
+
 def test_the_workspaces_own_cannot_be_deleted_and_one_that_is_not_there_cannot_be_set(as_):
     assert as_("ada").post("/lab/budgets/workspace/delete").status_code == 409
     assert as_("ada").post("/lab/budgets/none", data={"limit": "1"}).status_code == 404

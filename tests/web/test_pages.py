@@ -171,6 +171,8 @@ def test_egress_that_was_taken_is_on_the_bill_with_its_sum(world, as_):
     row = text[text.index('<th scope="row">bucket lab-store</th>') :]
     assert row[: row.index("</tr>")].endswith('<td class="n">0.12 EUR</td> ')
     assert 'aria-label="Costs of egress"' in text
+    assert "<dt>Spent</dt><dd>0.12 EUR</dd>" in text
+    assert "<div>machines 0.00 EUR</div><div>storage 0.00 EUR</div><div>egress 0.12 EUR</div>" in text
     assert "<h2>Egress</h2>" not in as_("bo").get("/lab/costs").text
 
 
