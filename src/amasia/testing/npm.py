@@ -22,17 +22,16 @@ class Server:
     """
 
     def __init__(self, name: str, home: Path) -> None:
-        self._name, self._home = name, home
+        self._name, self._home, self._log = name, home, home / f"{name}.log"
         self.port = ports.free()
 
     def start(self, words: Sequence[str], seconds: float) -> None:
         """Until it takes connections; `TimeoutError` with the end of its log where it does not in so many seconds."""
         self._home.mkdir(parents=True, exist_ok=True)
-        log = self._home / f"{self._name}.log"
-        with log.open("wb") as out:
+        with self._log.open("wb") as out:
             self._process = subprocess.Popen(["node", *words], stdout=out, stderr=out, cwd=self._home)
         try:
-            wait(self._answers, seconds, why=lambda: f"{self._name}: {log.read_text()[-500:]}")
+            wait(self._answers, seconds, why=self._said)
         except TimeoutError:
             self.stop()
             raise
@@ -46,8 +45,13 @@ class Server:
             self._process.wait()
 
     def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            raise TimeoutError(f"it ended with {self._process.returncode} {self._said()}")
         with socket.socket() as probe:
             return probe.connect_ex((ports.LOOPBACK, self.port)) == 0
+
+    def _said(self) -> str:
+        return f"{self._name}: {self._log.read_text()[-500:]}"
 
 
 def missing(package: str, version: str, cache: Path) -> str:
