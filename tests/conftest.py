@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,13 @@ def _admin(url: str, statement: str) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> ServerSettings:
-    return ServerSettings(home=tmp_path / "home", lease_seconds=60)
+    return _settings().model_copy(update={"home": tmp_path / "home"})
+
+
+@cache
+def _settings() -> ServerSettings:
+    """Read once: looking for each of the settings takes longer than most tests."""
+    return ServerSettings(lease_seconds=60)
 
 
 OFFERS = (

@@ -1,5 +1,7 @@
 """`xr.open_dataset("amasia://…")`, on a real control plane."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,13 @@ def test_an_address_opens_by_the_engines_name(repo: arrays.Repository) -> None:
     ds = xr.open_dataset(f"amasia://{repo.name}", engine="amasia", group="a")
     xr.testing.assert_equal(ds, grid())
     assert ds.t.chunks is None
+
+
+def test_who_opens_something_else_does_not_wait_for_it() -> None:
+    """Xarray loads every engine to find the one for a file."""
+    code = "import sys; import amasia.integrations.xarray; print({'dask', 'icechunk', 'httpx2'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout == "set()\n"
 
 
 def test_chunks_mean_what_they_mean_in_xarray(repo: arrays.Repository) -> None:

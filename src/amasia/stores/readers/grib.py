@@ -7,7 +7,7 @@ ecCodes and pyproj in one process abort it at exit when imported in the wrong or
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import xarray as xr
 
@@ -15,8 +15,6 @@ from amasia import errors
 from amasia.stores.readers.contents import Contents
 
 FORMAT = "GRIB"
-_OPTIONS: dict[str, Any] = {"indexpath": "", "errors": "raise"}
-"""No index file is left beside the data, and no message is passed over."""
 _NAMES = 3
 """Variables that a group is named after, at most, where nothing else tells it from the others."""
 
@@ -26,17 +24,21 @@ def read(path: Path, stack: ExitStack) -> Contents:
     import pyproj  # noqa: F401, PLC0415  before ecCodes: see above
     from cfgrib import open_datasets  # noqa: PLC0415  loads ecCodes
     from cfgrib.dataset import DatasetBuildError  # noqa: PLC0415
+    from cfgrib.xarray_plugin import CfGribBackend  # noqa: PLC0415
 
     _check_messages(path)
+    # The index is made once for all datasets of the file and not left beside the data; no message is passed over.
+    index = stack.enter_context(TemporaryDirectory(prefix="amasia-grib-"))
+    options = {"indexpath": f"{index}/{{short_hash}}.idx", "errors": "raise"}
     try:
-        ds = stack.enter_context(xr.open_dataset(path, engine="cfgrib", backend_kwargs=_OPTIONS))
+        ds = stack.enter_context(xr.open_dataset(path, engine=CfGribBackend, backend_kwargs=options))
         return Contents(FORMAT, {"/": _same_anywhere(ds)})
     except DatasetBuildError:
         pass
     except (ValueError, OSError, EOFError) as error:
         raise errors.CorruptFile(f"{path}: no GRIB dataset in it ({error}).", cure="Check it with: grib_ls.") from error
     try:
-        datasets = open_datasets(str(path), backend_kwargs=_OPTIONS)
+        datasets = open_datasets(str(path), backend_kwargs=options)
     except Exception as error:
         raise errors.MixedGrids(
             f"{path} holds messages that make no datasets ({type(error).__name__}: {error}).",
