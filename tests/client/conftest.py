@@ -87,8 +87,9 @@ def serving(app: FastAPI) -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         thread = Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 20
-        while not running.started and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while not running.started:
+            assert time.monotonic() < deadline, "the server did not start within 60 s"
             time.sleep(0.02)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         running.should_exit = True
