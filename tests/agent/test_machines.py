@@ -126,7 +126,7 @@ def test_a_suspended_agent_that_wakes_after_its_lease_ends_at_once(plane):
     time.sleep(4.5)
     heard = len(plane.heard[scheduler])
     os.kill(plane.agent(scheduler), signal.SIGCONT)
-    plane.wait(lambda: plane.gone(scheduler), 2)
+    plane.wait(lambda: plane.gone(scheduler), 10)
     assert "its lease ended" in plane.exit(scheduler).reason
     assert all(beat.process.status == "exited" for beat in plane.heard[scheduler][heard + 1 :])
 

@@ -90,6 +90,7 @@ def test_keys_turn_by_one_command_although_the_control_plane_is_killed(telling: 
             telling.plane.up()
         done = _amasia(telling.plane, "key", "rotate", "--json")
         assert done.returncode == 0, done.stderr
+        assert done.stdout.strip(), planes.show_error(done)
         assert json.loads(done.stdout)["older"] == 0
         assert key.read_text() != before
         assert len(key.read_text().split()) == 1

@@ -126,10 +126,13 @@ def test_an_agent_that_cannot_answer_is_killed_after_the_grace(provider, monkeyp
     provider.start(machine, make_boot(machine))
     wait((provider.machines / machine.id / homes.ALIVE).exists)
     os.kill(identity(provider, machine.id).pid, signal.SIGSTOP)
+    asked = now()
     provider.stop(machine.id)
     wait(lambda: not provider.find([machine])[machine.id].alive, 5)
+    ended = now()
     assert agents(provider, machine.id) == []
-    assert abs((now() - provider.find([machine])[machine.id].stopped_at).total_seconds()) < 1
+    second = timedelta(seconds=1)
+    assert asked - second < provider.find([machine])[machine.id].stopped_at < ended + second
 
 
 def test_a_reused_process_number_is_not_taken_for_the_machine(provider):
@@ -188,6 +191,7 @@ def test_the_end_of_a_machine_is_known_within_a_second_when_nobody_watched(provi
     home = Path(provider.start(machine, make_boot(machine))["directory"])
     wait((home / homes.ALIVE).exists)
     time.sleep(1)
+    wait(lambda: time.time() - (home / homes.ALIVE).stat().st_mtime < 0.3)  # however slow this computer is
     killed = now()
     os.kill(identity(provider, machine.id).pid, signal.SIGKILL)
     time.sleep(2)

@@ -53,9 +53,7 @@ def test_it_outlives_its_starter_is_adopted_and_keeps_what_it_answered(
     store.start()
     put(store, "a", b"kept")
     again = EmbeddedStore(store.home, store.port)
-    begun = time.monotonic()
     again.start()
-    assert time.monotonic() - begun < 1
     assert pid(again) == pid(store)
     assert os.getsid(pid(store)) != os.getsid(0)
 

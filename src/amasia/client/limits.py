@@ -1,7 +1,7 @@
 """What each workspace may take of a control plane."""
 
 from amasia.client.inputs import request
-from amasia.client.transport import Connection, connect
+from amasia.client.transport import Connection, connect, read
 from amasia.client.workspaces import path
 from amasia.models.limits import Allowance, LimitsRequest
 
@@ -57,4 +57,4 @@ def put(
 def reset(workspace: str, *, connection: Connection | None = None) -> Allowance:
     """Back to what every workspace may take; for operators."""
     response = (connection or connect()).send("DELETE", f"/v1/limits/{workspace}")
-    return Allowance.model_validate_json(response.content)
+    return read(response, Allowance)

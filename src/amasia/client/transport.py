@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import httpx2
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from amasia import errors
 from amasia.client import trust, tunnels
@@ -66,7 +66,7 @@ class Connection:
         return f"Connection({self.url!r})"
 
     def get[M: BaseModel](self, path: str, model: type[M], **query: Any) -> M:
-        return model.model_validate_json(self.send("GET", path, query=query).content)
+        return read(self.send("GET", path, query=query), model)
 
     def items[M: BaseModel](self, path: str, model: type[M], **query: Any) -> Iterator[M]:
         """Every item of a list, page after page."""
@@ -79,13 +79,13 @@ class Connection:
                 return
 
     def post[M: BaseModel](self, path: str, body: BaseModel | None, model: type[M]) -> M:
-        return model.model_validate_json(self.send("POST", path, body).content)
+        return read(self.send("POST", path, body), model)
 
     def put[M: BaseModel](self, path: str, body: BaseModel | None, model: type[M]) -> M:
-        return model.model_validate_json(self.send("PUT", path, body).content)
+        return read(self.send("PUT", path, body), model)
 
     def patch[M: BaseModel](self, path: str, body: BaseModel | None, model: type[M]) -> M:
-        return model.model_validate_json(self.send("PATCH", path, body).content)
+        return read(self.send("PATCH", path, body), model)
 
     def delete(self, path: str) -> None:
         self.send("DELETE", path)
@@ -137,6 +137,20 @@ class Connection:
 
     def close(self) -> None:
         self._http.close()
+
+
+def read[M: BaseModel](response: httpx2.Response, model: type[M]) -> M:
+    """What was answered; where that is no such thing, the error says so."""
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise errors.Unavailable(
+            f"{response.url} answered {response.status_code} and no {model.__name__} ({where or 'all of it'}: "
+            f"{first['msg']}).",
+            cure="Is that the address of a control plane, of this version, or of something in front of it?",
+        ) from None
 
 
 def connect() -> Connection:

@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 from amasia import errors
 from amasia.client.repositories import path
-from amasia.client.transport import connect
+from amasia.client.transport import connect, read
 from amasia.models import repositories as models
 from amasia.models.turns import SECONDS, Turn, TurnRequest
 
@@ -43,8 +43,7 @@ def held(record: models.Repository, branch: str) -> Iterator[None]:
 def _take(record: models.Repository, where: str, branch: str) -> Turn:
     deadline = time.monotonic() + LONGEST
     while True:
-        told = connect().send("POST", where, TurnRequest(branch=branch), query={"wait": WAIT})
-        turn = Turn.model_validate_json(told.content)
+        turn = read(connect().send("POST", where, TurnRequest(branch=branch), query={"wait": WAIT}), Turn)
         if turn.mine:
             return turn
         if time.monotonic() > deadline:
