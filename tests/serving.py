@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import uvicorn
 
 from amasia import ports
+from amasia.testing.waiting import wait
 
 
 @contextmanager
@@ -19,10 +19,7 @@ def serving(app: Any, port: int = 0) -> Iterator[str]:
     with socket.create_server((ports.LOOPBACK, port)) as listener:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 20
-        while not running.started and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert running.started, "the application did not start within 20 s"
+        wait(lambda: running.started, 60, pause=0.02)
         yield f"http://{ports.LOOPBACK}:{listener.getsockname()[1]}"
         running.should_exit = True
         thread.join(20)
