@@ -1,6 +1,6 @@
 """Egress is what the clouds' bills say: taken once, of one's own only, and in the bill beside all else."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -9,6 +9,7 @@ from amasia.database import events as event_rows
 from amasia.database import machines as machine_rows
 from amasia.database.money_tables import egress as egress_rows
 from amasia.database.money_tables import egress_costs
+from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, NewBudget
 from amasia.models.costs import MOST, Cut
 from amasia.models.egress import EgressRequest
@@ -17,8 +18,7 @@ from amasia.models.permissions import Role
 from amasia.models.repositories import BucketRequest, RepositoryRequest
 from amasia.services import budgets, costs, egress, forecasts, repositories, usage
 
-TODAY = datetime.now(UTC).date()
-DAY, NEXT = TODAY - timedelta(days=2), TODAY - timedelta(days=1)
+DAY, NEXT = (now().date() - timedelta(days=days) for days in (2, 1))
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_budget_that_is_full_is_not_passed_and_all_of_it_is_taken_when_it_is_r
 
 def test_budgets_count_it_in_the_period_of_the_bills_day_also_those_made_later(world, cloud):
     budgets.create(world.db, world.ada, "lab", NewBudget(name="daily", period="day", limit=10**6))
-    take(world, {"i-0": {TODAY: 5, DAY: 7}})
+    take(world, {"i-0": {now().date(): 5, DAY: 7}})
     budgets.create(world.db, world.ada, "lab", NewBudget(name="later", period="day", limit=10**6))
     budgets.create(world.db, world.ada, "lab", NewBudget(name="all", limit=10**6))
     spent = {one.name: one.spent for one in budgets.find(world.db, "lab")}
@@ -192,7 +192,7 @@ def test_a_credit_makes_no_budget_larger(amount):
 
 
 def test_egress_that_is_yet_to_come_is_refused(world, cloud):
-    later = TODAY + timedelta(days=2)
+    later = now().date() + timedelta(days=2)
     with pytest.raises(errors.InvalidRequest, match="is yet to come"):
         take(world, {"i-0": {later: 5}})
     assert kept(world) == {}
