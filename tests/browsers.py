@@ -116,7 +116,7 @@ def _axe() -> str:
 
 
 def sideways(page: Any) -> list[str]:
-    """What does not fit: the page, where it is wider than its window, and links of the frame that are cut."""
+    """What does not fit: the page and its questions, where they are too wide, and links of the frame that are cut."""
     found: list[str] = page.evaluate(CUT)
     return found
 
@@ -125,7 +125,17 @@ CUT = """() => {
   const width = document.documentElement.clientWidth;
   const links = [...document.querySelectorAll("header a, header button")];
   const cut = links.filter(one => one.getBoundingClientRect().right > width || one.offsetLeft < 0);
-  const page = document.documentElement.scrollWidth > width ? ["the page"] : [];
+  const beyond = [...document.querySelectorAll("body *")].filter(one =>
+    one.getBoundingClientRect().right > width && !one.closest("[popover], pre, svg, .unseen"));
+  const named = beyond.slice(-3).map(one => `${one.tagName} ${one.innerText.slice(0, 40)}`);
+  const page = document.documentElement.scrollWidth > width ? [`the page: ${named.join(", ")}`] : [];
   const rows = [...document.querySelectorAll("header nav")].filter(one => one.scrollWidth > one.clientWidth);
-  return [...page, ...rows.map(() => "the sections"), ...cut.map(one => one.innerText)];
+  const wider = [...document.querySelectorAll("[popover]")].filter(one => {
+    one.showPopover();
+    const box = one.getBoundingClientRect(), wide = one.scrollWidth > one.clientWidth || box.right > width;
+    one.hidePopover();
+    return wide;
+  });
+  const questions = wider.map(one => `question ${one.innerText.slice(0, 40)}`);
+  return [...page, ...questions, ...rows.map(() => "the sections"), ...cut.map(one => one.innerText)];
 }"""

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from amasia.cli.costs import app
-from amasia.client import buckets, costs
+from amasia.client import buckets, budgets, costs
 from amasia.client.bills import read
 from amasia.client.reconciliations import compare
 from amasia.database import budgets as rows
@@ -136,6 +136,15 @@ def test_what_was_taken_agrees_with_the_bill_and_what_was_not_is_a_difference(to
         ("somebodys", True, 3_000_000), ("lab-data", False, 500_000)]  # fmt: skip
     assert after["matched"] == 1
     assert "theirs only\tegress of somebodys" in run("reconcile", told, status=1)
+
+
+def test_a_bill_that_takes_a_budget_past_its_limit_is_taken_and_says_what_that_ends(told):
+    budgets.set("1")
+    done = RUNNER.invoke(app, ["egress", told])
+    assert done.exit_code == 0
+    assert "It takes the budget workspace past its limit: nothing starts on it" in done.stderr
+    assert budgets.get().left == -250_000
+    assert "past its limit" not in RUNNER.invoke(app, ["egress", told]).stderr
 
 
 def test_a_bill_without_egress_is_refused_with_what_it_lacks(told, tmp_path):

@@ -170,7 +170,7 @@ def test_what_cannot_be_starts_nothing(cluster: amasia.Cluster) -> None:
     with pytest.raises(InvalidRequest, match="20 minutes"):
         amasia.Cluster(idle_timeout="a while", environment=environment, quiet=True)
     limit = amasia.budgets.get().limit
-    amasia.budgets.set("0.000001")
+    amasia.budgets.set("0.000001", confirm=True)
     with pytest.raises(BudgetExceeded):
         amasia.Cluster(environment=environment, quiet=True)
     amasia.budgets.set(str(limit / 1_000_000))

@@ -7,11 +7,13 @@ import pytest
 
 from amasia import errors
 from amasia.database import budgets as budget_rows
+from amasia.database import events as event_rows
 from amasia.database import machines as rows
 from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
 from amasia.models.clusters import ClusterRequest, ClusterSpec, ClusterStatus
 from amasia.models.costs import Cut
+from amasia.models.events import EventFilter
 from amasia.models.grants import GroupRequest
 from amasia.models.machines import Found, Heartbeat, ProcessReport
 from amasia.models.money import cost
@@ -34,6 +36,11 @@ def make(world, name, limit, kind="workspace", of="", **rest):
 def launch(world, who, **spec):
     request = ClusterRequest(environment_hash=world.environment_hash, spec=ClusterSpec(n_workers=0, **spec))
     return clusters.create(world.db, world.settings, who, "lab", request)
+
+
+def events_of(world):
+    with world.db.read() as tx:
+        return event_rows.page(tx, "lab", EventFilter(verb="budget"), None, 10)
 
 
 def got(world, name="workspace"):
@@ -196,12 +203,40 @@ def test_a_new_budget_counts_what_was_spent_and_what_runs(world):
     assert got(world) == (cost(PRICE, 30_000), FIRST)
 
 
+def test_a_hard_budget_that_lets_nothing_go_on_is_made_and_set_only_by_who_confirms_it(world, clock):
+    clock(NOON)
+    launch(world, world.ada)
+    before = events_of(world)
+    later = {"period": "grant", "starts": date(2027, 1, 1), "ends": date(2027, 12, 31)}
+    for limit, rest in ((FIRST - 1, {}), (0, {"kind": "user", "of": "ada"}), (10**6, later)):
+        with pytest.raises(errors.InvalidRequest, match="lets nothing go on") as refused:
+            make(world, "tight", limit, **rest)
+        assert refused.value.detail == {"used": FIRST}
+    with pytest.raises(errors.InvalidRequest, match="lets nothing go on"):
+        budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=FIRST - 1))
+    assert [one.name for one in budgets.find(world.db, "lab")] == ["workspace"]
+    assert events_of(world) == before
+    assert make(world, "tight", 0, confirmed=True).left == -FIRST
+    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=0, confirmed=True))
+    assert budgets.get(world.db, "lab").limit == 0
+
+
+def test_what_ends_nothing_is_not_to_be_confirmed(world, clock):
+    clock(NOON)
+    launch(world, world.ada)
+    make(world, "exact", FIRST)
+    make(world, "others", 0, "user", "bo")
+    make(world, "soft", 0, hard=False)
+    make(world, "next-year", 10**6, "user", "bo", period="grant", starts=date(2027, 1, 1), ends=date(2027, 12, 31))
+    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=FIRST))
+
+
 def test_a_cluster_that_may_not_go_on_is_told_works_on_what_is_paid_for_and_is_stopped_before_that_ends(world):
     made = world.cluster(n_workers=1)
     for machine in made.machines:
         joined(world, machine)
     started = min([aged(world, machine, 30) for machine in made.machines])
-    make(world, "ada", 0, "user", "ada")
+    make(world, "ada", 0, "user", "ada", confirmed=True)
     until = [beat(world, machine, now()).lease_until for machine in made.machines]
     assert max(until) < started + timedelta(seconds=61)
     seen = clusters.get(world.db, "lab", made.id)
@@ -226,7 +261,7 @@ def test_a_budget_that_is_raised_in_time_lets_the_cluster_go_on(world):
     machine = world.cluster(n_workers=0).machines[0]
     joined(world, machine)
     aged(world, machine, 20)
-    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=0))
+    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=0, confirmed=True))
     before = beat(world, machine, now()).lease_until
     assert clusters.get(world.db, "lab", machine.cluster_id).ends_at is not None
     budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=10**6))
@@ -368,7 +403,7 @@ def test_who_may_not_go_on_is_told_once_for_all_machines(world):
     for machine in made.machines:
         joined(world, machine)
         aged(world, machine, 20)
-    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=0))
+    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=0, confirmed=True))
     for machine in made.machines * 2:
         beat(world, machine, now())
     assert told(world, world.ada) == [("workspace", 100)]

@@ -121,7 +121,7 @@ def test_a_fixed_cluster_grows_by_wishes_and_shrinks_from_what_is_not_running_ye
 
 def test_growth_that_the_budget_does_not_hold_is_a_notice_and_not_a_crash(world):
     made = world.cluster(n_workers=1)
-    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=0))
+    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=0, confirmed=True))
     clusters.scale(world.db, world.ada, "lab", made.id, ScaleRequest(n_workers=3))
     for _ in range(3):
         clusters.follow(world.db, world.settings, made.id)

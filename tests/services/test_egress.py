@@ -16,7 +16,9 @@ from amasia.models.egress import EgressRequest
 from amasia.models.events import EventFilter
 from amasia.models.permissions import Role
 from amasia.models.repositories import BucketRequest, RepositoryRequest
-from amasia.services import budgets, costs, egress, forecasts, repositories, usage
+from amasia.services import alerts, budgets, clusters, costs, egress, forecasts, repositories, usage
+from tests.services.test_budgets import aged, beat
+from tests.services.test_leases import joined
 
 DAY, NEXT = (now().date() - timedelta(days=days) for days in (2, 1))
 
@@ -135,15 +137,39 @@ def test_usage_says_of_each_resource_and_day_whose_and_where(world, cloud):
     assert one.id.startswith("ma-")
 
 
-def test_a_budget_that_is_full_is_not_passed_and_all_of_it_is_taken_when_it_is_raised(world, cloud):
-    limit = budgets.get(world.db, "lab").reserved + 100
-    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=limit))
-    with pytest.raises(errors.BudgetExceeded, match="the egress of this bill needs"):
-        take(world, {"i-0": {DAY: 60, NEXT: 41}})
-    assert kept(world) == {}
-    take(world, {"i-0": {DAY: 60, NEXT: 40}})
-    assert take(world, {"i-0": {NEXT: 20}}).change == -20
-    assert budgets.get(world.db, "lab").spent == 80
+def test_what_was_spent_is_booked_past_the_limit_and_then_nothing_starts_or_goes_on(world, cloud):
+    _, machine = cloud.machines
+    joined(world, machine)
+    aged(world, machine, 20)
+    reserved = budgets.get(world.db, "lab").reserved
+    budgets.set_limit(world.db, world.ada, "lab", BudgetRequest(limit=reserved + 10**6))
+    assert take(world, {"i-0": {DAY: 600_000, NEXT: 400_000}}).passed == ()
+    assert take(world, {"lab-data": {DAY: 5}}).passed == ("workspace",)
+    assert take(world, {"lab-data": {DAY: 5}}).passed == ()
+    found = budgets.get(world.db, "lab")
+    assert (found.spent, found.reserved, found.left) == (10**6 + 5, reserved, -5)
+    assert bill(world).egress_amount == 10**6 + 5
+    with pytest.raises(errors.BudgetExceeded, match=r"-0\.000005 EUR left"):
+        world.cluster(n_workers=0)
+    beat(world, machine, now())
+    assert clusters.get(world.db, "lab", cloud.id).ends_at is not None
+    assert budgets.get(world.db, "lab").left == -5
+    told = [one.percent for one in alerts.take(world.db, world.ada)]
+    assert sorted(told) == [95, 100]
+    assert take(world, {"i-0": {DAY: 0}}).passed == ()
+    assert clusters.get(world.db, "lab", cloud.id).ends_at is None
+    assert world.cluster(n_workers=0).machines
+
+
+def test_a_bill_of_days_that_are_over_or_outside_of_a_grant_is_booked_and_ends_nothing_today(world, cloud):
+    grant = {"period": "grant", "starts": TODAY, "ends": TODAY}
+    budgets.create(world.db, world.ada, "lab", NewBudget(name="grant", limit=300_000, **grant))
+    budgets.create(world.db, world.ada, "lab", NewBudget(name="daily", period="day", limit=300_000))
+    assert take(world, {"i-0": {DAY: 400_000}}).passed == ()
+    assert world.cluster(n_workers=0).machines
+    assert take(world, {"i-0": {TODAY: 300_000}}).passed == ("grant", "daily")
+    with pytest.raises(errors.BudgetExceeded):
+        world.cluster(n_workers=0)
 
 
 def test_budgets_count_it_in_the_period_of_the_bills_day_also_those_made_later(world, cloud):
@@ -163,7 +189,7 @@ def test_one_event_tells_of_each_bill_in_its_transaction(world, cloud):
         (event,) = event_rows.page(tx, "lab", EventFilter(verb="egress.take"), None, 10)
     assert event.actor == "ada"
     assert event.detail == {"first": str(DAY), "last": str(NEXT), "currency": "EUR", "resources": 1, "amount": 5,
-                            "change": 5}  # fmt: skip
+                            "change": 5, "passed": []}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The console's page of budgets: what is typed is a limit, and what cannot be one is said beside it."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -73,11 +74,36 @@ def test_a_limit_that_ends_machines_is_asked_for_twice(world, as_):
                                               started_at=now() - timedelta(seconds=1)))  # fmt: skip
     before = budgets.get(world.db, "lab").limit
     answer = as_("ada").post("/lab/budgets/workspace", data={"limit": "0"})
-    assert answer.status_code == 409
+    assert answer.status_code == 422
     assert "lets nothing go on" in answer.text
+    assert "Set it to 0 all the same" in answer.text
     assert budgets.get(world.db, "lab").limit == before
     assert as_("ada").post("/lab/budgets/workspace", data={"limit": "0", "sure": "yes"}).status_code == 303
     assert budgets.get(world.db, "lab").limit == 0
+
+
+def test_a_new_one_that_ends_machines_is_asked_for_twice(world, as_):
+    world.cluster(n_workers=0)
+    new = {**NEW, "of": "ada", "limit": "0.000001"}
+    answer = as_("ada").post("/lab/budgets", data=new)
+    assert answer.status_code == 422
+    assert "lets nothing go on" in answer.text
+    assert len(budgets.find(world.db, "lab")) == 1
+    form = answer.text.split('role="alert"', 1)[1].split("</form>", 1)[0]
+    asked = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    assert asked == {**new, "starts": "", "ends": "", "sure": "yes"}
+    assert as_("ada").post("/lab/budgets", data=asked).status_code == 303
+    assert budgets.get(world.db, "lab", "phds").limit == 1
+
+
+def test_one_that_is_past_its_limit_says_what_that_ends(world, as_):
+    world.cluster(n_workers=0)
+    scope = NewScope(kind="user", name="ada")
+    for name, hard in (("tight", True), ("soft", False)):
+        wish = NewBudget(name=name, scope=scope, limit=1, hard=hard, confirmed=True)
+        budgets.create(world.db, world.ada, "lab", wish)
+    for page in ("/lab/budgets", "/lab/costs"):
+        assert as_("ada").get(page).text.count("past its limit: nothing starts, and what runs ends") == 1
 
 
 def test_the_workspaces_own_cannot_be_deleted_and_one_that_is_not_there_cannot_be_set(as_):
@@ -94,6 +120,19 @@ def test_members_see_the_limits_and_set_none(world, as_):
     for path in ("/lab/budgets", "/lab/budgets/phds", "/lab/budgets/phds/delete"):
         assert bo.post(path, data=NEW).status_code == 403
     assert budgets.get(world.db, "lab", "phds").limit == 5
+
+
+def test_what_others_set_is_seen_and_what_is_typed_stays(window, world):
+    sign_in(window)
+    window.goto("/lab/budgets")
+    window.get_by_label("Name", exact=True).fill("half-typed")
+    limit = window.get_by_role("textbox", name="Limit of workspace")
+    limit.fill("33")
+    budgets.create(world.db, world.ada, "lab", NewBudget(name="phds", scope=NewScope(kind="user", name="bo"), limit=5))
+    window.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    window.get_by_role("rowheader", name="phds").wait_for()
+    assert window.get_by_label("Name", exact=True).input_value() == "half-typed"
+    assert limit.input_value() == "33"
 
 
 def test_one_is_made_and_deleted_in_a_browser(page, world):

@@ -171,6 +171,8 @@ def test_egress_that_was_taken_is_on_the_bill_with_its_sum(world, as_):
     row = text[text.index('<th scope="row">bucket lab-store</th>') :]
     assert row[: row.index("</tr>")].endswith('<td class="n">0.12 EUR</td> ')
     assert 'aria-label="Costs of egress"' in text
+    assert "<dt>Spent</dt><dd>0.12 EUR</dd>" in text
+    assert "<div>machines 0.00 EUR</div><div>storage 0.00 EUR</div><div>egress 0.12 EUR</div>" in text
     assert "<h2>Egress</h2>" not in as_("bo").get("/lab/costs").text
 
 
@@ -249,6 +251,19 @@ def test_a_stop_may_be_repeated(world, as_):
     for _ in range(2):
         assert ada.post(f"/lab/clusters/{made.id}/stop").headers["location"] == "/lab"
     assert clusters.get(world.db, "lab", made.id).reason == "ada stopped it"
+
+
+def test_a_commit_asks_again_until_it_is_compared_with_the_one_before(world, as_):
+    repository(world, "data")
+    record = repositories.get(world.db, "lab", "data")
+    seen = {"branch": "main", "snapshot": "S2", "parent": "S1", "message": "more", "at": now(), "metadata": {}}
+    repositories.index(world.db, record, [seen], now())
+    page = "/lab/repositories/data/commits/S2"
+    assert "data-live" in as_("ada").get(page).text
+    diffs.put(world.db, record.id, "S2", Diff(before="S1", after="S2", arrays=()))
+    text = as_("ada").get(page).text
+    assert "Nothing in any array" in text
+    assert "data-live" not in text
 
 
 def test_a_commit_tells_what_it_changed_with_a_picture_and_everything_escaped(world, as_):

@@ -1,13 +1,17 @@
 """Every page of the console at two widths, light and dark: it fits, everybody can use it, and it asks nobody else."""
 
+import re
 import shutil
+import sqlite3
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import xarray as xr
 
 from amasia.database import machines as machine_rows
 from amasia.database.engine import Database
+from amasia.database.tables import metadata
 from amasia.models.base import now
 from amasia.models.budgets import BudgetRequest, NewBudget, NewScope
 from amasia.models.datasets import Contents
@@ -49,7 +53,7 @@ from amasia.services import (
 )
 from amasia.settings import ServerSettings
 from amasia.stores.describing import datasets as describing
-from tests.browsers import IMAGES, WIDTHS, barriers, document, new_window, sideways
+from tests.browsers import IMAGES, WIDTHS, barriers, document, new_window, picture, sideways
 from tests.conftest import KEY, world_of
 
 from .conftest import charge, repository, serving, sign_in, site_of, tell
@@ -90,17 +94,32 @@ LEAD_ON = {
 NAMES = {"cluster": "climatology", "view": "normals", "location": "europe", "dataset": "air"}
 
 
+WORDS = re.compile(
+    r"(?<![\w.-])(lab|ada|bo|climatology|bo-hindcast|bo-3f9a1c|reanalysis|radar|air|normals|wet-days|hall|europe|local|"
+    r"ocean|nightly|cron|laptop|store|era5|large|node03|COPERNICUS_KEY|EARTHDATA_TOKEN)(?![\w-])"
+)
+"""All that somebody named there."""
+OURS = {"provider", "kind", "cut", "wrapped"}
+"""Columns of words that are nobody's names."""
+STILL = {"sign-in", "invitation", "device", "commit"}
+"""Pages on which nothing changes: a commit is the same for ever, once it was compared."""
+
+
 class Lab:
     """A workspace with something on every page, where its console is, and what its pages are called."""
 
-    def __init__(self, world, url, routes, snapshot, code):
+    def __init__(self, world, url, routes, snapshot, code, called=str):
         self.world, self.url, self.routes = world, url, routes
-        self._snapshot, self._code = snapshot, code
+        self._snapshot, self._code, self._called = snapshot, code, called
 
     def path(self, page):
-        name = NAMES.get(page, "climatology")
-        path = PAGES[page].format(workspace="lab", name=name, snapshot=self._snapshot)
+        name = self._called(NAMES.get(page, "climatology"))
+        path = PAGES[page].format(workspace=self._called("lab"), name=name, snapshot=self._snapshot)
         return f"{path}?code={self._code}" if page == "device" else path
+
+    def at(self, url, called):
+        """The same elsewhere, where its things are called otherwise."""
+        return Lab(self.world, url, self.routes, self._snapshot, self._code, called)
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +314,73 @@ def test_every_page_is_readable_by_everybody_at_each_width_in_light_and_dark(vis
     assert ({page: troubles for page, troubles in found.items() if troubles}, said) == ({}, [])
     assert {url for url in asked if not url.startswith(lab.url + "/")} == set()
     assert len(asked) > len(PAGES)
+
+
+def test_every_page_of_what_changes_asks_again_by_itself(lab, open_window):
+    window = open_window(lab.url)
+    sign_in(window)
+    found = {}
+    for page in PAGES:
+        window.goto(lab.path(page))
+        found[page] = window.locator("#now[data-live]").count()
+    assert {page for page, count in found.items() if not count} == STILL
+
+
+def test_what_somebody_opened_on_the_page_of_a_dataset_stays_open_when_it_asks_again(lab, open_window):
+    window = open_window(lab.url)
+    sign_in(window)
+    window.goto(lab.path("dataset"))
+    window.get_by_text("BibTeX").click()
+    (attributes,) = window.locator(".xr-section-item", has_text="Attributes").all()
+    attributes.locator("label").first.click()
+    assert window.get_by_text("@misc").is_visible()
+    grants.put(lab.world.db, lab.world.ada, repositories.get(lab.world.db, "lab", "air"), "user:bo", Level.read)
+    window.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    window.get_by_text("user:bo read").wait_for()
+    assert window.get_by_text("@misc").is_visible()
+    assert attributes.locator("input").first.is_checked()
+
+
+@pytest.fixture(scope="module")
+def long_lab(lab, tmp_path_factory):
+    """The same, where everything that people name has the longest name that there may be, and nowhere to break it."""
+    home = tmp_path_factory.mktemp("long")
+    with sqlite3.connect(home / "amasia.db") as copy:
+        with sqlite3.connect(lab.world.settings.home / "amasia.db") as original:
+            original.backup(copy)
+        copy.create_function("lengthen", 1, lambda text: WORDS.sub(lambda word: longest(word[0]), text))
+        for (name,) in copy.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            copy.execute(f"drop trigger {name}")  # of what only grows
+        for column in (one for table in metadata.sorted_tables for one in table.columns if one.name not in OURS):
+            copy.execute(f'update "{column.table}" set "{column.name}" = lengthen("{column.name}") '
+                         f'where typeof("{column.name}") = \'text\'')  # fmt: skip
+    db = Database(f"sqlite:///{home / 'amasia.db'}", KEY)
+    site = site_of(SimpleNamespace(db=db, settings=lab.world.settings))
+    with serving(site) as url:
+        yield lab.at(url, longest)
+    db.close()
+
+
+def longest(name):
+    return name.ljust(63, "w")
+
+
+@pytest.mark.parametrize("width", [360, 1000, 1280])
+def test_the_longest_names_of_everything_fit_every_page(chromium, long_lab, width):
+    window = new_window(chromium, long_lab.url, viewport={"width": width, "height": 800})
+    found = {}
+    for page in PAGES:
+        if page == "home":
+            window.goto("/")
+            window.get_by_label("Name").fill(longest("ada"))
+            window.get_by_label("Password").fill("ada's password")
+            window.keyboard.press("Enter")
+            window.wait_for_url(f"**/{longest('lab')}")
+        answer = window.goto(long_lab.path(page))
+        window.look = (page, str(width))
+        picture(window, "long")
+        found[page] = [*sideways(window)] + [answer.status] * (answer.status != 200)
+    assert {page: troubles for page, troubles in found.items() if troubles} == {}
 
 
 def test_every_page_that_there_is_is_on_the_tour_and_in_the_documentation(lab):

@@ -1,6 +1,8 @@
 """``amasia budget``."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -8,7 +10,7 @@ import typer
 from amasia.cli.options import Json, Workspace, Yes, budget_names, complete, confirm, examples, noun
 from amasia.cli.output import bar, say, show_fields, show_json, show_table
 from amasia.client import budgets, workspaces
-from amasia.client.inputs import amount
+from amasia.errors import InvalidRequest
 from amasia.models.budgets import MAIN, Budget, Period
 from amasia.models.money import show
 
@@ -61,14 +63,15 @@ def create(
     ends: Annotated[datetime | None, typer.Option("--to", formats=[DAY], help="A grant's last day.")] = None,
     soft: Annotated[bool, typer.Option("--soft", help="Only tell, and stop nothing.")] = False,
     workspace: Workspace = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Make a budget; whatever it counts must fit into it, and into all others that apply. For admins."""
-    made = budgets.create(
-        name, limit, workspace, user=user, group=group, tag=tag, location=location, per=per, hard=not soft,
-        starts=starts.date() if starts else None, ends=ends.date() if ends else None,
+    make = partial(
+        budgets.create, name, limit, workspace, user=user, group=group, tag=tag, location=location, per=per,
+        hard=not soft, starts=starts.date() if starts else None, ends=ends.date() if ends else None,
     )  # fmt: skip
-    _print(made, as_json)
+    _print(_asking(make, yes), as_json)
 
 
 @app.command("set", epilog=examples("amasia budget set 25.00", "amasia budget set 0 --name ada-daily --yes"))
@@ -80,11 +83,7 @@ def set_(
     as_json: Json = False,
 ) -> None:
     """Set the limit. Below what is spent and reserved, machines end when their leases do."""
-    wish, old = amount(limit), budgets.get(workspace, name=name)
-    if old.hard and wish < old.spent + old.reserved:
-        used = show(old.spent + old.reserved, old.currency)
-        confirm(f"{used} is spent or reserved: machines of {old.workspace} will end. Set it?", yes)
-    _print(budgets.set(limit, workspace, name=name), as_json)
+    _print(_asking(partial(budgets.set, limit, workspace, name=name), yes), as_json)
 
 
 @app.command(epilog=examples("amasia budget delete ada-daily --yes"))
@@ -99,6 +98,17 @@ def delete(
     confirm(f"Delete the budget {name} of {where}?", yes)
     budgets.delete(name, where)
     show_json({"removed": name}) if as_json else say(f"{where} has no budget {name} any more.")
+
+
+def _asking(make: Callable[..., Budget], yes: bool) -> Budget:
+    """Once more with the word of whoever is asked, where it would end what runs."""
+    try:
+        return make(confirm=yes)
+    except InvalidRequest as refused:
+        if "used" not in refused.detail:
+            raise
+        confirm(f"{refused.message} Go on?", yes)
+    return make(confirm=True)
 
 
 def _print(budget: Budget, as_json: bool) -> None:

@@ -127,6 +127,11 @@ def egress(
         f"{show(others.total(), found.currency)} of {len(others)} resources that are not of this workspace, and "
         f"{show(bill.nameless, found.currency)} of none that the bill names."
     )
+    for name in found.passed:
+        say(
+            f"It takes the budget {name} past its limit: nothing starts on it, and what runs on it ends. Raise it: "
+            f"amasia budget set AMOUNT --name {name}"
+        )
 
 
 @app.command(

@@ -41,6 +41,7 @@ def create(
     starts: date | None = None,
     ends: date | None = None,
     hard: bool = True,
+    confirm: bool = False,
     connection: Connection | None = None,
 ) -> Budget:
     """Make a budget. Whatever it counts must fit into it and into every other that applies.
@@ -58,11 +59,15 @@ def create(
         First and last day of a grant; it holds no money before and after.
     hard
         Nothing starts or goes on beyond it; False for one that only tells.
+    confirm
+        You know that it ends what runs: needed where more is spent or promised than its limit.
 
     Raises
     ------
     Conflict
         There is one of that name.
+    InvalidRequest
+        It cannot be meant, or is to be confirmed.
     PermissionDenied
         Only admins and owners make budgets.
     """
@@ -72,12 +77,17 @@ def create(
         raise InvalidRequest(f"A budget counts one of {' and '.join(given)}.", cure="Make one for each.")
     scope: Mapping[str, str] = {"kind": next(iter(given), "workspace"), "name": next(iter(given.values()), "")}
     body = request(NewBudget, name=name, scope=scope, period=per, starts=starts, ends=ends, hard=hard,
-                   limit=amount(limit))  # fmt: skip
+                   limit=amount(limit), confirmed=confirm)  # fmt: skip
     return (connection or connect()).post(f"{path(workspace)}/budgets", body, Budget)
 
 
 def set(
-    limit: str | int, workspace: str | None = None, *, name: str = MAIN, connection: Connection | None = None
+    limit: str | int,
+    workspace: str | None = None,
+    *,
+    name: str = MAIN,
+    confirm: bool = False,
+    connection: Connection | None = None,
 ) -> Budget:
     """Set the limit of a budget.
 
@@ -85,15 +95,17 @@ def set(
     ----------
     limit
         In the workspace's currency: 12, or ``"12.50"`` as text, because money is never a float.
+    confirm
+        You know that it ends what runs: needed where more is spent or promised than the limit.
 
     Raises
     ------
     InvalidRequest
-        The limit is no amount of money.
+        The limit is no amount of money, or is to be confirmed.
     PermissionDenied
         Only admins and owners set budgets.
     """
-    body = request(BudgetRequest, limit=amount(limit))
+    body = request(BudgetRequest, limit=amount(limit), confirmed=confirm)
     return (connection or connect()).put(f"{path(workspace)}/budgets/{name}", body, Budget)
 
 

@@ -80,8 +80,6 @@ def take_egress(bill: Bill, workspace: str | None = None, *, connection: Connect
     ------
     InvalidRequest
         The bill is in another currency, or has what cannot be.
-    BudgetExceeded
-        The workspace's budget has no room for it; nothing of that part was taken.
     """
     told = [(name, day, amount) for name, days in bill.egress.items() for day, amount in days.items()]
     to, place = connection or connect(), f"{path(workspace)}/costs/egress"
@@ -97,6 +95,7 @@ def take_egress(bill: Bill, workspace: str | None = None, *, connection: Connect
         amount=sum(one.amount for one in found),
         change=sum(one.change for one in found),
         unknown=tuple(sorted({name for one in found for name in one.unknown})),
+        passed=tuple(sorted({name for one in found for name in one.passed})),
     )
 
 

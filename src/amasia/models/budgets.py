@@ -1,7 +1,8 @@
 """Budgets, charges and reservations.
 
-``spent + reserved <= limit`` holds at every moment in every hard budget: a machine runs only on time that was reserved
-before in all that apply to it.
+``spent + reserved <= limit`` holds at every moment in every hard budget, whatever runs and is stored: a machine runs
+only on time that was reserved before in all that apply to it. It holds no more where somebody lowers a limit, or a
+cloud's bill tells of egress that was spent already; then nothing starts, and nothing goes on.
 """
 
 from datetime import date, timedelta
@@ -84,6 +85,12 @@ class Budget(Model):
     def left(self) -> int:
         return self.limit - self.spent - self.reserved
 
+    def overdrawn(self, day: date) -> bool:
+        """Whether it holds more than it has room for on a day, and lets nothing go on that it counts."""
+        key = self.key(day)
+        used = self.reserved + (0 if key == OUTSIDE else self.spent)
+        return self.hard and used > self.room(key)
+
     def key(self, day: date) -> str:
         """Names the period that a day is in."""
         match self.period:
@@ -134,9 +141,11 @@ Money = Annotated[int, Field(ge=0, le=LARGEST // 2)]
 
 
 class BudgetRequest(Model):
-    """The limit of the workspace's main budget."""
+    """The limit of a budget."""
 
     limit: Money
+    confirmed: bool = False
+    """Whoever asks knows that it ends what runs; needed where a hard budget holds more already."""
 
 
 def check_kind(value: str) -> str:
@@ -167,6 +176,8 @@ class NewBudget(Model):
     ends: Day | None = None
     hard: bool = True
     limit: Money
+    confirmed: bool = False
+    """As where a limit is set: whoever asks knows that it ends what runs."""
 
     @model_validator(mode="after")
     def dated(self) -> "NewBudget":

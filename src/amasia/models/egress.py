@@ -47,3 +47,5 @@ class EgressTaken(Model):
     """How much more that is than what was known of those days before."""
     unknown: tuple[str, ...]
     """Resources that are no machine and no bucket of the workspace; nothing of them was taken."""
+    passed: tuple[str, ...] = ()
+    """Hard budgets that it took past their limits of today: nothing that they count starts or goes on."""

@@ -13,6 +13,7 @@ from amasia.models.alerts import mark
 from amasia.models.base import new_id, now
 from amasia.models.budgets import (
     MAIN,
+    OUTSIDE,
     Budget,
     BudgetRequest,
     BudgetScope,
@@ -20,7 +21,9 @@ from amasia.models.budgets import (
     Key,
     NewBudget,
 )
+from amasia.models.calendars import today
 from amasia.models.costs import Span
+from amasia.models.money import show
 from amasia.models.users import Principal
 from amasia.services import leases
 from amasia.services.ledgers import Ledger
@@ -41,7 +44,10 @@ def find(db: Database, workspace: str) -> list[Budget]:
 
 
 def create(db: Database, who: Principal, workspace: str, request: NewBudget) -> Budget:
-    """A budget that counts what was spent in its period already, and what is promised to what runs."""
+    """A budget that counts what was spent in its period already, and what is promised to what runs.
+
+    Of less than that only one that was confirmed is made, as with `set_limit`.
+    """
     with db.write() as tx:
         ledger = Ledger(tx, workspace)
         if request.name in {one.name for one in ledger.budgets.values()}:
@@ -57,12 +63,13 @@ def create(db: Database, who: Principal, workspace: str, request: NewBudget) -> 
         rows.create(tx, budget_id, budget)
         _count(tx, workspace, budget_id)
         events.append(tx, actor=who.actor, verb="budget.create", target=request.name, workspace=workspace,
-                      source=who.source, **request.model_dump(mode="json", exclude={"name"}))  # fmt: skip
-        return _named(tx, workspace, request.name)
+                      source=who.source, **request.model_dump(mode="json", exclude={"name", "confirmed"}))  # fmt: skip
+        return _confirmed(_named(tx, workspace, request.name), request.confirmed)
 
 
 def set_limit(db: Database, who: Principal, workspace: str, request: BudgetRequest, name: str = MAIN) -> Budget:
-    """A limit below what is spent and reserved is taken: nothing new starts, and no lease is renewed."""
+    """A limit below what is spent and reserved is taken where it was confirmed: then nothing new starts, and no lease
+    is renewed."""
     with db.write() as tx:
         Ledger(tx, workspace)
         budget_id = _id(tx, workspace, name)
@@ -71,7 +78,7 @@ def set_limit(db: Database, who: Principal, workspace: str, request: BudgetReque
         clusters.go_on(tx, workspace)
         events.append(tx, actor=who.actor, verb="budget.set", target=name, workspace=workspace,
                       source=who.source, limit=request.limit)  # fmt: skip
-        return _named(tx, workspace, name)
+        return _confirmed(_named(tx, workspace, name), request.confirmed)
 
 
 def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
@@ -86,6 +93,21 @@ def delete(db: Database, who: Principal, workspace: str, name: str) -> None:
         clusters.go_on(tx, workspace)
         events.append(tx, actor=who.actor, verb="budget.delete", target=name, workspace=workspace,
                       source=who.source)  # fmt: skip
+
+
+def _confirmed(budget: Budget, confirmed: bool) -> Budget:
+    """The budget as it would be; refused, and so not written, where it lets nothing go on and nobody said so."""
+    day = today(now(), budget.time_zone)
+    if confirmed or not budget.overdrawn(day):
+        return budget
+    used, money = budget.spent + budget.reserved, budget.currency
+    limit = "a grant of other days" if budget.key(day) == OUTSIDE else f"a limit of {show(budget.limit, money)}"
+    raise errors.InvalidRequest(
+        f"{show(used, money)} that {budget.name!r} counts are spent or promised to what runs, and {limit} lets "
+        "nothing go on: machines that it counts end with their leases.",
+        cure="Ask for another, or say that you know with --yes or confirm=True.",
+        used=used,
+    )
 
 
 def _named(tx: Connection, workspace: str, name: str) -> Budget:

@@ -1,24 +1,24 @@
-"""Egress, which only the cloud's own bill knows: taken from it, and never past the budget."""
+"""Egress, which only the cloud's own bill knows: taken from it, also past the budget, since it was spent already."""
 
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
 
 from amasia import errors
+from amasia.database import clusters, events
 from amasia.database import egress as rows
-from amasia.database import events
 from amasia.database.engine import Database
 from amasia.models.base import now
 from amasia.models.budgets import Key
 from amasia.models.egress import EgressRequest, EgressTaken
 from amasia.models.users import Principal
-from amasia.services.ledgers import Ledger, Move, Spender, exceeded
+from amasia.services.ledgers import Ledger, Move, Spender
 
 
 def take(db: Database, who: Principal, workspace: str, request: EgressRequest) -> EgressTaken:
     """What is of the workspace's own machines and buckets, in place of what was known of those days before.
 
-    All of it or nothing: where a budget has no room, it is taken when that was raised.
+    All of it or nothing. A hard budget that it takes past its limit lets nothing start or go on until it was raised.
     """
     days = {day for of_one in request.amounts.values() for day in of_one}
     if days and max(days) > now().date() + timedelta(days=1):
@@ -44,8 +44,7 @@ def take(db: Database, who: Principal, workspace: str, request: EgressRequest) -
         before = rows.known(tx, workspace, after) if after else {}
         more = _by_day(after)
         more.subtract(_by_day(before))
-        if short := ledger.post(_moves(ledger, more)):
-            raise exceeded(workspace, short, "the egress of this bill")
+        passed = ledger.book(_moves(ledger, more))
         rows.replace(tx, workspace, before, after)
         taken = EgressTaken(
             currency=request.currency,
@@ -53,7 +52,10 @@ def take(db: Database, who: Principal, workspace: str, request: EgressRequest) -
             amount=sum(left.amount for left in after.values()),
             change=more.total(),
             unknown=tuple(sorted(request.amounts.keys() - owners.keys())),
+            passed=tuple(one.budget.name for one in passed),
         )
+        if min(more.values(), default=0) < 0:
+            clusters.go_on(tx, workspace)
         events.append(tx, actor=who.actor, verb="egress.take", target=workspace, workspace=workspace,
                       source=who.source, first=min(days, default=None), last=max(days, default=None),
                       **taken.model_dump(exclude={"unknown"}))  # fmt: skip

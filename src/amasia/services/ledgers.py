@@ -12,7 +12,7 @@ from amasia import errors
 from amasia.database import budgets
 from amasia.models.alerts import USED_UP, mark
 from amasia.models.base import now
-from amasia.models.budgets import MAIN, Budget, Count, Key
+from amasia.models.budgets import MAIN, OUTSIDE, Budget, Count, Key
 from amasia.models.calendars import Piece, today
 from amasia.models.money import show
 from amasia.services import alerts
@@ -96,20 +96,22 @@ class Ledger:
         Where a budget passes a mark, its owner and the spenders that it counts are told.
         """
         counts = budgets.read(self._tx, moves)
-        short = []
-        for key, move in moves.items():
-            budget, more = self.budgets[key[0]], move.spent + move.reserved
-            filled = budget.model_copy(update={"spent": counts[key].spent, "reserved": counts[key].reserved})
-            if budget.hard and more > 0 and filled.spent + filled.reserved + more > budget.room(key[1]):
-                short.append(Shortage(filled, *key, more))
-        if short:
+        if short := self._short(counts, moves):
             return short
-        for key, move in sorted(moves.items()):
-            if move != Move():
-                count = counts[key]
-                more_of = {"spent": count.spent + move.spent, "reserved": count.reserved + move.reserved}
-                self._write(key, count.model_copy(update=more_of), spenders)
+        self._move(counts, moves, spenders)
         return []
+
+    def book(self, moves: Mapping[Key, Move]) -> list[Shortage]:
+        """Do all of it, whatever budgets say: it was spent before anybody here could be asked.
+
+        Those that it takes past their limits today let nothing go on, of which their owners are told.
+        """
+        short = self._short(budgets.read(self._tx, moves), moves)
+        passed = [one for one in short if one.key == one.budget.key(self.today) != OUTSIDE]
+        for one in passed:
+            self.use_up(one, Spender())
+        self._move(budgets.read(self._tx, moves), moves, ())
+        return passed
 
     def use_up(self, short: Shortage, spender: Spender) -> None:
         """Tell that something had to be refused."""
@@ -125,6 +127,22 @@ class Ledger:
         count = budgets.read(self._tx, [key])[key]
         told = mark(count.spent + count.reserved, self.budgets[budget_id].room(key[1]))
         budgets.write(self._tx, key, count.model_copy(update={"told": told}))
+
+    def _short(self, counts: Mapping[Key, Count], moves: Mapping[Key, Move]) -> list[Shortage]:
+        short = []
+        for key, move in moves.items():
+            budget, more = self.budgets[key[0]], move.spent + move.reserved
+            filled = budget.model_copy(update={"spent": counts[key].spent, "reserved": counts[key].reserved})
+            if budget.hard and more > 0 and filled.spent + filled.reserved + more > budget.room(key[1]):
+                short.append(Shortage(filled, *key, more))
+        return short
+
+    def _move(self, counts: Mapping[Key, Count], moves: Mapping[Key, Move], spenders: Iterable[Spender]) -> None:
+        for key, move in sorted(moves.items()):
+            if move != Move():
+                count = counts[key]
+                more_of = {"spent": count.spent + move.spent, "reserved": count.reserved + move.reserved}
+                self._write(key, count.model_copy(update=more_of), spenders)
 
     def _write(self, key: Key, count: Count, spenders: Iterable[Spender]) -> None:
         budget = self.budgets[key[0]]

@@ -1,7 +1,7 @@
 """Budgets of a workspace: which there are, their limits, and a form that makes one."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -11,7 +11,6 @@ from amasia.client.inputs import amount
 from amasia.client.inputs import request as read
 from amasia.database.engine import Database
 from amasia.models.budgets import KINDS, MAIN, BudgetRequest, NewBudget, Period
-from amasia.models.money import show
 from amasia.services import budgets, groups, locations, workspaces
 from amasia.web import pages
 from amasia.web.access import Budgeter, Db, Grant, Payer
@@ -28,6 +27,14 @@ PERIODS = {
 
 EMPTY = {"name": "", "limit": "", "kind": "user", "of": "", "period": "month", "starts": "", "ends": "", "hard": "yes"}
 """The form, before anything is typed."""
+
+
+class Again(NamedTuple):
+    """A form that sends the same once more, by whoever is sure."""
+
+    action: str
+    fields: dict[str, str]
+    words: str
 
 
 @router.get("")
@@ -49,6 +56,7 @@ def create(
     starts: Text = "",
     ends: Text = "",
     hard: Text = "",
+    sure: Text = "",
 ) -> Response:
     typed = {"name": name, "limit": limit, "kind": kind, "of": of, "period": period, "starts": starts, "ends": ends,
              "hard": hard}  # fmt: skip
@@ -56,11 +64,13 @@ def create(
         scope = {"kind": kind, "name": of.strip()}
         days = {"starts": _day(starts), "ends": _day(ends)} if period == Period.grant else {}
         wish = read(
-            NewBudget, name=name.strip(), scope=scope, period=period, hard=bool(hard), limit=amount(limit), **days
-        )
+            NewBudget, name=name.strip(), scope=scope, period=period, hard=bool(hard), limit=amount(limit),
+            confirmed=bool(sure), **days,
+        )  # fmt: skip
         budgets.create(db, grant.who, workspace, wish)
     except (errors.InvalidRequest, errors.NotFound, errors.Conflict) as error:
-        return _page(request, db, grant, workspace, error=error, typed=typed)
+        again = Again(f"/{workspace}/budgets", typed, "Make it all the same")
+        return _page(request, db, grant, workspace, error=error, typed=typed, again=again)
     return _back(workspace)
 
 
@@ -70,18 +80,11 @@ def change(
 ) -> Response:
     """Another limit; one below what is spent and promised ends machines, and is asked for twice."""
     try:
-        wish, old = read(BudgetRequest, limit=amount(limit)), budgets.get(db, workspace, name)
+        wish = read(BudgetRequest, limit=amount(limit), confirmed=bool(sure))
+        budgets.set_limit(db, grant.who, workspace, wish, name)
     except errors.InvalidRequest as error:
-        return _page(request, db, grant, workspace, error=error)
-    used = old.spent + old.reserved
-    if old.hard and wish.limit < used and not sure:
-        told = errors.Conflict(
-            f"{show(used, old.currency)} of {name!r} are spent or promised to what runs, and a limit of "
-            f"{show(wish.limit, old.currency)} lets nothing go on.",
-            cure="Machines that it counts end with their leases, once it is set.",
-        )
-        return _page(request, db, grant, workspace, error=told, asked=(name, limit))
-    budgets.set_limit(db, grant.who, workspace, wish, name)
+        again = Again(f"/{workspace}/budgets/{name}", {"limit": limit}, f"Set it to {limit} all the same")
+        return _page(request, db, grant, workspace, error=error, again=again)
     return _back(workspace)
 
 
@@ -110,9 +113,10 @@ def _page(
     *,
     error: errors.AmasiaError | None = None,
     typed: dict[str, str] | None = None,
-    asked: tuple[str, str] = ("", ""),
+    again: Again | None = None,
 ) -> Response:
-    """With what was typed into the form, or the limit that was asked for and is to be asked for again."""
+    """With what was typed into the form, and what may be sent once more where all that lacks is to be sure."""
+    asks = error is not None and "used" in error.detail
     return pages.render(
         request,
         "budgets.html",
@@ -125,7 +129,7 @@ def _page(
         names=_names(db, grant, workspace),
         error=error,
         typed=EMPTY | (typed or {}),
-        asked=asked,
+        again=again if asks else None,
     )  # fmt: skip
 
 
