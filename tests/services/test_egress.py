@@ -162,12 +162,13 @@ def test_what_was_spent_is_booked_past_the_limit_and_then_nothing_starts_or_goes
 
 
 def test_a_bill_of_days_that_are_over_or_outside_of_a_grant_is_booked_and_ends_nothing_today(world, cloud):
-    grant = {"period": "grant", "starts": TODAY, "ends": TODAY}
+    today = now().date()
+    grant = {"period": "grant", "starts": today, "ends": today}
     budgets.create(world.db, world.ada, "lab", NewBudget(name="grant", limit=300_000, **grant))
     budgets.create(world.db, world.ada, "lab", NewBudget(name="daily", period="day", limit=300_000))
     assert take(world, {"i-0": {DAY: 400_000}}).passed == ()
     assert world.cluster(n_workers=0).machines
-    assert take(world, {"i-0": {TODAY: 300_000}}).passed == ("grant", "daily")
+    assert take(world, {"i-0": {today: 300_000}}).passed == ("grant", "daily")
     with pytest.raises(errors.BudgetExceeded):
         world.cluster(n_workers=0)
 
