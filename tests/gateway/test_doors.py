@@ -90,20 +90,24 @@ def test_agents_speak_for_their_own_machine_only(site, running):
         dial(site.url, of_stream(other, "0" * 32), token)
 
 
-def test_an_agent_that_dials_anew_takes_the_place_of_its_old_connection(site):
-    with dial(site.url, of_machine(site.machine_id), site.token) as control:
-        control.settimeout(10)
+def test_an_agent_that_dials_anew_takes_the_place_of_its_old_connection(site, running):
+    cluster, machine_id, token = running()
+    old, new = (dial(site.url, of_machine(machine_id), token) for _ in range(2))
+    with old, new:
+        for control in (old, new):
+            control.settimeout(10)
+        assert old.recv(100) == b""
         problem = []
 
         def ask():
             with pytest.raises(errors.Unavailable) as told:
-                site.reach()
+                site.reach(cluster=cluster.id)
             problem.append(told)
 
         asking = threading.Thread(target=ask)
         asking.start()
-        stream, service = control.recv(100).decode().split()
-        control.sendall(f"{stream}\n".encode())
+        stream, service = new.recv(100).decode().split()
+        new.sendall(f"{stream}\n".encode())
         asking.join(10)
         assert service == "scheduler"
         assert problem

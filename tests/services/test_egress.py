@@ -1,6 +1,6 @@
 """Egress is what the clouds' bills say: taken once, of one's own only, and in the bill beside all else."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -20,8 +20,7 @@ from amasia.services import alerts, budgets, clusters, costs, egress, forecasts,
 from tests.services.test_budgets import aged, beat
 from tests.services.test_leases import joined
 
-TODAY = datetime.now(UTC).date()
-DAY, NEXT = TODAY - timedelta(days=2), TODAY - timedelta(days=1)
+DAY, NEXT = (now().date() - timedelta(days=days) for days in (2, 1))
 
 
 @pytest.fixture
@@ -163,19 +162,20 @@ def test_what_was_spent_is_booked_past_the_limit_and_then_nothing_starts_or_goes
 
 
 def test_a_bill_of_days_that_are_over_or_outside_of_a_grant_is_booked_and_ends_nothing_today(world, cloud):
-    grant = {"period": "grant", "starts": TODAY, "ends": TODAY}
+    today = now().date()
+    grant = {"period": "grant", "starts": today, "ends": today}
     budgets.create(world.db, world.ada, "lab", NewBudget(name="grant", limit=300_000, **grant))
     budgets.create(world.db, world.ada, "lab", NewBudget(name="daily", period="day", limit=300_000))
     assert take(world, {"i-0": {DAY: 400_000}}).passed == ()
     assert world.cluster(n_workers=0).machines
-    assert take(world, {"i-0": {TODAY: 300_000}}).passed == ("grant", "daily")
+    assert take(world, {"i-0": {today: 300_000}}).passed == ("grant", "daily")
     with pytest.raises(errors.BudgetExceeded):
         world.cluster(n_workers=0)
 
 
 def test_budgets_count_it_in_the_period_of_the_bills_day_also_those_made_later(world, cloud):
     budgets.create(world.db, world.ada, "lab", NewBudget(name="daily", period="day", limit=10**6))
-    take(world, {"i-0": {TODAY: 5, DAY: 7}})
+    take(world, {"i-0": {now().date(): 5, DAY: 7}})
     budgets.create(world.db, world.ada, "lab", NewBudget(name="later", period="day", limit=10**6))
     budgets.create(world.db, world.ada, "lab", NewBudget(name="all", limit=10**6))
     spent = {one.name: one.spent for one in budgets.find(world.db, "lab")}
@@ -219,7 +219,7 @@ def test_a_credit_makes_no_budget_larger(amount):
 
 
 def test_egress_that_is_yet_to_come_is_refused(world, cloud):
-    later = TODAY + timedelta(days=2)
+    later = now().date() + timedelta(days=2)
     with pytest.raises(errors.InvalidRequest, match="is yet to come"):
         take(world, {"i-0": {later: 5}})
     assert kept(world) == {}
