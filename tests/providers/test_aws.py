@@ -116,8 +116,8 @@ def test_spot_has_a_price_cap_and_falls_back_where_that_costs_no_more(provider, 
     dear = machine(spot=True, fallback=True).model_copy(update={"price": 40_000})
     with pytest.raises(errors.Unavailable):
         start(provider, dear)
-    fallback = machine(spot=True, fallback=True)
-    assert start(provider, fallback)["spot"] is False
+    for fallback in (True, False):
+        assert start(provider, machine(spot=True, fallback=fallback))["spot"] is False
     ec2.faults.no_room.clear()
     cheap = machine(spot=True).model_copy(update={"price": 40_000})
     assert start(provider, cheap)["spot"] is True

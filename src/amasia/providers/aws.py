@@ -243,7 +243,7 @@ class AwsProvider:
         """Each type in every zone, as `markets.in_order` has them."""
         zones = self.zones()
         own = self.market.get(machine.machine_type, zones.values())
-        for offer, spot in in_order(machine, own, on_demand=machine.fallback):
+        for offer, spot in in_order(machine, own):
             for subnet, zone in zones.items():
                 if zone in offer.zones or not offer.zones:
                     yield Choice(offer, subnet, zone, spot)

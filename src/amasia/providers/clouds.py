@@ -265,7 +265,7 @@ class Cloud(ABC):
         """Each type in every zone, as `markets.in_order` has them."""
         if unanswered:
             yield None
-        for offer, spot in in_order(machine, self.market.get(machine.machine_type), on_demand=machine.spot):
+        for offer, spot in in_order(machine, self.market.get(machine.machine_type)):
             for zone in self.zones():
                 if (zone in offer.zones or not offer.zones) and not self._is_short(offer.type, zone, spot):
                     yield Choice(offer, zone, spot)

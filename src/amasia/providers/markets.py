@@ -93,17 +93,13 @@ class Market:
         return offer.model_copy(update={"price": price, "price_source": source, "spot_price": spot})
 
 
-def in_order(machine: Machine, own: Offer, *, on_demand: bool) -> Iterator[tuple[Offer, bool]]:
+def in_order(machine: Machine, own: Offer) -> Iterator[tuple[Offer, bool]]:
     """The types to ask for, each with whether as spot: its own, then the others that would do.
 
-    Parameters
-    ----------
-    own
-        Of the machine's type, as the market has it now.
-    on_demand
-        Then all of them on demand, also for a wish of spot; only those that cost no more than is reserved for it.
+    Where spot was wished, then on demand, if that costs no more than is reserved. ``own`` is the offer of the machine's
+    type, as the market has it now.
     """
     offers = [own, *(offer for offer in machine.alternatives if offer.type != own.type)]
     yield from ((offer, machine.spot) for offer in offers)
-    if machine.spot and on_demand:
+    if machine.spot:
         yield from ((offer, False) for offer in offers if offer.price is not None and offer.price <= machine.price)
