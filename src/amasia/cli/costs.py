@@ -13,12 +13,13 @@ from typing import Annotated
 import typer
 
 from amasia.cli.options import Json, Workspace, examples
-from amasia.cli.output import ago, bar, say, show_json, show_table, size
+from amasia.cli.output import ago, bar, say, show_json, show_table
 from amasia.client import bills, costs, focus, reconciliations, tables
 from amasia.errors import InvalidRequest
 from amasia.models.costs import CostLine, Costs, Cut, Span, machine_time
 from amasia.models.forecasts import Forecast
 from amasia.models.money import parse, show
+from amasia.models.sizes import volume
 
 app = typer.Typer(help="What was spent, what is to come, and what is spent for nothing.", rich_markup_mode=None,
                   add_completion=False)  # fmt: skip
@@ -215,10 +216,10 @@ def _show_storage(found: Costs) -> None:
     if not found.storage:
         return
     rows = [
-        (one.key, size(one.nbytes), ago(one.measured_at) if one.measured_at else "", show(one.amount, found.currency))
+        (one.key, volume(one.nbytes), ago(one.measured_at) if one.measured_at else "", show(one.amount, found.currency))
         for one in found.storage
     ]
-    total = ("total", size(sum(one.nbytes for one in found.storage)), "", show(found.storage_amount, found.currency))
+    total = ("total", volume(sum(one.nbytes for one in found.storage)), "", show(found.storage_amount, found.currency))
     show_table(["storage of", ">size", "measured", ">spent"], [*rows, total])
 
 

@@ -8,9 +8,10 @@ import typer
 
 import amasia
 from amasia.cli.options import Json, RepositoryName, Yes, confirm, examples
-from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table, size
+from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table
 from amasia.client import cleanings
 from amasia.models.money import show
+from amasia.models.sizes import volume
 from amasia.models.storage import Cleaned, CleaningStatus, StorageLine
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -63,12 +64,12 @@ def storage(
         show_json(found)
         return
     rows = [
-        (one.snapshot, printable(one.message), ago(one.at), size(one.nbytes), show(one.amount, found.currency))
+        (one.snapshot, printable(one.message), ago(one.at), volume(one.nbytes), show(one.amount, found.currency))
         for one in found.snapshots
     ]
     sums = [one for one in (found.older, found.rest) if one.nbytes or one.amount]
     sums.append(StorageLine(key="total", nbytes=found.nbytes, amount=found.amount))
-    rows += [("", one.key, "", size(one.nbytes), show(one.amount, found.currency)) for one in sums]
+    rows += [("", one.key, "", volume(one.nbytes), show(one.amount, found.currency)) for one in sums]
     show_table(["snapshot", "message", "when", ">added", ">spent"], rows)
 
 
@@ -96,7 +97,7 @@ def expire(
         "kept though old": f"{len(result.kept)} snapshots, for branches, tags, views and readers",
     }
     if dry_run:
-        fields["could be freed now"] = f"{size(result.nbytes)} in {result.objects} objects"
+        fields["could be freed now"] = f"{volume(result.nbytes)} in {result.objects} objects"
     show_fields(fields)
 
 

@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from amasia.cli.options import Json, Workspace, examples, noun
-from amasia.cli.output import say, show_fields, show_json, show_table, size
+from amasia.cli.output import say, show_fields, show_json, show_table
 from amasia.client import limits
 from amasia.models.limits import Allowance
+from amasia.models.sizes import volume
 
 app = noun("What a workspace may take of the control plane.")
 Name = Annotated[str, typer.Argument(metavar="WORKSPACE", help="Of the control plane.")]
@@ -28,7 +29,7 @@ def show(workspace: Workspace = None, as_json: Json = False) -> None:
         "repositories": _of(found.repositories, found.limits.repositories),
         "secrets": _of(found.secrets, found.limits.secrets),
         "requests a second": found.limits.requests or "any",
-        "log of a machine": size(found.limits.log_bytes) if found.limits.log_bytes else "any",
+        "log of a machine": volume(found.limits.log_bytes) if found.limits.log_bytes else "any",
     })  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def _row(one: Allowance) -> tuple[str, ...]:
         "repositories": _of(one.repositories, one.limits.repositories),
         "secrets": _of(one.secrets, one.limits.secrets),
         "requests": str(one.limits.requests or "any"),
-        "log_bytes": size(one.limits.log_bytes) if one.limits.log_bytes else "any",
+        "log_bytes": volume(one.limits.log_bytes) if one.limits.log_bytes else "any",
     }
     return (one.workspace, *(f"{text} *" if name in one.own else text for name, text in cells.items()))
 

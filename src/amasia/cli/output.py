@@ -73,16 +73,6 @@ def bar(part: int, whole: int) -> str:
     return f"{'█' * filled}{'░' * (BAR - filled)} {share:.0%}"
 
 
-def size(nbytes: int) -> str:
-    """``1.5 GiB``; whole bytes below a KiB."""
-    value, unit = float(nbytes), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{nbytes} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
 def ago(time: datetime | None) -> str:
     """``3 min ago``; empty for no time."""
     if time is None:

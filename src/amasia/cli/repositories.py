@@ -7,10 +7,11 @@ import typer
 import amasia
 from amasia.cli import branches, credentials, diffs, ingests
 from amasia.cli.options import Json, RepositoryName, Workspace, Yes, confirm, examples, noun
-from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table, size
+from amasia.cli.output import ago, printable, say, show_fields, show_json, show_table
 from amasia.client import refs, repositories, workspaces
 from amasia.models.money import show as show_money
 from amasia.models.repositories import Commit
+from amasia.models.sizes import volume
 
 app = noun("Repositories: versioned arrays.")
 app.command("credentials", epilog=credentials.EPILOG)(credentials.show)
@@ -112,7 +113,7 @@ def delete(repository: RepositoryName, yes: Yes = False, as_json: Json = False) 
 def _show_commit(commit: Commit) -> None:
     origin = commit.provenance
     print(printable(f"{commit.snapshot}  {commit.message}"))
-    fields: dict[str, object] = {"  when": ago(commit.at), "  added": size(commit.nbytes) if commit.nbytes else ""}
+    fields: dict[str, object] = {"  when": ago(commit.at), "  added": volume(commit.nbytes) if commit.nbytes else ""}
     if origin is not None:
         fields |= {
             "  user": origin.user,

@@ -13,7 +13,7 @@ def volume(nbytes: int) -> str:
     """What data take up, in three digits: ``512 B``, ``3.5 KiB``, ``1.2 GiB``."""
     count, unit = float(nbytes), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        if count < 1000:
+        if count < 999.5:  # which three digits would call 1e+03
             break
         count, unit = count / 1024, larger
     return f"{count:.3g} {unit}"
