@@ -402,9 +402,10 @@ def _rest(db: Database, store: EmbeddedStore) -> None:
 
 
 def _tell(path: Path, error: errors.AmasiaError) -> None:
-    sys.stderr.write(f"error: {error}\n")
-    if path.parent.is_dir():
-        path.write_text(json.dumps(errors.to_wire(error)))
+    with suppress(OSError):  # of a disk that is full
+        sys.stderr.write(f"error: {error}\n")
+        if path.parent.is_dir():
+            path.write_text(json.dumps(errors.to_wire(error)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,43 @@
 import time
 import warnings
 
+import pytest
+
+from amasia.agent.dask import scaling
+from amasia.agent.dask.loads import Load, Worker
+
 MIB = 1 << 20
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds, by hand."""
+    clock = [100.0]
+    monkeypatch.setattr(scaling, "monotonic", lambda: clock[0])
+    return clock
+
+
+def of(count):
+    return Load(0.0, 0, 1, tuple(Worker(str(number), 0, 0, MIB) for number in range(count)))
+
+
+def test_a_worker_that_comes_before_the_new_number_is_heard_stays(clock):
+    kind = scaling.Kind()
+    kind.wish({"n_workers": 1})
+    assert kind.goal(of(2), 0) == 2
+    clock[0] += 3
+    kind.wish({"n_workers": 2})
+    assert kind.goal(of(2), 0) == 2
+    kind.wish({"n_workers": 1})
+    assert kind.goal(of(2), 0) == 1
+
+
+def test_a_worker_that_nobody_asked_for_goes_after_a_while(clock):
+    kind = scaling.Kind()
+    kind.wish({"n_workers": 1})
+    assert kind.goal(of(2), 0) == 2
+    clock[0] += scaling.PATIENCE
+    assert kind.goal(of(2), 0) == 1
 
 
 def test_a_smaller_cluster_keeps_its_results_and_names_who_may_stop(plane):

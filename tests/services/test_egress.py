@@ -167,6 +167,7 @@ def test_a_bill_of_days_that_are_over_or_outside_of_a_grant_is_booked_and_ends_n
     budgets.create(world.db, world.ada, "lab", NewBudget(name="grant", limit=300_000, **grant))
     budgets.create(world.db, world.ada, "lab", NewBudget(name="daily", period="day", limit=300_000))
     assert take(world, {"i-0": {DAY: 400_000}}).passed == ()
+    assert alerts.take(world.db, world.ada) == []
     assert world.cluster(n_workers=0).machines
     assert take(world, {"i-0": {today: 300_000}}).passed == ("grant", "daily")
     with pytest.raises(errors.BudgetExceeded):

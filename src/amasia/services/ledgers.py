@@ -146,7 +146,9 @@ class Ledger:
 
     def _write(self, key: Key, count: Count, spenders: Iterable[Spender]) -> None:
         budget = self.budgets[key[0]]
-        reached = mark(count.spent + count.reserved, budget.room(key[1]))
+        # Of a period that is over nothing can be done any more, and of a later one is told when it has come.
+        now_is = key[1] == budget.key(self.today) != OUTSIDE
+        reached = mark(count.spent + count.reserved, budget.room(key[1])) if now_is else count.told
         if reached > count.told:
             filled = budget.model_copy(update={"spent": count.spent, "reserved": count.reserved})
             alerts.tell(self._tx, filled, key[1], reached, [one.user for one in spenders if _applies(budget, one)])

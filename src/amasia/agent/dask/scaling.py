@@ -13,7 +13,7 @@ from amasia.agent.dask.loads import Load, Worker, dispensable, needed
 from amasia.models.clusters import GPU
 
 PATIENCE = 5.0
-"""Seconds that fewer workers must be enough before some are let go."""
+"""Seconds that fewer workers must be enough before some are let go; a new number is heard of within two."""
 SOME = 100
 """Queued tasks that are looked at; the others will be like them."""
 PRESENT = (Status.init, Status.running, Status.paused)
@@ -27,10 +27,13 @@ class Kind:
         """What adaptive scaling asks for; None where it is off."""
         self.size: dict[str, Any] = {}
         self._enough_since: float | None = None
+        self._beyond_since: float | None = None
         self._asked_at = 0.0
 
     def wish(self, size: dict[str, Any]) -> None:
         """{"n_workers": 4}, or {"minimum": 0, "maximum": 8}; the latter wins where both are given."""
+        if self.size and size != self.size:
+            self._beyond_since = 0.0  # whoever asks for fewer need not wait
         self.size = size
         if not self.adapts:
             self.wanted = None
@@ -45,7 +48,17 @@ class Kind:
 
     def goal(self, load: Load, boot: float) -> int:
         """How many there should be at this moment."""
-        return self._adapt(load, boot) if self.adapts else int(self.size["n_workers"])
+        return self._adapt(load, boot) if self.adapts else self._fixed(len(load.workers))
+
+    def _fixed(self, present: int) -> int:
+        """The number that was told. Who comes beyond it stays for a while: a larger one may not have been heard yet."""
+        told = int(self.size["n_workers"])
+        if present <= told:
+            self._beyond_since = None
+            return told
+        if self._beyond_since is None:
+            self._beyond_since = monotonic()
+        return told if monotonic() - self._beyond_since >= PATIENCE else present
 
     def _adapt(self, load: Load, boot: float) -> int:
         """More at once; fewer only after that was enough for a while."""
