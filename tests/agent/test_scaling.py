@@ -30,8 +30,10 @@ def test_a_worker_that_comes_before_the_new_number_is_heard_stays(clock):
     clock[0] += 3
     kind.wish({"n_workers": 2})
     assert kind.goal(of(2), 0) == 2
+    kind.wish({"n_workers": 3})
+    assert kind.goal(of(4), 0) == 4
     kind.wish({"n_workers": 1})
-    assert kind.goal(of(2), 0) == 1
+    assert kind.goal(of(4), 0) == 1
 
 
 def test_a_worker_that_nobody_asked_for_goes_after_a_while(clock):

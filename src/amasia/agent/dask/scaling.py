@@ -32,7 +32,7 @@ class Kind:
 
     def wish(self, size: dict[str, Any]) -> None:
         """{"n_workers": 4}, or {"minimum": 0, "maximum": 8}; the latter wins where both are given."""
-        if self.size and size != self.size:
+        if int(size.get("n_workers") or 0) < int(self.size.get("n_workers") or 0):
             self._beyond_since = 0.0  # whoever asks for fewer need not wait
         self.size = size
         if not self.adapts:
